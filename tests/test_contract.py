@@ -1,0 +1,136 @@
+"""Laws 1 to 5, for every stage and for assembled models."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from contract import verify_contract, verify_lookahead
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transducer.config import (
+    ConformerConfig,
+    ConvSubsamplingConfig,
+    CTCConfig,
+    LogMelConfig,
+    ModelConfig,
+    RecurrentConfig,
+    RNNTConfig,
+    SelfConditioningConfig,
+    TransformerConfig,
+)
+from transducer.cores.attention import ChunkAttention
+from transducer.cores.conformer import ConformerLayer
+from transducer.cores.layers import CausalConvModule, FeedForward, Pointwise
+from transducer.cores.recurrent import RecurrentLayer
+from transducer.cores.transformer import TransformerLayer
+from transducer.decoders.ctc import CTC, SelfConditioning
+from transducer.decoders.rnnt import RNNT
+from transducer.encoders.subsampling import ConvSubsampling
+from transducer.frontends.logmel import LogMel
+from transducer.model import Network
+from transducer.sequence import Residual, Serial
+
+TINY_MEL = LogMelConfig(rate=800, bins=6, window=20, hop=8)
+
+
+def network(core, conditioning=None, **decoders) -> Serial:
+    """Samples to log-probabilities, tiny."""
+    config = ModelConfig(
+        frontend=TINY_MEL,
+        encoder=ConvSubsamplingConfig(hidden=3),
+        core=core,
+        decoders=decoders or {"ctc": CTCConfig("letters")},
+        units={"letters": 5},
+        conditioning=conditioning,
+    )
+    model = Network(config)
+    return Serial(model.frontend, model.encoder, model.decoders[next(iter(config.decoders))])
+
+
+# name -> (stage, channels of its input, input steps that are enough to see its look-ahead)
+STAGES = {
+    "logmel": (lambda: LogMel(800, 6, 20, 8), 1, 90),
+    "subsampling": (lambda: ConvSubsampling(6, 5, 3), 6, 40),
+    "pointwise": (lambda: Pointwise(FeedForward(4, 6)), 4, 12),
+    "convolution": (lambda: CausalConvModule(4, 5), 4, 20),
+    "attention causal": (lambda: ChunkAttention(8, 2, 1, 5), 8, 20),
+    "attention chunks": (lambda: ChunkAttention(8, 2, 4, 6), 8, 30),
+    "attention chunks of 70": (lambda: ChunkAttention(8, 2, 70, 6), 8, 150),
+    "attention look-ahead": (lambda: ChunkAttention(8, 2, 1, 5, 3), 8, 20),
+    "attention chunks and look-ahead": (lambda: ChunkAttention(8, 2, 4, 6, 2), 8, 50),
+    "transformer": (lambda: TransformerLayer(8, 2, 12, 4, 6), 8, 30),
+    "transformer look-ahead": (lambda: TransformerLayer(8, 2, 12, 2, 6, 1), 8, 30),
+    "conformer": (lambda: ConformerLayer(8, 2, 12, 5, 4, 6), 8, 30),
+    "conformer look-ahead": (lambda: ConformerLayer(8, 2, 12, 5, 2, 6, 1), 8, 30),
+    "two conformers look-ahead": (
+        lambda: Serial(ConformerLayer(8, 2, 12, 5, 2, 6, 2), ConformerLayer(8, 2, 12, 5, 2, 6, 1)),
+        8,
+        40,
+    ),
+    "rnn": (lambda: RecurrentLayer(4, "rnn"), 4, 12),
+    "lstm": (lambda: RecurrentLayer(4, "lstm"), 4, 12),
+    "gru": (lambda: RecurrentLayer(4, "gru"), 4, 12),
+    "lstm after look-ahead": (lambda: Serial(ChunkAttention(8, 2, 2, 5, 2), RecurrentLayer(8, "lstm")), 8, 30),
+    "residual": (lambda: Residual(ChunkAttention(8, 2, 2, 5, 2), 8, 0.5), 8, 30),
+    "ctc": (lambda: CTC(4, 6), 4, 12),
+    "rnnt": (lambda: RNNT(4, 6, "stateless", 5), 4, 12),
+    "self-conditioning": (lambda: SelfConditioning(4, 6), 4, 12),
+    "conformer model": (
+        lambda: network(ConformerConfig(8, 2, 12, 2, 5, 4, 6), SelfConditioningConfig(1, "letters")),
+        1,
+        420,
+    ),
+    "transformer model": (lambda: network(TransformerConfig(8, 2, 12, 2, 2, 6, 1)), 1, 520),
+    "lstm model": (lambda: network(RecurrentConfig("lstm", 8, 2), rnnt=RNNTConfig("letters", "lstm", 6)), 1, 160),
+    "gru model": (lambda: network(RecurrentConfig("gru", 8, 2)), 1, 160),
+}
+
+
+def build(name: str):
+    torch.manual_seed(0)
+    make, channels, steps = STAGES[name]
+    stage = make().double().eval()
+    # Biases and norms start at 0 and 1, where mistakes with them don't show.
+    for parameter in stage.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return stage, channels, steps
+
+
+@pytest.mark.parametrize("name", STAGES)
+@settings(max_examples=6)
+@given(data=st.data())
+def test_contract(name, data):
+    stage, channels, steps = build(name)
+    longest = data.draw(st.integers(1, steps), label="longest")
+    lengths = [longest, *data.draw(st.lists(st.integers(1, longest), max_size=2), label="other lengths")]
+    blocks = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=4), label="blocks")
+    inner = not isinstance(stage, LogMel) and not name.endswith("model")
+    verify_contract(stage, channels, lengths, blocks, data.draw(st.integers(0, 9), label="seed"), inner)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_lookahead_is_as_declared(name):
+    verify_lookahead(*build(name))
+
+
+def test_a_look_ahead_before_a_stride_must_fit():
+    stage = Serial(ChunkAttention(8, 2, 1, 5, 3), ConvSubsampling(8, 5, 3))
+    with pytest.raises(ValueError, match="multiple of its block"):
+        _ = stage.latency
+
+
+def test_verify_contract_catches_a_leak():
+    """The checker itself: a centred convolution must not pass as causal."""
+
+    class Centred(CausalConvModule):
+        def forward(self, x, mask):
+            y, mask = super().forward(x, mask)
+            return y.roll(-1, 1), mask
+
+    torch.manual_seed(0)
+    stage = Centred(4, 5).double().eval()
+    with pytest.raises(AssertionError):
+        verify_contract(stage, 4, [12], [1], 0)
+    with pytest.raises(AssertionError):
+        verify_lookahead(stage, 4, 20)

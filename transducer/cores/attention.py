@@ -1,0 +1,150 @@
+"""Chunk-causal self-attention with a bounded window and look-ahead.
+
+Legend of axis suffixes: B batch, T time, H heads, D channels of a head, W cached keys.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from transducer.sequence import Streaming, apply_mask
+
+# Rotation angles repeat exactly after this many steps, so that a stream's position can wrap around.
+ROTARY_PERIOD = 8192
+
+
+class AttentionState(NamedTuple):
+    keys: Tensor  # (B, H, W, D), rotated
+    values: Tensor  # (B, H, W, D)
+    queries: Tensor  # (B, H, lookahead, D): waiting for the keys that they may see
+    exists: Tensor  # (B, W) bool: which cached steps exist
+    position: Tensor  # (B,) int64, modulo ROTARY_PERIOD
+
+
+class ChunkAttention(Streaming):
+    """Multi-head self-attention (Vaswani et al. 2017) that a stream can run with bounded memory.
+
+    Time is cut into chunks. A query sees its own chunk whole, `left_context` steps before that chunk, and the
+    `look_ahead` chunks after it, for which its answer waits. With no look-ahead
+    this is chunk-causal attention as in Chen et al. 2021 (arXiv:2010.11395); with chunk 1 it is plain causal
+    or look-ahead attention.
+
+    Positions are rotary (Su et al. 2021). Scores depend on differences of positions only, and here every
+    frequency is a whole number of turns per ROTARY_PERIOD, so that a position modulo the period is exact
+    however long the stream.
+    """
+
+    def __init__(self, channels: int, heads: int, chunk: int = 16, left_context: int = 128, look_ahead: int = 0):
+        super().__init__()
+        if channels % (2 * heads):
+            raise ValueError(f"channels ({channels}) must be a multiple of twice the heads ({heads})")
+        if left_context + (look_ahead + 1) * chunk > ROTARY_PERIOD:
+            raise ValueError(f"left_context and the chunks that a query sees must not be over {ROTARY_PERIOD} steps")
+        self.channels, self.heads = channels, heads
+        self.chunk, self.left_context, self.look_ahead = chunk, left_context, look_ahead
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+
+    @property
+    def block(self) -> int:  # type: ignore[override]
+        return self.chunk
+
+    @property
+    def latency(self) -> int:  # type: ignore[override]
+        return self.look_ahead * self.chunk
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        # Groups of whole chunks, each with the keys that it sees, side by side as if they were streams:
+        # the cost grows with T * (left_context + group), and so does the memory.
+        batch, steps = mask.shape
+        window = self.left_context + self.latency
+        group = self.chunk * max(1, 64 // self.chunk)
+        groups = -(-(steps + self.latency) // group)
+        q, k, v = self._project(apply_mask(x, mask))
+        turn = rotary_table(q.shape[-1], x.dtype, x.device)[:, torch.arange(steps, device=x.device) % ROTARY_PERIOD]
+        after = groups * group - steps
+        q = nn.functional.pad(rotate(q, turn), (0, 0, self.latency, after - self.latency))
+        k = nn.functional.pad(rotate(k, turn), (0, 0, window, after)).unfold(2, window + group, group)
+        v = nn.functional.pad(v, (0, 0, window, after)).unfold(2, window + group, group)
+        exists = nn.functional.pad(mask, (window, after)).unfold(1, window + group, group)  # (B, groups, W + group)
+        visible = exists[:, None, :, None, :] & self._visible(group, x.device)
+        y = attend(q.unflatten(2, (groups, group)), k.transpose(-1, -2), v.transpose(-1, -2), visible).flatten(2, 3)
+        return self.out(y[:, :, self.latency : self.latency + steps].transpose(1, 2).flatten(2)), mask
+
+    def init_state(self, batch: int, like: Tensor) -> AttentionState:
+        window = self.left_context + self.latency
+        empty = like.new_zeros(batch, self.heads, window, self.channels // self.heads)
+        return AttentionState(
+            empty,
+            empty,
+            empty[:, :, : self.latency],
+            torch.zeros(batch, window, dtype=torch.bool, device=like.device),
+            torch.zeros(batch, dtype=torch.int64, device=like.device),
+        )
+
+    def step(self, x: Tensor, mask: Tensor, state: AttentionState) -> tuple[Tensor, Tensor, AttentionState]:
+        steps, window = x.shape[1], self.left_context + self.latency
+        q, k, v = self._project(apply_mask(x, mask))
+        position = (state.position[:, None] + torch.arange(steps, device=x.device)) % ROTARY_PERIOD
+        turn = rotary_table(self.channels // self.heads, x.dtype, x.device)[:, position].unsqueeze(2)
+        q = torch.cat([state.queries, rotate(q, turn)], dim=2) if self.latency else rotate(q, turn)
+        k = torch.cat([state.keys, rotate(k, turn)], dim=2)
+        v = torch.cat([state.values, v], dim=2)
+        exists = torch.cat([state.exists, mask], dim=1)
+        y_mask = exists[:, self.left_context : self.left_context + steps]
+        visible = exists[:, None, None, :]  # (B, H, T, W + T)
+        if steps > self.chunk:
+            visible = visible & self._visible(steps, x.device)
+        y = attend(q[:, :, :steps], k, v, visible)
+        new = AttentionState(
+            k[:, :, k.shape[2] - window :],
+            v[:, :, v.shape[2] - window :],
+            q[:, :, steps:],
+            exists[:, exists.shape[1] - window :],
+            (state.position + steps) % ROTARY_PERIOD,
+        )
+        return self.out(y.transpose(1, 2).flatten(2)), y_mask, new
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, H, T, D)
+        return qkv[0], qkv[1], qkv[2]
+
+    def _visible(self, steps: int, device: torch.device) -> Tensor:
+        """(T, W + T) bool: which keys, cached ones and then new ones, a query sees if all have arrived."""
+        window = self.left_context + self.latency
+        arrival = torch.arange(steps, device=device) // self.chunk * self.chunk  # start of the chunk it waited for
+        key = torch.arange(window + steps, device=device)
+        return (key[None, :] < window + arrival[:, None] + self.chunk) & (key[None, :] >= arrival[:, None])
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
+    """Scaled dot-product attention of (..., T, D) queries over (..., S, D) keys and values.
+
+    Unlike torch's, it keeps what is not `visible` (..., T, S) from a query even if that is NaN, and a query that
+    sees nothing stays finite: it takes the mean of all.
+    """
+    scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
+    scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
+    return torch.matmul(scores.softmax(dim=-1), v.nan_to_num())
+
+
+@lru_cache(maxsize=8)
+def rotary_table(channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(2, ROTARY_PERIOD, channels / 2): cosines and sines."""
+    half = channels // 2
+    # Whole turns per period, from about one radian a step down to one turn a period.
+    fastest = ROTARY_PERIOD / (2 * torch.pi)
+    turns = (fastest ** (1 - torch.arange(half, dtype=torch.float64) / max(half - 1, 1))).round()
+    angle = torch.arange(ROTARY_PERIOD, dtype=torch.float64)[:, None] * turns * (2 * torch.pi / ROTARY_PERIOD)
+    return torch.stack([angle.cos(), angle.sin()]).to(dtype).to(device)
+
+
+def rotate(x: Tensor, turn: Tensor) -> Tensor:
+    """Rotate the pairs (i, i + D / 2) of x (..., T, D) by the angles of turn (2, ..., T, D / 2)."""
+    a, b = x.chunk(2, dim=-1)
+    cos, sin = turn[0], turn[1]
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)

@@ -1,0 +1,37 @@
+"""Conformer layers (Gulati et al. 2020, arXiv:2005.08100), chunk-causal."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from transducer.cores.attention import ChunkAttention
+from transducer.cores.layers import CausalConvModule, FeedForward, Pointwise
+from transducer.sequence import Residual, Serial, Streaming
+
+
+def normed(channels: int, body: Streaming) -> Serial:
+    """LayerNorm, then the body: the pre-norm half of a residual branch."""
+    return Serial(Pointwise(nn.LayerNorm(channels)), body)
+
+
+class ConformerLayer(Serial):
+    """Half feed-forward, attention, convolution, half feed-forward, norm. See `ChunkAttention` for the chunks."""
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        hidden: int,
+        kernel: int = 15,
+        chunk: int = 16,
+        left_context: int = 128,
+        look_ahead: int = 0,
+        dropout: float = 0.0,
+    ):
+        super().__init__(
+            Residual(normed(channels, Pointwise(FeedForward(channels, hidden, dropout))), channels, 0.5),
+            Residual(normed(channels, ChunkAttention(channels, heads, chunk, left_context, look_ahead)), channels),
+            Residual(normed(channels, CausalConvModule(channels, kernel)), channels),
+            Residual(normed(channels, Pointwise(FeedForward(channels, hidden, dropout))), channels, 0.5),
+            Pointwise(nn.LayerNorm(channels)),
+        )

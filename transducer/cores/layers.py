@@ -1,0 +1,75 @@
+"""The position-wise and convolutional parts that Transformer and Conformer layers are made of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from transducer.sequence import Streaming, apply_mask
+
+
+class Pointwise(Streaming):
+    """A stage that treats every step alone: any module on the last axis, without state."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return self.module(x), mask
+
+    def init_state(self, batch: int, like: Tensor) -> tuple:
+        return ()
+
+    def step(self, x: Tensor, mask: Tensor, state: tuple) -> tuple[Tensor, Tensor, tuple]:
+        return self.module(x), mask, state
+
+
+class FeedForward(nn.Sequential):
+    """Linear, SiLU, linear."""
+
+    def __init__(self, channels: int, hidden: int, dropout: float = 0.0):
+        layers: list[nn.Module] = [nn.Linear(channels, hidden), nn.SiLU(inplace=True)]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        super().__init__(*layers, nn.Linear(hidden, channels))
+
+
+class ConvState(NamedTuple):
+    steps: Tensor  # (B, kernel - 1, C): the newest inputs of the convolution
+
+
+class CausalConvModule(Streaming):
+    """The Conformer's convolution module (Gulati et al. 2020), causal, with a norm per step.
+
+    Linear -> GLU -> causal depthwise convolution -> LayerNorm -> SiLU -> linear.
+    """
+
+    def __init__(self, channels: int, kernel: int = 15):
+        super().__init__()
+        self.channels, self.kernel = channels, kernel
+        self.gate = nn.Linear(channels, 2 * channels)
+        self.depthwise = nn.Conv1d(channels, channels, kernel, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        x = nn.functional.pad(self._gated(x, mask), (0, 0, self.kernel - 1, 0))
+        return self._convolve(x), mask
+
+    def init_state(self, batch: int, like: Tensor) -> ConvState:
+        return ConvState(like.new_zeros(batch, self.kernel - 1, self.channels))
+
+    def step(self, x: Tensor, mask: Tensor, state: ConvState) -> tuple[Tensor, Tensor, ConvState]:
+        x = torch.cat([state.steps, self._gated(x, mask)], dim=1)
+        return self._convolve(x), mask, ConvState(x[:, x.shape[1] - (self.kernel - 1) :])
+
+    def _gated(self, x: Tensor, mask: Tensor) -> Tensor:
+        # Masked after the gate, whose bias would make a step that does not exist audible.
+        return apply_mask(nn.functional.glu(self.gate(x), dim=-1), mask)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        return self.out(nn.functional.silu(self.norm(x)))

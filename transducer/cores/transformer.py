@@ -1,0 +1,30 @@
+"""Transformer layers (Vaswani et al. 2017), pre-norm, chunk-causal."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from transducer.cores.attention import ChunkAttention
+from transducer.cores.conformer import normed
+from transducer.cores.layers import FeedForward, Pointwise
+from transducer.sequence import Residual, Serial
+
+
+class TransformerLayer(Serial):
+    """Attention, feed-forward, norm. See `ChunkAttention` for the chunks."""
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        hidden: int,
+        chunk: int = 16,
+        left_context: int = 128,
+        look_ahead: int = 0,
+        dropout: float = 0.0,
+    ):
+        super().__init__(
+            Residual(normed(channels, ChunkAttention(channels, heads, chunk, left_context, look_ahead)), channels),
+            Residual(normed(channels, Pointwise(FeedForward(channels, hidden, dropout))), channels),
+            Pointwise(nn.LayerNorm(channels)),
+        )

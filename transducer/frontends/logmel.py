@@ -1,0 +1,84 @@
+"""Causal log-mel spectrogram: samples -> features, one step every hop."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from transducer.sequence import Streaming, apply_mask, mask_stride
+
+
+class LogMelState(NamedTuple):
+    samples: Tensor  # (B, window - hop): what the next window still needs
+
+
+def mel_filters(rate: int, fft_size: int, bins: int, low_hz: float, high_hz: float) -> Tensor:
+    """(fft_size // 2 + 1, bins) triangular filters of equal area on the Slaney mel scale, as librosa's."""
+    if torch.get_default_device().type == "meta":  # a checkpoint is being loaded, and brings its filters along
+        return torch.empty(fft_size // 2 + 1, bins)
+    import librosa  # here, because it takes a second to import
+
+    filters = librosa.filters.mel(sr=rate, n_fft=fft_size, n_mels=bins, fmin=low_hz, fmax=high_hz)
+    return torch.from_numpy(filters).T.contiguous()
+
+
+class LogMel(Streaming):
+    """Samples (B, T, 1) in [-1, 1] -> log-mel features (B, ceil(T / hop), bins), normalised by fixed statistics.
+
+    Frame t looks at the `window` samples that end with its own hop, so it needs no future (a centred
+    window, as librosa's default, would). The logarithm's argument is power, floored at `floor`.
+    Normalisation uses the training data's mean and standard deviation per bin, never the utterance's.
+
+    Args:
+        rate: samples per second.
+        bins: mel filters.
+        window, hop: in samples; 400 and 160 are the usual 25 ms and 10 ms at 16 kHz.
+        low_hz, high_hz: lowest and highest frequency that a filter covers.
+        floor: added to the power, so that digital silence has a logarithm.
+    """
+
+    latency = 0
+
+    def __init__(
+        self,
+        rate: int = 16000,
+        bins: int = 80,
+        window: int = 400,
+        hop: int = 160,
+        low_hz: float = 20.0,
+        high_hz: float | None = None,
+        floor: float = 1e-8,
+    ):
+        super().__init__()
+        if not 0 < hop <= window:
+            raise ValueError(f"hop must be between 1 and window ({window}), got {hop}")
+        self.rate, self.bins, self.window_size, self.hop, self.floor = rate, bins, window, hop, floor
+        self.stride = self.block = hop
+        self.fft_size = 1 << (window - 1).bit_length()
+        filters = mel_filters(rate, self.fft_size, bins, low_hz, high_hz or rate / 2)
+        self.register_buffer("filters", filters)
+        self.register_buffer("window", torch.hann_window(window))
+        self.register_buffer("mean", torch.zeros(bins))
+        self.register_buffer("std", torch.ones(bins))
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        samples = apply_mask(x, mask).squeeze(-1)
+        missing = -samples.shape[1] % self.hop
+        samples = nn.functional.pad(samples, (self.window_size - self.hop, missing))
+        return self._features(samples), mask_stride(mask, self.hop)
+
+    def init_state(self, batch: int, like: Tensor) -> LogMelState:
+        return LogMelState(like.new_zeros(batch, self.window_size - self.hop))
+
+    def step(self, x: Tensor, mask: Tensor, state: LogMelState) -> tuple[Tensor, Tensor, LogMelState]:
+        samples = torch.cat([state.samples, apply_mask(x, mask).squeeze(-1)], dim=1)
+        kept = samples[:, samples.shape[1] - (self.window_size - self.hop) :]
+        return self._features(samples), mask_stride(mask, self.hop), LogMelState(kept)
+
+    def _features(self, samples: Tensor) -> Tensor:
+        windows = samples.unfold(1, self.window_size, self.hop) * self.window
+        spectrum = torch.view_as_real(torch.fft.rfft(windows, n=self.fft_size))
+        power = spectrum.square().sum(-1) @ self.filters
+        return ((power + self.floor).log() - self.mean) / self.std

@@ -1,0 +1,215 @@
+"""The streaming contract: every stage between media and results is a `Streaming` module.
+
+Legend of axis suffixes: B batch, T time steps, C channels.
+
+The law that the project stands on: for any way of cutting the input into blocks, the concatenated
+`step` outputs, with the first `latency` of them dropped, equal `forward` on the whole input.
+
+A sequence is a pair (x, mask): x is (B, T, C), mask is (B, T) bool and says which steps exist. What a
+step that does not exist holds never matters, NaN included. In `forward` a row's steps that exist are a
+prefix of it. In `step` they are one contiguous run of the row's timeline: not-yet (the look-ahead of the
+stages before is still filling), then the sequence, then the end. So flushing is no code of its own: feed
+steps that do not exist until `latency` outputs have come out. The idea of (values, mask) and of
+fixed-rate stepping is that of google/sequence-layers.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# A state is a tensor with the batch on dimension 0, or a tuple (NamedTuple) of states; () is no state.
+State = Any
+
+
+class Streaming(nn.Module):
+    """A stage that maps a sequence to a sequence, at once (`forward`) or piece by piece (`step`).
+
+    Attributes:
+        stride: input steps per output step.
+        latency: output steps by which `step` lags `forward`. The first `latency` outputs of a stream are
+            steps that do not exist (mask False).
+        block: `step` takes a multiple of this many input steps. An output may depend on every input of
+            its own block, so the look-ahead in input steps is `latency * stride + block - 1`.
+    """
+
+    stride: int = 1
+    latency: int = 0
+    block: int = 1
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, C), (B, T) -> (B, ceil(T / stride), C'), (B, ceil(T / stride)); parallel over time."""
+        raise NotImplementedError
+
+    def init_state(self, batch: int, like: Tensor) -> State:
+        """State before the first step; constant in structure and shape. `like` gives dtype and device."""
+        raise NotImplementedError
+
+    def step(self, x: Tensor, mask: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """(B, n * block, C), mask, state -> (B, n * block / stride, C'), mask, new state.
+
+        Pure: `state` is not changed, so that streams can be forked, saved and resumed.
+        """
+        raise NotImplementedError
+
+    @property
+    def lookahead(self) -> int:
+        """Input steps after its own first one that an output may depend on, at most."""
+        return self.latency * self.stride + self.block - 1
+
+
+def apply_mask(x: Tensor, mask: Tensor) -> Tensor:
+    """Zero the steps that do not exist; unlike a product, this also removes NaN and infinity."""
+    return torch.where(mask.unsqueeze(-1), x, torch.zeros((), dtype=x.dtype, device=x.device))
+
+
+def lengths_to_mask(lengths: Tensor, steps: int) -> Tensor:
+    """(B,) -> (B, steps) bool: True for the first `lengths[b]` steps of row b."""
+    return torch.arange(steps, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def mask_stride(mask: Tensor, stride: int) -> Tensor:
+    """(B, T) -> (B, ceil(T / stride)): an output step exists where its first input step does."""
+    return mask[:, ::stride]
+
+
+class Serial(Streaming):
+    """Stages one after the other; strides multiply, latencies add up in the unit of the output."""
+
+    def __init__(self, *stages: Streaming):
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+
+    # Properties, because a stage's block changes with `set_chunk`.
+    @property
+    def stride(self) -> int:  # type: ignore[override]
+        stride = 1
+        for stage in self.stages:
+            stride *= stage.stride
+        return stride
+
+    @property
+    def latency(self) -> int:  # type: ignore[override]
+        latency = 0
+        for stage in self.stages:
+            if latency % stage.block:
+                # Otherwise its blocks would lie elsewhere in `step` than in `forward`.
+                raise ValueError(
+                    f"{type(stage).__name__} works in blocks of {stage.block} steps and cannot follow a latency of "
+                    f"{latency}: make the look-ahead before it a multiple of its block"
+                )
+            latency = latency // stage.stride + stage.latency
+        return latency
+
+    @property
+    def block(self) -> int:  # type: ignore[override]
+        block, stride = 1, 1
+        for stage in self.stages:
+            block = math.lcm(block, stage.block * stride)
+            stride *= stage.stride
+            block = math.lcm(block, stride)
+        return block
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        for stage in self.stages:
+            x, mask = stage(x, mask)
+        return x, mask
+
+    def init_state(self, batch: int, like: Tensor) -> State:
+        return tuple(stage.init_state(batch, like) for stage in self.stages)
+
+    def step(self, x: Tensor, mask: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        new = []
+        for stage, stage_state in zip(self.stages, state, strict=True):
+            x, mask, stage_state = stage.step(x, mask, stage_state)
+            new.append(stage_state)
+        return x, mask, tuple(new)
+
+
+class Residual(Streaming):
+    """x + scale * body(x), on so many channels; the skip waits for the body's look-ahead."""
+
+    def __init__(self, body: Streaming, channels: int, scale: float = 1.0):
+        super().__init__()
+        if body.stride != 1:
+            raise ValueError(f"Residual needs a body of stride 1, got {body.stride}")
+        self.body, self.channels, self.scale = body, channels, scale
+
+    @property
+    def latency(self) -> int:  # type: ignore[override]
+        return self.body.latency
+
+    @property
+    def block(self) -> int:  # type: ignore[override]
+        return self.body.block
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        y, y_mask = self.body(x, mask)
+        return torch.add(x, y, alpha=self.scale), y_mask
+
+    def init_state(self, batch: int, like: Tensor) -> State:
+        return (self.body.init_state(batch, like), like.new_zeros(batch, self.latency, self.channels))
+
+    def step(self, x: Tensor, mask: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        body_state, waiting = state
+        y, y_mask, body_state = self.body.step(x, mask, body_state)
+        if self.latency:
+            x = torch.cat([waiting, apply_mask(x, mask)], dim=1)
+            waiting = x[:, -self.latency :]
+            x = x[:, : y.shape[1]]
+        return torch.add(x, y, alpha=self.scale), y_mask, (body_state, waiting)
+
+
+def select(state: State, rows: Tensor | Sequence[int]) -> State:
+    """The state of some rows of a batch, in the order given; a row may come more than once (beam search)."""
+    if isinstance(state, Tensor):
+        return state[rows] if isinstance(rows, Tensor) else state[list(rows)]
+    return _rebuild(state, [select(part, rows) for part in state])
+
+
+def stack(states: Sequence[State]) -> State:
+    """States of separate streams -> the state of their batch, rows in the order given."""
+    first = states[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(states), dim=0)
+    return _rebuild(first, [stack(parts) for parts in zip(*states, strict=True)])
+
+
+def split(state: State) -> list[State]:
+    """The state of a batch -> one state of batch 1 for each row; the inverse of `stack`."""
+    return [_row(state, row) for row in range(batch_size(state))]
+
+
+def batch_size(state: State) -> int:
+    """Rows of a state; 0 for one that holds no tensor."""
+    if isinstance(state, Tensor):
+        return state.shape[0]
+    return next((n for n in map(batch_size, state) if n), 0)
+
+
+def _row(state: State, row: int) -> State:
+    if isinstance(state, Tensor):
+        return state[row : row + 1]
+    return _rebuild(state, [_row(part, row) for part in state])
+
+
+def _rebuild(like: tuple, parts: list) -> tuple:
+    return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
+
+
+def set_chunk(module: nn.Module, chunk: int) -> None:
+    """Set the chunk, in its own steps, of every stage below `module` that has one. In place."""
+    for stage in module.modules():
+        if isinstance(getattr(stage, "chunk", None), int):
+            stage.chunk = chunk
+
+
+def share_weights(module: nn.Module) -> nn.Module:
+    """A copy of a module that shares its parameters and buffers: another chunk size costs no memory."""
+    memo = {id(t): t for t in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, memo)
