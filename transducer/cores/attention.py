@@ -60,7 +60,7 @@ class ChunkAttention(Streaming):
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         # Groups of whole chunks, each with the keys that it sees, side by side as if they were streams:
         # the cost grows with T * (left_context + group), and so does the memory.
-        batch, steps = mask.shape
+        steps = mask.shape[1]
         window = self.left_context + self.latency
         group = self.chunk * max(1, 64 // self.chunk)
         groups = -(-(steps + self.latency) // group)
