@@ -1,0 +1,7 @@
+"""`python -m transducer`."""
+
+import sys
+
+from transducer.cli import main
+
+sys.exit(main())

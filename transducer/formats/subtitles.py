@@ -1,0 +1,24 @@
+"""SubRip and WebVTT, written by pysubs2."""
+
+from __future__ import annotations
+
+import re
+
+from transducer.formats.cues import make_cues
+from transducer.results import Transcript
+
+
+def render_subtitles(transcript: Transcript, kind: str) -> str:
+    """The text of an "srt" or "vtt" file."""
+    import pysubs2
+
+    file = pysubs2.SSAFile()
+    for cue in make_cues(transcript):
+        text = "\n".join(cue.lines)
+        if kind == "vtt":
+            text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        # pysubs2 takes a backslash with h, n or N for a line break: a word joiner keeps the two apart.
+        text = re.sub(r"\\(?=[hnN])", "\\\\\u2060", text)
+        file.events.append(pysubs2.SSAEvent(start=cue.start, end=cue.end, text=text))
+    # Without keep_ssa_tags, words in curly brackets would be taken for styling and left out.
+    return file.to_string(kind, keep_ssa_tags=True)
