@@ -1,0 +1,152 @@
+"""From the outputs of a model to segments: search, endpoints and words, for a stream without end."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transducer.results import Segment
+from transducer.search.endpoint import Endpointer, EndpointRules
+from transducer.search.hypothesis import Hypothesis, Search
+from transducer.search.words import Cut, WordTimer
+
+
+class SegmentState(NamedTuple):
+    """State of a stream.
+
+    Attributes:
+        search: state of the search in the current segment.
+        start: the frame of the stream on which the segment begins.
+        length: frames of the segment so far.
+        recent: (R, ...) the last R of them, from where a segment that gets too long may be cut.
+        shown: the partial segment that was given out last; None where it had no words.
+        offset: time of the stream's first frame, in seconds.
+    """
+
+    search: Any
+    start: int
+    length: int
+    recent: NDArray[Any] | None
+    shown: Segment | None
+    offset: float
+
+
+class SegmentSearch:
+    """Cuts a stream into segments, and searches each of them from a fresh state, so that state stays bounded.
+
+    Endpoints are decided frame by frame: final segments do not depend on how the frames are cut into steps. After
+    silence the next segment begins with the next frame. A segment that gets too long while someone speaks ends in
+    the gap before its last word; the frames from there on are searched again as the next segment, so that no word
+    is cut in two, lost or doubled. Only a single word as long as `max_length` is cut in two.
+
+    Args:
+        search: CTC or RNN-T, greedy or beam.
+        timer: makes words of tokens.
+        rules: where segments end.
+        alternatives: n of the n-best list that final segments get; 0 for none.
+    """
+
+    def __init__(
+        self, search: Search[Any], timer: WordTimer, rules: EndpointRules | None = None, alternatives: int = 0
+    ):
+        self.search = search
+        self.timer = timer
+        self.alternatives = alternatives
+        self.endpointer = Endpointer(rules or EndpointRules(), timer.seconds_per_frame)
+
+    def init(self, offset: float = 0.0) -> SegmentState:
+        """State of a stream whose first frame is at `offset` seconds."""
+        return SegmentState(self.search.init(), 0, 0, None, None, offset)
+
+    def step(self, state: SegmentState, frames: Any) -> tuple[SegmentState, list[Segment]]:
+        """Search T more frames: (T, V) log-probabilities or (T, D) encoder output. Pure.
+
+        Returns:
+            The new state, and the segments that became final, then the partial one if it changed.
+        """
+        frames = np.asarray(frames)
+        window = frames if state.recent is None else np.concatenate([state.recent, frames])
+        search, start, length, shown = state.search, state.start, state.length, state.shown
+        origin = start + length + len(frames) - len(window)  # the frame of the stream that window[0] is
+        finals: list[Segment] = []
+        while start + length < origin + len(window):
+            index = start + length - origin
+            search = self.search.step(search, window[index : index + 1])
+            length += 1
+            spoken = self.search.speech_end(search)
+            reached = self.endpointer(length, length - (spoken or 0), spoken is not None)
+            if reached is None:
+                continue
+            end = length if reached == "silence" else self._cut(search, length)
+            if end == length:
+                search = self.search.finish(search)
+            final = self._final(state._replace(search=search, start=start, length=end))
+            finals += final
+            # Without a final segment nothing has replaced the partial one yet.
+            search, start, length, shown = self.search.init(), start + end, 0, None if final else shown
+
+        best = self.search.best(search)
+        cut = self._certain_cut(best, self.search.stable(search))
+        words = self.timer.words(best, start, state.offset)
+        recent = None
+        if self.endpointer.max_length < math.inf:
+            # A copy, because a view would keep all of the window alive, and change with the caller's array.
+            recent = window[start + cut.frame - origin :].copy()
+        state = SegmentState(search, start, length, recent, shown, state.offset)
+        now = state.offset + (start + length) * self.timer.seconds_per_frame
+        begin, end = (words[0].start, words[-1].end) if words else (now, now)
+        partial = Segment(words=words, final=False, start=begin, end=end, stable=cut.word)
+        if partial == shown or not (words or shown):
+            return state, finals
+        return state._replace(shown=partial if words else None), [*finals, partial]
+
+    def flush(self, state: SegmentState) -> tuple[SegmentState, list[Segment]]:
+        """End the segment here: at the end of the stream, or because the user wants the text now."""
+        finals = self._final(state._replace(search=self.search.finish(state.search)))
+        start = state.start + state.length
+        return SegmentState(self.search.init(), start, 0, None, None, state.offset), finals
+
+    def _cut(self, search: Any, length: int) -> int:
+        """Where to end a segment that is `length` frames long, too long: the first frame of the next one."""
+        best = self.search.best(search)
+        if best.tokens and best.ends[-1] < (self.search.speech_end(search) or 0):
+            return best.ends[-1]  # there is another word, of which the search does not show a part
+        cuts = self.timer.cuts(best)
+        if cuts:
+            return cuts[-1].frame
+        # One word since frame 0. It may be over; if not, at least no token is cut in two.
+        if len(best.tokens) > 1 and best.ends[-1] == length and best.ends[-2] <= best.frames[-1]:
+            return best.frames[-1]
+        return length
+
+    def _certain_cut(self, best: Hypothesis, stable: int) -> Cut:
+        """The last place for a cut that will stay one. `_cut` never goes back behind it, so that the words before
+        it are stable, and the frames before it need not be kept."""
+        cuts = self.timer.cuts(best) if stable else []
+        return next((cut for cut in reversed(cuts) if cut.token < stable), Cut(0, 0, 0))
+
+    def _final(self, state: SegmentState) -> list[Segment]:
+        """The segment up to `state.length` frames, which is final; none if it has no words."""
+        best = self.search.best(state.search).before(state.length)
+        words = self.timer.words(best, state.start, state.offset)
+        if not words:
+            return []
+        alternatives: dict[str, float] = {}
+        for hypothesis in self.search.nbest(state.search, self.alternatives):
+            alternatives.setdefault(self._text(hypothesis.before(state.length)), hypothesis.score)
+        return [
+            Segment(
+                words=words,
+                final=True,
+                start=words[0].start,
+                end=words[-1].end,
+                stable=len(words),
+                alternatives=tuple(alternatives.items()),
+            )
+        ]
+
+    def _text(self, hypothesis: Hypothesis) -> str:
+        return " ".join(word.text for word in self.timer.words(hypothesis))

@@ -1,0 +1,1 @@
+"""Text and tokens: normalisation, tokenizers and their files."""
