@@ -1,0 +1,206 @@
+"""The bundled model `speech-en`: streaming English speech recognition from 9.6 hours of free recordings.
+
+    transducer train pipelines/speech_en.py --data DATA --output runs/speech-en
+
+DATA is a folder with the tables, recordings and texts named below. The model is one Conformer with two heads,
+characters and phones, and it learns in three phases:
+
+1. `frames`: from alignments of 1.7 hours, which phone every frame is, by cross-entropy. CTC alone, from nothing,
+   takes far longer to find out that letters follow sounds. The model then aligns everything else.
+2. `joint`: from all transcripts, CTC on characters and on phones, with the phones of every frame as a third task for
+   an intermediate head. What that head thinks is fed back into the upper half of the network. Then it aligns again.
+3. `texts`: the same, and the upper half also learns to spell sentences that nobody read out: novels, spliced from
+   the inner features of recorded phones.
+
+With `--quick` it is a smoke run of a minute or two, on a few utterances.
+"""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.word_lm import pronounce, train_g2p
+from pipelines.word_text import normalise
+from transducer.config import ConformerConfig, CTCConfig, ModelConfig, SelfConditioningConfig
+from transducer.frontends.augment import AugmentConfig
+from transducer.text.characters import Characters
+from transducer.text.g2p import GraphemeToPhoneme
+from transducer.text.lexicon import Pronunciations
+from transducer.text.symbols import Symbols
+from transducer.training.recipe import Phase, Recipe, Table
+
+# CMUdict's phones, without stress.
+PHONES = (
+    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
+).split()
+
+MODEL = ModelConfig(
+    # 40 ms a frame; a chunk is seen whole, and 2.56 s before it.
+    core=ConformerConfig(channels=192, heads=4, hidden=512, layers=8, kernel=15, chunk=16, left_context=64),
+    decoders={"characters": CTCConfig("characters"), "phones": CTCConfig("phones")},
+    conditioning=SelfConditioningConfig(after=4, units="phones"),
+    chunks=(8, 16, 32),  # 320, 640 and 1280 ms, one drawn at random for every batch
+    card={
+        "description": "Streaming English speech recognition: clear speech to lower-case words",
+        "languages": ["English"],
+        "defaults": {"chunk_ms": 640},
+        "pronunciations": {"name": "CMUdict", "licence": "BSD"},
+    },
+)
+
+# Masks of frequencies alone: labels of frames have to stay where their sounds are.
+FRAMES_AUGMENT = AugmentConfig(
+    gain_db=(0.0, 0.0),
+    warp_probability=0.0,
+    noise_probability=0.0,
+    band_limit_probability=0.0,
+    time_mask_every=0,
+)
+
+JOINT_AUGMENT = AugmentConfig(
+    gain_db=(-10.0, 6.0),
+    warp_probability=0.3,
+    noise_probability=0.2,
+    frequency_mask_bins=15,
+    time_mask_every=200,
+    time_mask_frames=30,
+)
+
+
+def pronounce_unknown(words: Sequence[str], dictionary: Pronunciations) -> Pronunciations:
+    """Words that the dictionary lacks, a fifth of the utterances has one: by rule, or by a model made of the rest."""
+    return pronounce(words, dictionary, GraphemeToPhoneme(train_g2p(dictionary, order=6, threshold=0.0)))[0]
+
+
+def pronounce_a_little(words: Sequence[str], dictionary: Pronunciations) -> Pronunciations:
+    """The same with less of the dictionary: faster, and worse."""
+    part = {word: dictionary[word] for word in list(dictionary)[::20]}
+    return pronounce(words, dictionary, GraphemeToPhoneme(train_g2p(part, order=3, threshold=0.0)))[0]
+
+
+def sentences(data: Path, novels: int, seed: int = 1, shortest: int = 4, longest: int = 24) -> list[str]:
+    """Stretches of the transcripts, all of them, and so many sentences of the novels; lengths in words."""
+    rng = np.random.default_rng(seed)
+    result = []
+    for line in (data / "text" / "librispeech-train-transcripts.txt").read_text().splitlines():
+        words = line.split()
+        while words:
+            length = int(rng.integers(6, longest + 1))
+            result.append(" ".join(words[:length]))
+            words = words[length:]
+    with lzma.open(data / "text" / "novels.txt.xz", "rt", encoding="utf-8") as file:
+        lines = file.readlines()
+    for number in rng.permutation(len(lines))[:novels]:
+        words = normalise(lines[number])
+        if len(words) >= shortest:
+            first = int(rng.integers(max(1, len(words) - longest)))
+            result.append(" ".join(words[first : first + longest]))
+    return result
+
+
+def recipe(
+    data: Path,
+    quick: bool = False,
+    *,
+    frames_steps: int = 270,
+    frames_rate: float = 2e-3,
+    frames_matrix_rate: float = 0.02,
+    joint_steps: int = 1500,
+    joint_rate: float = 1e-3,
+    joint_matrix_rate: float = 8e-3,
+    joint_final: float = 0.5,
+    texts_steps: int = 1800,
+    texts_rate: float = 5e-4,
+    texts_matrix_rate: float = 4e-3,
+    text_weight: float = 0.7,
+    frames_per_batch: int = 12000,
+    average_decay: float = 0.995,
+    seed: int = 1,
+) -> Recipe:
+    """What `transducer train` runs; the keyword parameters can be changed by `--set NAME=VALUE`.
+
+    Args:
+        data: the folder with `speech`, `noise`, `lexicon` and `text`.
+        frames_rate, joint_rate, texts_rate: peak learning rates of AdamW; ..._matrix_rate: of Muon.
+        joint_final: what is left of these at the end of the second phase; the third goes on from there.
+        text_weight: of the loss on spliced sentences.
+        frames_per_batch: of 10 ms.
+        average_decay: of the averaged weights in the second and third phase.
+    """
+    speech, rows = data / "speech", 40 if quick else None
+    text_frames = 2200
+    if quick:
+        frames_steps, joint_steps, texts_steps, frames_per_batch, text_frames = 6, 4, 4, 4000, 300
+
+    frames = Phase(
+        "frames",
+        frames_steps,
+        {"frames": 0.5, "frames:phones": 1.0},
+        aligned_only=True,
+        frames_per_batch=frames_per_batch,
+        learning_rate=frames_rate,
+        matrix_learning_rate=frames_matrix_rate,
+        warmup=50,
+        augment=FRAMES_AUGMENT,
+        realign=True,
+    )
+    joint = Phase(
+        "joint",
+        joint_steps,
+        {"ctc:characters": 1.0, "ctc:phones": 0.5, "frames": 0.5},
+        frames_per_batch=frames_per_batch,
+        learning_rate=joint_rate,
+        matrix_learning_rate=joint_matrix_rate,
+        warmup=60,
+        final_fraction=joint_final,
+        augment=JOINT_AUGMENT,
+        average_decay=average_decay,
+        realign=True,
+    )
+    texts = replace(
+        joint,
+        name="texts",
+        steps=texts_steps,
+        losses={**joint.losses, "text:characters": text_weight},
+        learning_rate=texts_rate,
+        matrix_learning_rate=texts_matrix_rate,
+        final_fraction=0.02,
+        text_frames=text_frames,
+        realign=False,
+    )
+    return Recipe(
+        name="speech-en",
+        model=MODEL,
+        units={"characters": Characters(), "phones": Symbols(PHONES)},
+        train=(
+            Table(
+                speech / "librispeech-train.tsv",
+                "LibriSpeech (train-clean-5 and a part of train-clean-100)",
+                "CC BY 4.0",
+                rows,
+            ),
+            Table(speech / "speechocean-train.tsv", "speechocean762 (train)", "CC BY 4.0", rows),
+            Table(speech / "vctk-p239.tsv", "VCTK (speaker p239)", "CC BY 4.0", rows),
+        ),
+        dev=Table(speech / "librispeech-dev.tsv", rows=6 if quick else None),
+        noise=Table(
+            data / "noise" / "noise.tsv",
+            "ESC-10 and the backgrounds of Speech Commands",
+            "CC BY 3.0, CC BY 4.0",
+            rows,
+        ),
+        lexicon=data / "lexicon" / "cmudict.dict",
+        pronounce=pronounce_a_little if quick else pronounce_unknown,
+        alignments=speech / "phone-alignments.tsv",
+        texts=partial(sentences, data, novels=500 if quick else 120_000),
+        phases=(frames, joint, texts),
+        seed=seed,
+        evaluate_every=400,
+        save_every=100,
+    )

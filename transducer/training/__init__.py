@@ -1,0 +1,1 @@
+"""Training: recipes, losses, optimizers, the loop, and the report at the end."""

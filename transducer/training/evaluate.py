@@ -1,0 +1,68 @@
+"""Greedy word and character error rates while training, on cached features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from transducer.data.features import FeatureStore
+from transducer.decoders.rnnt import RNNT
+from transducer.evaluation.wer import count_errors
+from transducer.model import Network
+from transducer.search.ctc import CTCGreedySearch
+from transducer.search.rnnt import RNNTGreedySearch
+from transducer.sequence import set_chunk
+from transducer.text.tokenizer import Tokenizer
+
+
+@torch.inference_mode()
+def greedy_texts(
+    network: Network,
+    store: FeatureStore,
+    units: Mapping[str, Tokenizer],
+    chunk: int,
+    decoders: Iterable[str],
+    bf16: bool = True,
+) -> dict[str, list[str]]:
+    """What each of these decoders hears in each utterance: greedy, offline, at one chunk size in encoder frames."""
+    network.eval()
+    set_chunk(network.encoder, chunk)
+    mean, std = network.frontend.mean.numpy(), network.frontend.std.numpy()
+    texts: dict[str, list[str]] = {name: [] for name in decoders}
+    for index in range(len(store)):
+        features = torch.from_numpy((store.features(index).astype(np.float32) - mean) / std)[None]
+        mask = torch.ones(features.shape[:2], dtype=torch.bool)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            frames, mask, _ = network.encode_with_taps(features, mask)
+            outputs = {name: network.decoders[name](frames, mask)[0][0].float() for name in texts}
+        for name, output in outputs.items():
+            head = network.decoders[name]
+            if isinstance(head, RNNT):
+                search, steps = RNNTGreedySearch(head.predictor, head.joint), output
+            else:
+                search, steps = CTCGreedySearch(), output.numpy()
+            tokens = search.best(search.step(search.init(), steps)).tokens
+            texts[name].append(units[network.config.decoders[name].units].decode(tokens))
+    return texts
+
+
+def error_rates(
+    references: Mapping[str, Sequence[str]], hypotheses: Mapping[str, Sequence[str]], spelled: Iterable[str]
+) -> dict[str, float]:
+    """`wer:NAME` of every decoder, and `cer:NAME` of those `spelled` in letters, as fractions.
+
+    Args:
+        references, hypotheses: decoder -> the text of each utterance; a reference that is "" is left out.
+    """
+    result, spelled = {}, set(spelled)
+    for name, heard in hypotheses.items():
+        pairs = [pair for pair in zip(references[name], heard, strict=True) if pair[0]]
+        if not pairs:
+            continue
+        counts = count_errors(*zip(*pairs, strict=True))
+        result[f"wer:{name}"] = counts.wer
+        if name in spelled:
+            result[f"cer:{name}"] = counts.cer
+    return result

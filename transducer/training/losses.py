@@ -1,0 +1,83 @@
+"""The losses of a batch, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from transducer.data.loader import Batch
+from transducer.model import Network
+from transducer.training.targets import IGNORE, Targets
+
+
+class Loss(NamedTuple):
+    """A sum over a batch, and over how many tokens or frames."""
+
+    total: Tensor
+    count: int
+
+    @property
+    def mean(self) -> Tensor:
+        return self.total / self.count
+
+
+def batch_losses(
+    network: Network, batch: Batch, targets: Targets, names: Iterable[str], bf16: bool = True
+) -> dict[str, Loss]:
+    """Loss by name (see `Phase.losses`): per token for sequences, per frame for frame labels.
+
+    A loss that no row has a target for is left out, as are rows without one. With `bf16` the encoder runs under
+    autocast; what needs the precision (log-sums over alignments) is float32.
+    """
+    lengths = -(-batch.lengths // network.encoder.stride)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        frames, mask, taps = network.encode_with_taps(batch.features, batch.mask)
+    losses = {}
+    for name in names:
+        kind, _, head = name.partition(":")
+        if kind == "frames":
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                logits = network.decoders[head](frames, mask)[0] if head else taps[-1]
+            seconds = network.hop / network.config.frontend.rate
+            labels = targets.frame_labels(batch, lengths, frames.shape[1], seconds)
+            if count := int((labels != IGNORE).sum()):
+                losses[name] = Loss(
+                    nn.functional.cross_entropy(
+                        logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="sum"
+                    ),
+                    count,
+                )
+            continue
+        loss = sequence_loss(network, head, frames, mask, lengths, batch.texts, targets, bf16)
+        if loss:
+            losses[name] = loss
+    return losses
+
+
+def sequence_loss(
+    network: Network,
+    head: str,
+    frames: Tensor,
+    mask: Tensor,
+    lengths: Tensor,
+    texts: Sequence[str],
+    targets: Targets,
+    bf16: bool,
+) -> Loss | None:
+    """CTC's or RNN-T's loss of a decoder, as it is one or the other; None where no text has a target.
+
+    Args:
+        frames: (B, T, C), the encoder's; mask: (B, T); lengths: (B,) of them.
+    """
+    decoder, units = network.decoders[head], network.config.decoders[head].units
+    tokens = [targets.tokens(text, units) for text in texts]
+    rows = [row for row, target in enumerate(tokens) if target]
+    if not rows:
+        return None
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        projected, _ = decoder(frames[rows], mask[rows])
+    known = [tokens[row] for row in rows]
+    return Loss(decoder.loss(projected, lengths[rows], known).sum(), sum(map(len, known)))

@@ -1,0 +1,98 @@
+"""What is seen of a run: a progress bar on a terminal, a line now and then elsewhere. All on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict
+from typing import Any
+
+_LINES = 40  # a phase tells about itself so often where there is no terminal
+
+
+class Progress:
+    """Shows the reports of a phase; a context manager.
+
+    Args:
+        title: of the phase, such as "phase 2 of 3: joint".
+        steps: of the whole phase; done: how many are over.
+        quiet: show nothing.
+    """
+
+    def __init__(self, title: str, steps: int, done: int = 0, quiet: bool = False):
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self.title, self.steps, self.quiet = title, steps, quiet
+        self._console = Console(stderr=True, highlight=False, quiet=quiet)
+        self._terminal = self._console.is_terminal
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self._console,
+            speed_estimate_period=300,
+            expand=True,
+            disable=quiet or not self._terminal,
+        )
+        self._task = self._bar.add_task(title, total=steps, completed=done, numbers="")
+        self._rates = ""
+        self._recent: dict[str, list[float]] = defaultdict(list)
+        self._first, self._began = done, time.monotonic()
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, step: int, numbers: dict[str, float]) -> None:
+        """Take a report of the loop: a step's losses and speed, or an evaluation."""
+        if "loss" not in numbers:
+            self._rates = "  ".join(f"{label(name)} {100 * value:.1f} %" for name, value in numbers.items())
+            self.say(f"{self.title}, step {step}: {self._rates}")
+            return
+        for name in ("loss", "audio_per_second"):
+            self._recent[name].append(numbers[name])
+        if self._terminal:
+            recent = {name: values[-20:] for name, values in self._recent.items()}
+            self._bar.update(self._task, completed=step, numbers=f"{_sentence(recent)}  {self._rates}")
+        elif step in (1, self.steps) or step % max(1, self.steps // _LINES) == 0:
+            self.say(f"{self.title}, step {step} of {self.steps}: {_sentence(self._recent)}, {self._left(step)}")
+            self._recent.clear()
+
+    def say(self, message: str) -> None:
+        """A line of its own, above the bar."""
+        self._console.print(message, markup=False, soft_wrap=True)
+
+    def _left(self, step: int) -> str:
+        seconds = (time.monotonic() - self._began) / max(1, step - self._first) * (self.steps - step)
+        return f"{clock(seconds)} left"
+
+
+def label(name: str) -> str:
+    """An error rate's name for people: "wer:characters" -> "WER", "wer:phones" -> "phone error rate"."""
+    kind, _, decoder = name.partition(":")
+    if decoder == "phones":
+        return "phone error rate"
+    return kind.upper() if decoder in ("", "characters", "ctc", "rnnt") else f"{kind.upper()} ({decoder})"
+
+
+def clock(seconds: float) -> str:
+    """h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def say(message: str) -> None:
+    """One line on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def _sentence(recent: dict[str, list[float]]) -> str:
+    means: dict[str, Any] = {name: sum(values) / len(values) for name, values in recent.items() if values}
+    return f"loss {means['loss']:.3f}, {means['audio_per_second']:.0f} s of audio a second"

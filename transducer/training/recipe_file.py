@@ -1,0 +1,85 @@
+"""Finds a recipe: a function in a Python file, called with the data folder and the settings of the command line."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transducer.errors import TransducerError, UsageError
+from transducer.training.recipe import Recipe
+
+FUNCTION = "recipe"
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def load_recipe(spec: str, data: Path, quick: bool, settings: Sequence[str] = ()) -> Recipe:
+    """Call the function FILE or FILE:FUNCTION: `recipe(data: Path, quick: bool, *, NAME: TYPE = DEFAULT, ...)`.
+
+    The file may import its neighbours by the name of their folder: `from pipelines.word_lm import ...`.
+
+    Args:
+        settings: "NAME=VALUE" for the keyword parameters of the function, which are the settings that it has.
+
+    Raises:
+        UsageError: no such file or function, a file that cannot be run, an unknown setting or one of the wrong type.
+    """
+    function = _find(spec)
+    parameters = inspect.signature(function).parameters.values()
+    known = {parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
+    types = typing.get_type_hints(function)
+    values = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals:
+            raise UsageError(f"--set {setting}: a setting is NAME=VALUE")
+        if name not in known:
+            raise UsageError(f"{spec} has no setting {name!r}; it has {', '.join(sorted(known)) or 'none'}")
+        values[name] = _convert(name, value.strip(), types.get(name, str))
+    recipe = function(data, quick, **values)
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"{spec}: the function returned {type(recipe).__name__}, not a Recipe")
+    return recipe
+
+
+def _find(spec: str) -> Callable[..., Any]:
+    path, name = Path(spec), FUNCTION
+    if not path.exists() and ":" in spec:
+        path, name = Path(spec.rpartition(":")[0]), spec.rpartition(":")[2]
+    if not path.is_file():
+        raise UsageError(f"{path}: no such recipe; it is a Python file, such as those in the folder pipelines")
+    module_spec = importlib.util.spec_from_file_location(f"transducer_recipe_{path.stem}", path)
+    if module_spec is None or module_spec.loader is None:
+        raise UsageError(f"{path}: a recipe is a Python file, its name ends in .py")
+    module = importlib.util.module_from_spec(module_spec)
+    parent = str(path.resolve().parent.parent)
+    if parent not in sys.path:
+        sys.path.append(parent)
+    try:
+        module_spec.loader.exec_module(module)
+    except TransducerError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise UsageError(f"{path} has no function {name!r}, which would return the recipe")
+    return function
+
+
+def _convert(name: str, value: str, kind: Any) -> Any:
+    options = [option for option in typing.get_args(kind) if option is not type(None)] or [kind]
+    if type(None) in typing.get_args(kind) and value.lower() in ("", "none"):
+        return None
+    for option in options:
+        try:
+            return _TRUTH[value.lower()] if option is bool else option(value)
+        except (KeyError, ValueError, TypeError):
+            continue
+    wanted = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    raise UsageError(f"--set {name}={value}: {value!r} is no {wanted}")

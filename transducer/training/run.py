@@ -1,0 +1,261 @@
+"""A whole run: data, phases, the checkpoint and the report. `transducer train` calls `train_command`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from transducer.checkpoint import load_checkpoint
+from transducer.data.batches import BatchPlan
+from transducer.data.loader import BatchLoader
+from transducer.decoders.ctc import CTC
+from transducer.errors import TransducerError, UsageError
+from transducer.frontends.augment import FeatureAugment
+from transducer.model import Network
+from transducer.sequence import set_chunk
+from transducer.training.align import align_all
+from transducer.training.corpus import PHONES, Corpus, Subset, open_corpus
+from transducer.training.export import evaluation, export
+from transducer.training.folder import RunFolder
+from transducer.training.interrupt import Interrupt
+from transducer.training.log import Log
+from transducer.training.loop import PhaseTrainer
+from transducer.training.progress import Progress, say
+from transducer.training.ranks import Ranks
+from transducer.training.recipe import Phase, Recipe
+from transducer.training.recipe_file import load_recipe
+from transducer.training.report import write_report
+from transducer.training.splice import SpliceBank, SplicedTexts
+from transducer.training.targets import read_alignments, write_alignments
+
+DATA_VARIABLE = "TRANSDUCER_DATA"
+
+
+def train_command(
+    recipe: str,
+    data: str | None = None,
+    output: str | None = None,
+    resume: bool = False,
+    quick: bool = False,
+    settings: Sequence[str] = (),
+    threads: int | None = None,
+    cache: str | None = None,
+) -> int:
+    """Run a recipe from the command line; returns the exit status.
+
+    Args:
+        recipe: FILE or FILE:FUNCTION, see `recipe_file.load_recipe`.
+        data: the folder with the recipe's data; $TRANSDUCER_DATA, or else this folder, if None.
+        output: the run's folder; runs/NAME if None.
+        resume: go on with the run in that folder.
+        quick: a smoke run, as the recipe has it.
+        settings: "NAME=VALUE", see `recipe_file.load_recipe`.
+        threads: CPU threads; torch's default if None.
+        cache: a folder for feature caches that runs share; one below the output if None.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    plan = load_recipe(recipe, Path(data or os.environ.get(DATA_VARIABLE) or "."), quick, settings)
+    root = Path(output) if output else Path("runs") / (f"{plan.name}-quick" if quick else plan.name)
+    command = ["transducer", "train", recipe, *(["--data", data] if data else []), "--output", str(root)]
+    command += [*(["--quick"] if quick else []), *(part for setting in settings for part in ("--set", setting))]
+    command += [*(["--cache", cache] if cache else []), *(["--threads", str(threads)] if threads else [])]
+    interrupt = Interrupt()
+    try:
+        with interrupt:
+            folder = train(
+                plan, root, resume=resume, cache=Path(cache) if cache else None, command=command, stop=interrupt
+            )
+    except OSError as error:
+        raise TransducerError(f"{error.filename or root}: {error.strerror or error}") from error
+    if folder is None:
+        interrupt.again()
+        return 130
+    return 0
+
+
+def train(
+    recipe: Recipe,
+    output: Path,
+    *,
+    resume: bool = False,
+    cache: Path | None = None,
+    command: Sequence[str] = (),
+    stop: Callable[[], bool] = lambda: False,
+) -> Path | None:
+    """Train a model; returns its checkpoint folder, or None where `stop` said so before the end.
+
+    Args:
+        output: the folder of the run.
+        resume: go on with what is in there; phases that are over are not repeated.
+        cache: a folder for features; below `output` if None.
+        command: that started this, for the report and for the hint how to go on.
+        stop: asked after each step.
+    """
+    folder, ranks = RunFolder(output), Ranks.join()
+    try:
+        with folder.claim(recipe, resume) if ranks.first else nullcontext():
+            ranks.wait()  # nobody touches the folder before it is claimed
+            run = _Run(recipe, folder, cache or folder.cache, ranks)
+            if ranks.first:
+                folder.begin(recipe)
+            for number in range(len(recipe.phases)):
+                if not run.phase(number, stop) or stop():
+                    if command and ranks.first:
+                        say(f"To go on: {shlex.join([*command, '--resume'])}")
+                    return None
+            checkpoint = output / recipe.name
+            if ranks.first:
+                results = export(checkpoint, run.network, recipe, run.corpus, run.trained)
+                report = write_report(recipe, folder, run.corpus, results, run.trained, command)
+                say(f"The model is in {checkpoint}, the report in {report}")
+            return checkpoint
+    finally:
+        ranks.leave()
+
+
+class _Run:
+    """The network and the data of a run, while it goes through its phases."""
+
+    def __init__(self, recipe: Recipe, folder: RunFolder, cache: Path, ranks: Ranks):
+        self.recipe, self.folder, self.ranks = recipe, folder, ranks
+        self.corpus = open_corpus(recipe, cache, torch.get_num_threads(), progress=ranks.first)
+        self.given = frozenset(self.corpus.targets.alignments)  # these stay as they are when others are made anew
+        self.network = build_network(recipe, self.corpus)
+        self.evaluated = Network(self.network.config)
+        self.trained: list[str] = []  # decoders, in the order of the model
+        self.steps = 0
+
+    def phase(self, number: int, stop: Callable[[], bool]) -> bool:
+        """Go through a phase, or what is left of it; False where `stop` said so before its end."""
+        recipe, phase, corpus = self.recipe, self.recipe.phases[number], self.corpus
+        heads = {name.partition(":")[2] for name in phase.losses} | set(self.trained)
+        self.trained = [name for name in recipe.model.decoders if name in heads]
+        trainer = PhaseTrainer(
+            self.network,
+            self._loader(number),
+            corpus.targets,
+            phase,
+            self.folder.phases,
+            recipe.seed + number,
+            self.ranks,
+            self._texts(number),
+        )
+        trainer.load()
+        if not trainer.finished:
+            self._train(trainer, f"phase {number + 1} of {len(recipe.phases)}: {phase.name}", stop)
+            if not trainer.finished:
+                return False
+        self.steps += phase.steps
+        self.network.load_state_dict(trainer.average.weights)
+        if phase.realign:
+            self._align(phase)
+        return True
+
+    def _loader(self, number: int) -> BatchLoader:
+        recipe, phase, corpus = self.recipe, self.recipe.phases[number], self.corpus
+        store = corpus.train
+        if phase.aligned_only:
+            rows = [row for row, u in enumerate(store.utterances) if u.id in corpus.targets.alignments]
+            if not rows:
+                raise UsageError(f"phase {phase.name}: none of the utterances has an alignment")
+            store = Subset(store, rows)
+        plan = BatchPlan(store.frames, phase.frames_per_batch, recipe.seed + number, self.ranks.world, self.ranks.rank)
+        mean, std = self._statistics()
+        return BatchLoader(store, plan, augment=self._augment(phase), normalise=(mean, std))
+
+    def _texts(self, number: int) -> SplicedTexts | None:
+        recipe, phase, corpus = self.recipe, self.recipe.phases[number], self.corpus
+        if not any(name.startswith("text:") for name in phase.losses):
+            return None
+        if not recipe.model.conditioning or not corpus.texts:
+            raise UsageError(f"phase {phase.name}: text losses need an intermediate head, and sentences it can spell")
+
+        def build(weights: dict[str, Tensor], seed: int) -> SpliceBank:
+            self.evaluated.load_state_dict(weights)
+            return SpliceBank.build(self.evaluated, corpus.train, corpus.targets, self._augment(phase), seed)
+
+        return SplicedTexts(
+            build, corpus.texts, corpus.targets, recipe.seed + number, phase.text_frames, phase.text_renewal
+        )
+
+    def _statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """The front-end's mean and standard deviation."""
+        return self.network.frontend.mean.numpy().copy(), self.network.frontend.std.numpy().copy()
+
+    def _augment(self, phase: Phase) -> FeatureAugment | None:
+        return phase.augment and FeatureAugment(phase.augment, self.corpus.noise, mean=self._statistics()[0])
+
+    def _train(self, trainer: PhaseTrainer, title: str, stop: Callable[[], bool]) -> None:
+        recipe, first = self.recipe, self.ranks.first
+        log = Log(self.folder.log, trainer.phase.name, self.steps, self.folder.tensorboard) if first else None
+        with Progress(title, trainer.phase.steps, trainer.step, quiet=not first) as progress:
+            if log:
+                log.rewind(trainer.step)
+            if trainer.step:
+                progress.say(f"{title}: going on after step {trainer.step}")
+
+            def report(step: int, numbers: dict[str, float]) -> None:
+                if log:
+                    log(step, numbers)
+                progress(step, numbers)
+
+            def evaluate() -> dict[str, float]:
+                self.evaluated.load_state_dict(trainer.average.weights)
+                return evaluation(self.evaluated, self.corpus, self.trained, bf16=trainer.phase.bf16)
+
+            try:
+                trainer.run(
+                    report,
+                    save_every=recipe.save_every,
+                    evaluate_every=recipe.evaluate_every,
+                    evaluate=evaluate if first and self.corpus.dev and self.trained else None,
+                    stop=stop,
+                )
+            finally:
+                if log:
+                    log.close()
+            if not trainer.finished:
+                progress.say(f"{title}: stopped after step {trainer.step}; it is saved")
+
+    def _align(self, phase: Phase) -> None:
+        """Alignments of everything that came without, by the network as it is; all ranks read them from one file."""
+        path, targets = self.folder.alignments(phase.name), self.corpus.targets
+        phones = self.recipe.units[PHONES]
+        if self.ranks.first and not path.exists():
+            set_chunk(self.network.encoder, max(self.network.config.chunks))
+            made = align_all(self.network, self.corpus.train, targets, self.given, bf16=phase.bf16)
+            write_alignments(path, dict(made), phones)
+        self.ranks.wait()
+        targets.alignments.update(read_alignments(path, phones))
+
+
+def build_network(recipe: Recipe, corpus: Corpus) -> Network:
+    """The network before the first phase: drawn at random from the seed, or taken from the recipe's `initial`."""
+    units = {name: len(tokenizer) for name, tokenizer in recipe.units.items()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = Network(replace(recipe.model, units=units))
+        for head in network.decoders.values():
+            if isinstance(head, CTC):
+                # Nearly uniform at first: otherwise the first steps go into unlearning random preferences.
+                nn.init.normal_(head.module[0].weight, std=0.02)
+    if recipe.initial:
+        known, own = load_checkpoint(recipe.initial)[0].state_dict(), network.state_dict()
+        fitting = {name: value for name, value in known.items() if name in own and own[name].shape == value.shape}
+        network.load_state_dict(fitting, strict=False)
+        if anew := sorted(own.keys() - fitting.keys()):
+            say(f"Not in {recipe.initial}, trained anew: {', '.join(anew[:8])}{' ...' if len(anew) > 8 else ''}")
+    else:
+        mean, std = corpus.train.statistics()
+        network.frontend.mean.copy_(torch.from_numpy(mean))
+        network.frontend.std.copy_(torch.from_numpy(std))
+    return network

@@ -1,0 +1,217 @@
+"""Text as training data: features of new sentences, spliced from the features of recorded phones.
+
+A head that spells needs to see far more words than a few hours of speech have. Frame labels say which of the
+network's inner features belong to which phone; a sentence of any text, looked up in the pronouncing dictionary,
+becomes a sequence of such stretches, each taken from some recording where it stood between the same neighbours.
+The layers above are trained on it as on speech. The idea is that of unit selection (Hunt & Black 1996), in the
+feature space of the network: there is no vocoder, and the units sound as real as the recordings are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from transducer.data.batches import BatchPlan
+from transducer.data.features import FeatureStore
+from transducer.data.loader import Augment, BatchLoader
+from transducer.decoders.ctc import SelfConditioning
+from transducer.errors import UsageError
+from transducer.model import Network
+from transducer.sequence import lengths_to_mask, set_chunk
+from transducer.training.losses import Loss, sequence_loss
+from transducer.training.targets import Targets
+
+_BASE = 64  # more than there are phones; triphones are numbers with these digits
+_BANK, _TEXT = 11, 12  # keep these random streams apart from those of the data
+_MOST_FAILURES = 10_000  # sentences in a batch that cannot be made
+
+
+class SpliceBank:
+    """Recorded stretches of inner features, by the phone that they are and the ones around it.
+
+    Args:
+        features: (N, C) float16, frames of all recordings one after the other.
+        labels: (N,) the phone of each frame, 0 for silence, negative where it is unknown.
+        breaks: (N,) bool, True on the first frame of each recording.
+    """
+
+    def __init__(self, features: NDArray[np.float16], labels: NDArray[np.int64], breaks: NDArray[np.bool_]):
+        self.features = features
+        first = np.flatnonzero(breaks | (np.diff(labels, prepend=-2) != 0))
+        phone = labels[first]
+        before = np.where(breaks[first], 0, np.roll(phone, 1))
+        after = np.roll(phone, -1)
+        after[np.flatnonzero(breaks[first]) - 1] = 0
+        known = (phone >= 0) & (before >= 0) & (after >= 0)
+        self.first, self.end = first[known], np.append(first[1:], len(labels))[known]
+        phone, before, after = phone[known], before[known], after[known]
+        # From the most alike to the least: both neighbours, the one before, the one after, none.
+        keys = (
+            (before * _BASE + phone) * _BASE + after,
+            before * _BASE + phone,
+            phone * _BASE + after,
+            phone,
+        )
+        self._orders = [np.argsort(key, kind="stable") for key in keys]
+        self._keys = [key[order] for key, order in zip(keys, self._orders, strict=True)]
+
+    @classmethod
+    def build(
+        cls, network: Network, store: FeatureStore, targets: Targets, augment: Augment | None, seed: int
+    ) -> SpliceBank:
+        """Run all aligned recordings once through the layers below the intermediate head.
+
+        Each goes through at a random speed and chunk.
+        """
+        mean, std = network.frontend.mean.numpy(), network.frontend.std.numpy()
+        loader = BatchLoader(
+            store, BatchPlan(store.frames, 20000, seed), augment=augment, normalise=(mean, std), prefetch=1
+        )
+        lower = lower_stages(network)
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_BANK,)))
+        seconds = network.hop / network.config.frontend.rate
+        features, labels, breaks = [], [], []
+        network.eval()
+        for batch in loader.epoch(0):
+            set_chunk(network.encoder, int(rng.choice(network.config.chunks)))
+            x, mask = batch.features, batch.mask
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+                for stage in network.encoder.stages[:lower]:
+                    x, mask = stage(x, mask)
+            wanted = targets.frame_labels(batch, mask.sum(1), x.shape[1], seconds).numpy()
+            for row, length in enumerate(mask.sum(1).tolist()):
+                if batch.ids[row] in targets.alignments:
+                    features.append(x[row, :length].to(torch.float16).numpy())
+                    labels.append(wanted[row, :length])
+                    breaks.append(np.arange(length) == 0)
+        return cls(np.concatenate(features), np.concatenate(labels), np.concatenate(breaks))
+
+    def draw(self, phones: Sequence[int], rng: np.random.Generator) -> NDArray[np.float32] | None:
+        """Features (T, C) of a phone sequence, 0 for silence; None where a phone was never recorded."""
+        padded = np.array([0, *phones, 0])
+        before, phone, after = padded[:-2], padded[1:-1], padded[2:]
+        keys = (
+            (before * _BASE + phone) * _BASE + after,
+            before * _BASE + phone,
+            phone * _BASE + after,
+            phone,
+        )
+        chosen = np.full(len(phone), -1)
+        for key, known, order in zip(keys, self._keys, self._orders, strict=True):
+            low, high = np.searchsorted(known, key, "left"), np.searchsorted(known, key, "right")
+            found = (chosen < 0) & (high > low)
+            pick = low + (rng.random(len(phone)) * (high - low)).astype(np.int64)
+            chosen[found] = order[pick[found]]
+        if (chosen < 0).any():
+            return None
+        frames = np.concatenate([np.arange(self.first[unit], self.end[unit]) for unit in chosen])
+        return self.features[frames].astype(np.float32)
+
+
+def lower_stages(network: Network) -> int:
+    """How many stages of the encoder lie below the intermediate head."""
+    return next(i for i, stage in enumerate(network.encoder.stages) if isinstance(stage, SelfConditioning))
+
+
+class SplicedTexts:
+    """Batches of spliced sentences: a function of the seed, the number asked for, and the weights of the last `renew`.
+
+    Args:
+        build: weights, seed -> the bank to draw from.
+        texts: what to draw sentences from; those with words that have no pronunciation are passed over.
+        frames: encoder frames in a batch, about.
+        renewal: steps from one bank to the next, which follows the network.
+        pause: probability of silence between two words.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[dict[str, Tensor], int], SpliceBank],
+        texts: Sequence[str],
+        targets: Targets,
+        seed: int,
+        frames: int,
+        renewal: int,
+        pause: float = 0.12,
+    ):
+        self.build, self.texts, self.targets, self.seed = build, texts, targets, seed
+        self.frames, self.renewal, self.pause = frames, renewal, pause
+        self.made = -1  # the step that the bank was made at
+        self.weights: dict[str, Tensor] = {}
+        self.bank: SpliceBank | None = None
+
+    def renew(self, step: int, weights: Mapping[str, Tensor]) -> None:
+        """Make a bank with these weights where there is none, or where the last is too old."""
+        if self.made < 0 or step - self.made >= self.renewal:
+            self.made, self.weights = step, {name: value.clone() for name, value in weights.items()}
+            self.bank = None
+        if self.bank is None:
+            self.bank = self.build(self.weights, self.seed + self.made)
+
+    def draw(self, number: int) -> tuple[Tensor, Tensor, list[str]]:
+        """Features (B, T, C) as the intermediate head gets them, mask (B, T), and the texts.
+
+        Raises:
+            UsageError: hardly any sentence can be made of what was recorded.
+        """
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(_TEXT, number)))
+        rows: list[NDArray[np.float32]] = []
+        texts: list[str] = []
+        failed = 0
+        while sum(map(len, rows)) < self.frames:
+            text = self.texts[int(rng.integers(len(self.texts)))]
+            phones = self._phones(text, rng)
+            row = self.bank.draw(phones, rng) if phones else None
+            if row is not None:
+                rows.append(row)
+                texts.append(text)
+            elif (failed := failed + 1) > _MOST_FAILURES:
+                raise UsageError("nearly all sentences of the texts have unknown words, or phones never recorded")
+        lengths = torch.tensor([len(row) for row in rows])
+        x = torch.zeros(len(rows), int(lengths.max()), rows[0].shape[1])
+        for target, row in zip(x, rows, strict=True):
+            target[: len(row)] = torch.from_numpy(row)
+        return x, lengths_to_mask(lengths, x.shape[1]), texts
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a continuation makes the same bank from: it is large, and the weights are not."""
+        return {"made": self.made, "weights": self.weights}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.made, self.weights, self.bank = state["made"], state["weights"], None
+
+    def _phones(self, text: str, rng: np.random.Generator) -> list[int] | None:
+        phones = [0]
+        for word in text.split():
+            spoken = self.targets.tokens(word, "phones")
+            if spoken is None:
+                return None
+            if len(phones) > 1 and rng.random() < self.pause:
+                phones.append(0)
+            phones += spoken
+        return [*phones, 0]
+
+
+def spliced_losses(
+    network: Network,
+    batch: tuple[Tensor, Tensor, Sequence[str]],
+    targets: Targets,
+    heads: Iterable[str],
+    bf16: bool = True,
+) -> dict[str, Loss]:
+    """Sequence losses of heads on a batch of `SplicedTexts`; only the layers from the intermediate head up learn."""
+    x, mask, texts = batch
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        for stage in network.encoder.stages[lower_stages(network) :]:
+            x, mask = stage(x, mask)
+    return {
+        f"text:{head}": loss
+        for head in heads
+        if (loss := sequence_loss(network, head, x, mask, mask.sum(1), texts, targets, bf16))
+    }
