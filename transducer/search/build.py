@@ -1,0 +1,75 @@
+"""Chooses and builds the search for a model's decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from transducer.config import CTCConfig
+from transducer.errors import UsageError
+from transducer.model import Network
+from transducer.search.beam import BeamConfig
+from transducer.search.ctc import CTCBeamSearch, CTCGreedySearch
+from transducer.search.endpoint import EndpointRules
+from transducer.search.hypothesis import Search
+from transducer.search.rnnt import RNNTBeamSearch, RNNTGreedySearch
+from transducer.search.segments import SegmentSearch
+from transducer.search.word_model import WordModel
+from transducer.search.words import WordTimer
+from transducer.text.tokenizer import Tokenizer
+
+SEARCHES = ("greedy", "beam")
+Hotwords = Sequence[tuple[str, float]]  # phrases and their weights
+
+
+def build_segment_search(
+    network: Network,
+    units: Mapping[str, Tokenizer],
+    kind: str,
+    beam: int | None = None,
+    nbest: int = 0,
+    rules: EndpointRules | None = None,
+    word_model: WordModel | None = None,
+    hotwords: Hotwords = (),
+) -> tuple[str, SegmentSearch]:
+    """The name of the head that a search reads, and the search.
+
+    Greedy search reads the model's first head, and so does beam search where the model has no lexicon.
+
+    Args:
+        kind: "greedy" or "beam".
+        beam: hypotheses that a beam search keeps.
+        nbest: alternatives that final segments get; the beam is at least as wide.
+        rules: where segments end.
+        word_model: lexicon and language model, where the model has them; beam search then looks for words.
+        hotwords: words and phrases to be expected, with weights; only a search for words can use them.
+
+    Raises:
+        UsageError: an unknown kind, or a number that makes no sense.
+    """
+    if kind not in SEARCHES:
+        raise UsageError(f"unknown search {kind!r}: there are {', '.join(SEARCHES)}")
+    if beam is not None and beam < 1:
+        raise UsageError(f"a beam needs at least 1 hypothesis, got {beam}")
+    if nbest < 0:
+        raise UsageError(f"the number of alternatives cannot be negative, got {nbest}")
+    defaults, frame = network.config.card.get("defaults", {}), network.hop / network.frontend.rate
+    shift = defaults.get("time_shift", 0.0)
+    if kind == "beam" and word_model is not None:
+        wanted = word_model.config.units
+        name = next(name for name, part in network.config.decoders.items() if part.units == wanted)
+        words, spelling = word_model.search(hotwords, beam)
+        return name, SegmentSearch(words, WordTimer(spelling, frame, shift), rules, nbest)
+    if hotwords:
+        raise UsageError("hotwords need a beam search, and a model with a lexicon")
+    name, part = next(iter(network.config.decoders.items()))
+    tokenizer, head = units[part.units], network.decoders[name]
+    silence = tokenizer.silence
+    config = BeamConfig(beam or max(BeamConfig.size, nbest))
+    search: Search
+    if isinstance(part, CTCConfig):
+        search = CTCBeamSearch(config, silence=silence) if kind == "beam" else CTCGreedySearch(silence)
+    elif kind == "beam":
+        search = RNNTBeamSearch(head.predictor, head.joint, config=config, silence=silence)
+    else:
+        search = RNNTGreedySearch(head.predictor, head.joint, silence=silence)
+    return name, SegmentSearch(search, WordTimer(tokenizer, frame, shift), rules, nbest)

@@ -1,0 +1,190 @@
+"""Which words lead to each hypothesis of a beam: a lattice of word ends that all hypotheses share."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+PARENT, WORD, START, END = range(4)
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads small numbers over all bits
+
+
+class Trace(NamedTuple):
+    """Rows are word ends, or joins, where hypotheses with different words became one; a row comes after those that
+    it refers to. Row 0 stands for the words before all others. Nothing is changed in place, so that states share it.
+
+    Legend: R rows, A alternatives.
+
+    Attributes:
+        links: (R, 4) int64: the row before, the word (0 for a join), its first frame, one past its last frame.
+        history: (R,) uint64, hash of the words up to here.
+        joined: (A,) the join that an alternative belongs to, never falling.
+        instead: (A,) the row that could be before the join as well.
+        log_odds: (A,) its log-score less that of the row which is before the join, at most 0.
+    """
+
+    links: Ints
+    history: NDArray[np.uint64]
+    joined: Ints
+    instead: Ints
+    log_odds: Floats
+
+    @classmethod
+    def empty(cls) -> Trace:
+        none = np.zeros(0, dtype=np.int64)
+        return cls(np.zeros((1, 4), dtype=np.int64), np.zeros(1, dtype=np.uint64), none, none, np.zeros(0))
+
+    def histories(self, rows: Ints, words: Ints) -> NDArray[np.uint64]:
+        """(N,) hashes of the words up to rows and then one more word each; 0 for none."""
+        before = self.history[rows]
+        return np.where(words > 0, (before + words.astype(np.uint64)) * _MULTIPLIER ^ (before >> np.uint64(29)), before)
+
+    def append(self, parent: Ints, word: Ints, start: Ints, end: Ints) -> tuple[Trace, Ints]:
+        """The trace with more rows, and their numbers."""
+        rows = np.arange(len(self.links), len(self.links) + len(word))
+        trace = self._replace(
+            links=np.concatenate([self.links, np.stack([parent, word, start, end], axis=1)]),
+            history=np.concatenate([self.history, self.histories(parent, word)]),
+        )
+        return trace, rows
+
+    def join(self, parent: Ints, owner: Ints, instead: Ints, log_odds: Floats) -> tuple[Trace, Ints]:
+        """A join after each of (J,) rows.
+
+        Args:
+            parent: (J,) what is before the joins; a row may come more than once.
+            owner: (A,) indices into them, never falling, of the joins that the alternatives belong to.
+            instead, log_odds: (A,) the alternatives.
+
+        Returns:
+            The trace, and the joins' rows.
+        """
+        zeros = np.zeros_like(parent)
+        trace, joins = self.append(parent, zeros, zeros, zeros)
+        trace = trace._replace(
+            joined=np.concatenate([self.joined, joins[owner]]),
+            instead=np.concatenate([self.instead, instead]),
+            log_odds=np.concatenate([self.log_odds, log_odds]),
+        )
+        return trace, joins
+
+    def path(self, row: int) -> list[int]:
+        """The rows of the words up to a row, first to last."""
+        found = []
+        while row:
+            if self.links[row, WORD]:
+                found.append(row)
+            row = int(self.links[row, PARENT])
+        return found[::-1]
+
+    def alternatives(self) -> dict[int, list[tuple[int, float]]]:
+        """Join -> rows that could be before it as well, with their log-odds."""
+        found: dict[int, list[tuple[int, float]]] = {}
+        for joined, instead, odds in zip(
+            self.joined.tolist(), self.instead.tolist(), self.log_odds.tolist(), strict=True
+        ):
+            found.setdefault(joined, []).append((instead, odds))
+        return found
+
+    def paths(self, rows: Ints, scores: Floats) -> Iterator[tuple[float, tuple[int, ...]]]:
+        """All ways through the lattice to some rows, best first, as their words' rows, with their scores."""
+        alternatives = self.alternatives()
+        heap = [(-score, row, ()) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
+        heapq.heapify(heap)
+        while heap:
+            cost, row, after = heapq.heappop(heap)
+            # What was best where paths joined is best from there on: costs only grow where one takes another way.
+            while row:
+                for instead, odds in alternatives.get(row, ()):
+                    heapq.heappush(heap, (cost - odds, instead, after))
+                if self.links[row, WORD]:
+                    after = (row, *after)
+                row = int(self.links[row, PARENT])
+            yield -cost, after
+
+    def masses(self, rows: Ints, weights: Floats, temperature: float) -> Floats:
+        """(R,) the share of all ways to some rows that goes through each row.
+
+        Args:
+            rows, weights: (H,) where the ways end, and their shares, with a sum of 1.
+            temperature: log-odds are divided by this.
+        """
+        mass = np.bincount(rows, weights=weights, minlength=len(self.links)).tolist()
+        parent = self.links[:, PARENT].tolist()
+        alternatives = {
+            joined: [(instead, np.exp(odds / temperature)) for instead, odds in found]
+            for joined, found in self.alternatives().items()
+        }
+        for row in range(len(parent) - 1, 0, -1):
+            share = mass[row]
+            if not share:
+                continue
+            others = alternatives.get(row)
+            if others:
+                share /= 1.0 + sum(odds for _, odds in others)
+                for instead, odds in others:
+                    mass[instead] += share * odds
+            mass[parent[row]] += share
+        return np.array(mass)
+
+    def posterior(self, row: int, masses: Floats) -> float:
+        """The share of the ways that have a row's word at about its time."""
+        _, word, start, end = self.links[row].tolist()
+        overlap = np.minimum(self.links[:, END], end) - np.maximum(self.links[:, START], start)
+        same = (self.links[:, WORD] == word) & (overlap > 0)
+        return min(1.0, float(masses[same].sum()))
+
+    def common(self, live: Ints) -> list[int]:
+        """The rows of the words that all rows (H,) begin with, alternatives left aside."""
+        parent = self.links[:, PARENT].tolist()
+        front = set(live.tolist())
+        heap = [-row for row in front]
+        heapq.heapify(heap)
+        # The last row is before no other one: go back from it until one is left.
+        while len(heap) > 1:
+            before = parent[-heapq.heappop(heap)]
+            if before not in front:
+                front.add(before)
+                heapq.heappush(heap, -before)
+        return self.path(-heap[0])
+
+    def trim(self, live: Ints, top: int) -> tuple[Trace, Ints]:
+        """Without the rows that no hypothesis needs and those before row `top`, which takes the place of row 0.
+
+        Args:
+            live: (H,) the row of each hypothesis; all come after `top`.
+
+        Returns:
+            The trace, and the hypotheses' rows in it.
+        """
+        parent = self.links[:, PARENT]
+        needed = np.zeros(len(parent), dtype=bool)
+        needed[top] = True
+        front = np.unique(live)
+        while (front := front[~needed[front]]).size:
+            needed[front] = True
+            chosen = np.isin(self.joined, front)
+            front = np.unique(np.concatenate([parent[front], self.instead[chosen]]))
+            front = front[front > top]
+        # Ways that don't go through `top` have lost: what all hypotheses begin with is settled.
+        rows = np.flatnonzero(needed)[1:]
+        while (lost := ~needed[parent[rows]]).any():
+            needed[rows[lost]] = False
+            rows = rows[~lost]
+        kept = np.flatnonzero(needed)
+        number = np.full(len(parent), -1)
+        number[kept] = np.arange(len(kept))
+        links = self.links[kept]
+        links[:, PARENT] = number[links[:, PARENT]]
+        links[0] = 0
+        joined, instead = number[self.joined], number[self.instead]
+        alive = (joined > 0) & (instead >= 0)
+        trace = Trace(links, self.history[kept], joined[alive], instead[alive], self.log_odds[alive])
+        return trace, number[live]
