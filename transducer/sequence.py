@@ -65,7 +65,7 @@ class Streaming(nn.Module):
 
 def apply_mask(x: Tensor, mask: Tensor) -> Tensor:
     """Zero the steps that do not exist; unlike a product, this also removes NaN and infinity."""
-    return torch.where(mask.unsqueeze(-1), x, torch.zeros((), dtype=x.dtype, device=x.device))
+    return torch.where(mask.unsqueeze(-1), x, 0.0)
 
 
 def lengths_to_mask(lengths: Tensor, steps: int) -> Tensor:
@@ -158,9 +158,9 @@ class Residual(Streaming):
     def step(self, x: Tensor, mask: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         body_state, waiting = state
         y, y_mask, body_state = self.body.step(x, mask, body_state)
-        if self.latency:
+        if waiting.shape[1]:
             x = torch.cat([waiting, apply_mask(x, mask)], dim=1)
-            waiting = x[:, -self.latency :]
+            waiting = x[:, y.shape[1] :]
             x = x[:, : y.shape[1]]
         return torch.add(x, y, alpha=self.scale), y_mask, (body_state, waiting)
 

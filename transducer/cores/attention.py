@@ -18,8 +18,7 @@ ROTARY_PERIOD = 8192
 
 
 class AttentionState(NamedTuple):
-    keys: Tensor  # (B, H, W, D), rotated
-    values: Tensor  # (B, H, W, D)
+    keys_values: Tensor  # (B, H, 2, W, D), keys rotated
     queries: Tensor  # (B, H, lookahead, D): waiting for the keys that they may see
     exists: Tensor  # (B, W) bool: which cached steps exist
     position: Tensor  # (B,) int64, modulo ROTARY_PERIOD
@@ -64,54 +63,50 @@ class ChunkAttention(Streaming):
         window = self.left_context + self.latency
         group = self.chunk * max(1, 64 // self.chunk)
         groups = -(-(steps + self.latency) // group)
-        q, k, v = self._project(apply_mask(x, mask))
+        qkv = self.qkv(apply_mask(x, mask)).unflatten(-1, (3, self.heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, T, D)
         turn = rotary_table(q.shape[-1], x.dtype, x.device)[:, torch.arange(steps, device=x.device) % ROTARY_PERIOD]
         after = groups * group - steps
         q = nn.functional.pad(rotate(q, turn), (0, 0, self.latency, after - self.latency))
         k = nn.functional.pad(rotate(k, turn), (0, 0, window, after)).unfold(2, window + group, group)
-        v = nn.functional.pad(v, (0, 0, window, after)).unfold(2, window + group, group)
+        # An existing future step that is NaN has no weight, but 0 times NaN is NaN.
+        v = nn.functional.pad(v.nan_to_num(), (0, 0, window, after)).unfold(2, window + group, group)
         exists = nn.functional.pad(mask, (window, after)).unfold(1, window + group, group)  # (B, groups, W + group)
         visible = exists[:, None, :, None, :] & self._visible(group, x.device)
         y = attend(q.unflatten(2, (groups, group)), k.transpose(-1, -2), v.transpose(-1, -2), visible).flatten(2, 3)
         return self.out(y[:, :, self.latency : self.latency + steps].transpose(1, 2).flatten(2)), mask
 
     def init_state(self, batch: int, like: Tensor) -> AttentionState:
-        window = self.left_context + self.latency
-        empty = like.new_zeros(batch, self.heads, window, self.channels // self.heads)
+        window, size = self.left_context + self.latency, self.channels // self.heads
         return AttentionState(
-            empty,
-            empty,
-            empty[:, :, : self.latency],
+            like.new_zeros(batch, self.heads, 2, window, size),
+            like.new_zeros(batch, self.heads, self.latency, size),
             torch.zeros(batch, window, dtype=torch.bool, device=like.device),
             torch.zeros(batch, dtype=torch.int64, device=like.device),
         )
 
     def step(self, x: Tensor, mask: Tensor, state: AttentionState) -> tuple[Tensor, Tensor, AttentionState]:
-        steps, window = x.shape[1], self.left_context + self.latency
-        q, k, v = self._project(apply_mask(x, mask))
+        steps = x.shape[1]
+        window = state.exists.shape[1]
+        qkv = self.qkv(apply_mask(x, mask)).view(*mask.shape, 3, self.heads, -1)
         position = (state.position[:, None] + torch.arange(steps, device=x.device)) % ROTARY_PERIOD
-        turn = rotary_table(self.channels // self.heads, x.dtype, x.device)[:, position].unsqueeze(2)
-        q = torch.cat([state.queries, rotate(q, turn)], dim=2) if self.latency else rotate(q, turn)
-        k = torch.cat([state.keys, rotate(k, turn)], dim=2)
-        v = torch.cat([state.values, v], dim=2)
+        turn = rotary_table(qkv.shape[-1], x.dtype, x.device)[:, position, None, None]  # (2, B, T, 1, 1, D)
+        q, k = rotate(qkv[:, :, :2], turn).permute(2, 0, 3, 1, 4)  # (B, H, T, D)
+        waiting = state.queries.shape[2]
+        if waiting:
+            q = torch.cat([state.queries, q], dim=2)
+        new = torch.stack([k, qkv[:, :, 2].transpose(1, 2)], dim=2)
+        keys_values = torch.cat([state.keys_values, new], dim=3)
         exists = torch.cat([state.exists, mask], dim=1)
-        y_mask = exists[:, self.left_context : self.left_context + steps]
-        visible = exists[:, None, None, :]  # (B, H, T, W + T)
+        visible = None if exists.all() else exists[:, None, None, :]  # (B, H, T, W + T)
         if steps > self.chunk:
-            visible = visible & self._visible(steps, x.device)
-        y = attend(q[:, :, :steps], k, v, visible)
-        new = AttentionState(
-            k[:, :, k.shape[2] - window :],
-            v[:, :, v.shape[2] - window :],
-            q[:, :, steps:],
-            exists[:, exists.shape[1] - window :],
-            (state.position + steps) % ROTARY_PERIOD,
+            visible = exists[:, None, None, :] & self._visible(steps, x.device)
+        y = attend(q[:, :, :steps], keys_values[:, :, 0], keys_values[:, :, 1], visible)
+        state = AttentionState(
+            keys_values[:, :, :, steps:], q[:, :, steps:], exists[:, steps:], (state.position + steps) % ROTARY_PERIOD
         )
-        return self.out(y.transpose(1, 2).flatten(2)), y_mask, new
-
-    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, H, T, D)
-        return qkv[0], qkv[1], qkv[2]
+        y_mask = exists[:, window - waiting : window - waiting + steps]
+        return self.out(y.transpose(1, 2).flatten(2)), y_mask, state
 
     def _visible(self, steps: int, device: torch.device) -> Tensor:
         """(T, W + T) bool: which keys, cached ones and then new ones, a query sees if all have arrived."""
@@ -121,30 +116,30 @@ class ChunkAttention(Streaming):
         return (key[None, :] < window + arrival[:, None] + self.chunk) & (key[None, :] >= arrival[:, None])
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
-    """Scaled dot-product attention of (..., T, D) queries over (..., S, D) keys and values.
+def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None) -> Tensor:
+    """Scaled dot-product attention of (..., T, D) queries over (..., S, D) keys and values, which must be finite.
 
-    Unlike torch's, it keeps what is not `visible` (..., T, S) from a query even if that is NaN, and a query that
-    sees nothing stays finite: it takes the mean of all.
+    What is not `visible` (..., T, S), None for all of it, does not reach a query even if its key is NaN. A query that
+    sees nothing stays finite, unlike with torch's: it takes the mean of all values.
     """
     scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
-    scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
-    return torch.matmul(scores.softmax(dim=-1), v.nan_to_num())
+    if visible is not None:
+        scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
+    return torch.matmul(scores.softmax(dim=-1), v)
 
 
 @lru_cache(maxsize=8)
 def rotary_table(channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(2, ROTARY_PERIOD, channels / 2): cosines and sines."""
+    """(2, ROTARY_PERIOD, channels): cosines, and sines with their signs."""
     half = channels // 2
     # Whole turns per period, from about one radian a step down to one turn a period.
     fastest = ROTARY_PERIOD / (2 * torch.pi)
     turns = (fastest ** (1 - torch.arange(half, dtype=torch.float64) / max(half - 1, 1))).round()
     angle = torch.arange(ROTARY_PERIOD, dtype=torch.float64)[:, None] * turns * (2 * torch.pi / ROTARY_PERIOD)
-    return torch.stack([angle.cos(), angle.sin()]).to(dtype).to(device)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)]).to(dtype).to(device)
 
 
 def rotate(x: Tensor, turn: Tensor) -> Tensor:
-    """Rotate the pairs (i, i + D / 2) of x (..., T, D) by the angles of turn (2, ..., T, D / 2)."""
-    a, b = x.chunk(2, dim=-1)
-    cos, sin = turn[0], turn[1]
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    """Rotate the pairs (i, i + D / 2) of x (..., T, D) by the angles of turn (2, ..., T, D), as in `rotary_table`."""
+    return torch.addcmul(x * turn[0], x.roll(x.shape[-1] // 2, dims=-1), turn[1])

@@ -42,16 +42,22 @@ class RecurrentLayer(Streaming):
 
     def step(self, x: Tensor, mask: Tensor, state: RecurrentState) -> tuple[Tensor, Tensor, RecurrentState]:
         x = apply_mask(x, mask)
-        if mask.all():
-            y, state = self._run(x, state)
-            return self.dropout(y), mask, state
+        y, after = self._run(x, state)
+        partial = mask.any(dim=1) & ~mask.all(dim=1)
+        if partial.any():
+            # Rows of which some steps exist go step by step; the others must not notice, not even in rounding.
+            slow_y, slow = self._run_masked(x, mask, state)
+            y = torch.where(partial[:, None, None], slow_y, y)
+            after = _choose(partial, slow, after)
+        return self.dropout(y), mask, _choose(mask.any(dim=1), after, state)
+
+    def _run_masked(self, x: Tensor, mask: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         outputs = []
         for t in range(x.shape[1]):
             y, moved = self._run(x[:, t : t + 1], state)
-            exists = mask[:, t : t + 1]
-            state = RecurrentState(*(torch.where(exists, new, old) for new, old in zip(moved, state, strict=True)))
+            state = _choose(mask[:, t], moved, state)
             outputs.append(y)
-        return self.dropout(torch.cat(outputs, dim=1)), mask, state
+        return torch.cat(outputs, dim=1), state
 
     def _run(self, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         if self.kind == "lstm":
@@ -59,3 +65,8 @@ class RecurrentLayer(Streaming):
             return y, RecurrentState(hidden[0], cell[0])
         y, hidden = self.rnn(x, state.hidden[None])
         return y, RecurrentState(hidden[0], state.cell)
+
+
+def _choose(rows: Tensor, new: RecurrentState, old: RecurrentState) -> RecurrentState:
+    """`new` where `rows` (B,) is True, elsewhere `old`."""
+    return RecurrentState(*(torch.where(rows[:, None], a, b) for a, b in zip(new, old, strict=True)))

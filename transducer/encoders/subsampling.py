@@ -12,7 +12,7 @@ from transducer.sequence import Streaming, apply_mask, mask_stride
 
 class SubsamplingState(NamedTuple):
     features: Tensor  # (B, 1, F): the newest input of the first convolution
-    hidden: Tensor  # (B, C, 1, F'): the newest input of the second
+    hidden: Tensor  # (B, 1, F', C): the newest input of the second
 
 
 class ConvSubsampling(Streaming):
@@ -44,14 +44,14 @@ class ConvSubsampling(Streaming):
         return y, mask
 
     def init_state(self, batch: int, like: Tensor) -> SubsamplingState:
-        return SubsamplingState(like.new_zeros(batch, 1, self.bins), like.new_zeros(batch, self.hidden, 1, self.bins1))
+        return SubsamplingState(like.new_zeros(batch, 1, self.bins), like.new_zeros(batch, 1, self.bins1, self.hidden))
 
     def step(self, x: Tensor, mask: Tensor, state: SubsamplingState) -> tuple[Tensor, Tensor, SubsamplingState]:
         x = torch.cat([state.features, apply_mask(x, mask)], dim=1)
         h = nn.functional.relu(self.conv1(x.unsqueeze(1).contiguous(memory_format=torch.channels_last)))
-        # (B, C, T / 2, F'). The bias would make steps that do not exist audible to the second convolution.
-        h = h * mask_stride(mask, 2)[:, None, :, None]
-        h = torch.cat([state.hidden.to(h.dtype), h], dim=2)
-        y = nn.functional.relu(self.conv2(h.contiguous(memory_format=torch.channels_last)))
+        h = torch.cat([state.hidden.to(h.dtype), h.permute(0, 2, 3, 1)], dim=1)  # (B, 1 + T / 2, F', C)
+        # The bias would make steps that do not exist audible to the second convolution.
+        h[:, 1:].mul_(mask_stride(mask, 2)[:, :, None, None])
+        y = nn.functional.relu(self.conv2(h.permute(0, 3, 1, 2)))
         y = self.out(y.permute(0, 2, 3, 1).flatten(2))
-        return y, mask_stride(mask, 4), SubsamplingState(x[:, -1:], h[:, :, -1:])
+        return y, mask_stride(mask, 4), SubsamplingState(x[:, -1:], h[:, -1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +23,11 @@ def mel_filters(rate: int, fft_size: int, bins: int, low_hz: float, high_hz: flo
 
     filters = librosa.filters.mel(sr=rate, n_fft=fft_size, n_mels=bins, fmin=low_hz, fmax=high_hz)
     return torch.from_numpy(filters).T.contiguous()
+
+
+def periodic_hann(size: int) -> Tensor:
+    """(size,) Hann window for spectra. Not torch's: on the meta device that drags in its compiler, for a second."""
+    return torch.from_numpy(np.hanning(size + 1)[:-1].astype(np.float32))
 
 
 class LogMel(Streaming):
@@ -59,7 +65,7 @@ class LogMel(Streaming):
         self.fft_size = 1 << (window - 1).bit_length()
         filters = mel_filters(rate, self.fft_size, bins, low_hz, high_hz or rate / 2)
         self.register_buffer("filters", filters)
-        self.register_buffer("window", torch.hann_window(window))
+        self.register_buffer("window", periodic_hann(window))
         self.register_buffer("mean", torch.zeros(bins))
         self.register_buffer("std", torch.ones(bins))
 
@@ -79,6 +85,6 @@ class LogMel(Streaming):
 
     def _features(self, samples: Tensor) -> Tensor:
         windows = samples.unfold(1, self.window_size, self.hop) * self.window
-        spectrum = torch.view_as_real(torch.fft.rfft(windows, n=self.fft_size))
-        power = spectrum.square().sum(-1) @ self.filters
+        spectrum = torch.fft.rfft(windows, n=self.fft_size)
+        power = (spectrum.real.square() + spectrum.imag.square()) @ self.filters
         return ((power + self.floor).log() - self.mean) / self.std
