@@ -25,20 +25,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.word_lm import pronounce, train_g2p
+from pipelines.word_lm import PHONES, pronounce, train_g2p
+from pipelines.word_lm import main as word_lm
 from pipelines.word_text import normalise
 from transducer.config import ConformerConfig, CTCConfig, ModelConfig, SelfConditioningConfig
 from transducer.frontends.augment import AugmentConfig
+from transducer.search.word_model import WordModel
 from transducer.text.characters import Characters
 from transducer.text.g2p import GraphemeToPhoneme
 from transducer.text.lexicon import Pronunciations
 from transducer.text.symbols import Symbols
 from transducer.training.recipe import Phase, Recipe, Table
-
-# CMUdict's phones, without stress.
-PHONES = (
-    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
-).split()
 
 MODEL = ModelConfig(
     # 40 ms a frame; a chunk is seen whole, and 2.56 s before it.
@@ -49,7 +46,7 @@ MODEL = ModelConfig(
     card={
         "description": "Streaming English speech recognition: clear speech to lower-case words",
         "languages": ["English"],
-        "defaults": {"chunk_ms": 640},
+        "defaults": {"chunk_ms": 640, "search": "beam"},
         "pronunciations": {"name": "CMUdict", "licence": "BSD"},
     },
 )
@@ -104,6 +101,13 @@ def sentences(data: Path, novels: int, seed: int = 1, shortest: int = 4, longest
     return result
 
 
+def words(data: Path, quick: bool, folder: Path) -> WordModel:
+    """The lexicon and language model of the beam search, pruned to a few megabytes."""
+    if not (folder / "report.json").exists():
+        word_lm([str(data), str(folder), "--threshold", "4e-8", *(["--quick"] if quick else [])])
+    return WordModel.load(folder, Symbols(PHONES))
+
+
 def recipe(
     data: Path,
     quick: bool = False,
@@ -115,7 +119,7 @@ def recipe(
     joint_rate: float = 1e-3,
     joint_matrix_rate: float = 8e-3,
     joint_final: float = 0.5,
-    texts_steps: int = 1800,
+    texts_steps: int = 1400,
     texts_rate: float = 5e-4,
     texts_matrix_rate: float = 4e-3,
     text_weight: float = 0.7,
@@ -199,6 +203,8 @@ def recipe(
         pronounce=pronounce_a_little if quick else pronounce_unknown,
         alignments=speech / "phone-alignments.tsv",
         texts=partial(sentences, data, novels=500 if quick else 120_000),
+        word_model=partial(words, data, quick),
+        storage="int8",
         phases=(frames, joint, texts),
         seed=seed,
         evaluate_every=400,

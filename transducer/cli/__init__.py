@@ -50,6 +50,12 @@ ChunkOption = Annotated[
     int | None,
     typer.Option("--chunk-ms", min=1, help="Decode in chunks of this length: the model's own if not given."),
 ]
+HotwordsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hotwords", help="A file of words and phrases to be expected, a line each; a tab and a weight may follow."
+    ),
+]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads for the model.")]
 
 
@@ -84,6 +90,7 @@ def transcribe(
     search: SearchOption = None,
     beam: BeamOption = None,
     chunk_ms: ChunkOption = None,
+    hotwords: HotwordsOption = None,
     nbest: Annotated[
         int | None, typer.Option("--nbest", min=1, help="Alternatives for every segment, in json and jsonl.")
     ] = None,
@@ -110,6 +117,7 @@ def transcribe(
         search=search.value if search else None,
         beam=beam,
         chunk_ms=chunk_ms,
+        hotwords=hotwords,
         nbest=nbest,
         raw=raw,
         rate=rate,
@@ -137,6 +145,7 @@ def evaluate(
     search: SearchOption = None,
     beam: BeamOption = None,
     chunk_ms: ChunkOption = None,
+    hotwords: HotwordsOption = None,
     threads: ThreadsOption = None,
     hypotheses: Annotated[
         str | None, typer.Option("--hypotheses", help="Save each path, reference and hypothesis to this file.")
@@ -155,6 +164,7 @@ def evaluate(
         search=search.value if search else None,
         beam=beam,
         chunk_ms=chunk_ms,
+        hotwords=hotwords,
         threads=threads,
         hypotheses=hypotheses,
         json=json,

@@ -25,6 +25,7 @@ class EvaluateJob:
     search: str | None = None
     beam: int | None = None
     chunk_ms: int | None = None
+    hotwords: str | None = None
     threads: int | None = None
     hypotheses: str | None = None
     json: bool = False
@@ -36,7 +37,7 @@ def run(job: EvaluateJob) -> int:
     Raises:
         TransducerError: wrong usage, or a recording that cannot be read: rates over a part would mislead.
     """
-    options = decoding_options(job.search, job.beam, job.chunk_ms)
+    options = decoding_options(job.search, job.beam, job.chunk_ms, job.hotwords)
     utterances = read_table(job.table)
     if job.hypotheses is not None:
         _check_target(Path(job.hypotheses))

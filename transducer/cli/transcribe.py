@@ -32,6 +32,7 @@ class TranscribeJob:
     search: str | None = None
     beam: int | None = None
     chunk_ms: int | None = None
+    hotwords: str | None = None
     nbest: int | None = None
     raw: str | None = None
     rate: int | None = None
@@ -86,7 +87,7 @@ def run(job: TranscribeJob) -> int:
 
 
 def _options(job: TranscribeJob) -> dict[str, Any]:
-    options: dict[str, Any] = decoding_options(job.search, job.beam, job.chunk_ms)
+    options: dict[str, Any] = decoding_options(job.search, job.beam, job.chunk_ms, job.hotwords)
     if job.nbest is not None:
         options["nbest"] = job.nbest
     if job.raw is None:

@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from transducer.checkpoint import load_checkpoint, save_checkpoint
 from transducer.config import ModelConfig
 from transducer.encoders.subsampling import ConvSubsampling
 from transducer.model import Network
+from transducer.sequence import set_chunk
 from transducer.training.corpus import PHONES, Corpus
 from transducer.training.evaluate import error_rates, greedy_texts
 from transducer.training.recipe import Recipe
@@ -59,7 +64,13 @@ def export(folder: Path, network: Network, recipe: Recipe, corpus: Corpus, decod
     """Write the checkpoint folder, measure what is in it on the dev table, and put that on its card."""
     config = network.config
     card = {**config.card, **_card(recipe, corpus)}
-    save_checkpoint(folder, network, replace(config, card=card), recipe.units)
+    words = recipe.word_model(folder.parent / "words") if recipe.word_model else None
+    if words is not None:
+        decoder = next(name for name, part in config.decoders.items() if part.units == words.config.units)
+        prior = tuple(round(value, 3) for value in log_prior(network, corpus, decoder).tolist())
+        words.config = replace(words.config, log_prior=prior)
+    storage = getattr(torch, recipe.storage)
+    save_checkpoint(folder, network, replace(config, card=card), recipe.units, storage, words)
     loaded, _ = load_checkpoint(folder)
     if not corpus.dev or not decoders:
         return Results(loaded, {}, [])
@@ -74,8 +85,25 @@ def export(folder: Path, network: Network, recipe: Recipe, corpus: Corpus, decod
         card["measured"] = [
             f"WER {100 * wer:.1f} % on {recipe.dev.title}, greedy, in chunks of {default * frame_ms(config):g} ms"
         ]
-    save_checkpoint(folder, network, replace(config, card=card), recipe.units)
+    save_checkpoint(folder, network, replace(config, card=card), recipe.units, storage, words)
     return Results(loaded, rates, heard)
+
+
+@torch.inference_mode()
+def log_prior(network: Network, corpus: Corpus, decoder: str, utterances: int = 100) -> Tensor:
+    """(V,) logarithm of the mean posterior of each token over some of the training data, at the original speed."""
+    store = corpus.train
+    variant = int(np.argmin(np.abs(store.speeds - 1)))
+    set_chunk(network.encoder, default_chunk(network.config))
+    network.eval()
+    total, frames = torch.zeros(()), 0
+    for index in np.random.default_rng(0).permutation(len(store))[:utterances]:
+        features = torch.from_numpy(store.features(int(index), variant).astype(np.float32))
+        features = ((features - network.frontend.mean) / network.frontend.std)[None]
+        x, mask = network.encoder(features, torch.ones(features.shape[:2], dtype=torch.bool))
+        log_probs, _ = network.decoders[decoder](x, mask)
+        total, frames = total + log_probs[0].exp().sum(0), frames + log_probs.shape[1]
+    return (total / frames).log()
 
 
 def _rates(config: ModelConfig, corpus: Corpus, heard: dict[str, list[str]]) -> dict[str, float]:

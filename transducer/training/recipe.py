@@ -8,6 +8,7 @@ from pathlib import Path
 
 from transducer.config import ModelConfig
 from transducer.frontends.augment import AugmentConfig
+from transducer.search.word_model import WordModel
 from transducer.text.lexicon import Pronunciations
 from transducer.text.tokenizer import Tokenizer
 
@@ -97,6 +98,8 @@ class Recipe:
         texts: gives the sentences for the "text" losses, spelled as transcripts are.
         initial: a checkpoint folder to start from; parts that it lacks, or has in other shapes, start anew.
         normalise: whether texts go through `transducer.text.normalise` first; False for units that are no plain text.
+        word_model: makes the lexicon and language model of the beam search, in a folder that it may keep files in.
+        storage: of the weights on disk, "float16" or "int8".
         speeds: of the copies of each recording to train on.
         seed: of everything random.
         evaluate_every, save_every: in steps; both also happen at the end of a phase.
@@ -115,6 +118,8 @@ class Recipe:
     texts: Callable[[], Sequence[str]] | None = None
     initial: Path | None = None
     normalise: bool = True
+    word_model: Callable[[Path], WordModel] | None = None
+    storage: str = "float16"
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
     seed: int = 1
     evaluate_every: int = 200

@@ -1,0 +1,39 @@
+"""Streaming transducers: media streams in, symbol streams out.
+
+import transducer
+model = transducer.load("speech-en")
+print(model.transcribe("talk.mp3").text)
+for segment in model.stream("talk.mp3"):
+    print(segment.final, segment.start, segment.text)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from transducer.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from transducer.api import Model, load, models
+    from transducer.search.endpoint import EndpointRules
+    from transducer.streaming import Stream, StreamBatch
+
+# Imported at first use: torch takes seconds, and `transducer --help` should not wait for it.
+_HOMES = {
+    "load": "transducer.api",
+    "models": "transducer.api",
+    "Model": "transducer.api",
+    "Stream": "transducer.streaming",
+    "StreamBatch": "transducer.streaming",
+    "EndpointRules": "transducer.search.endpoint",
+}
+
+__all__ = ["EndpointRules", "Model", "Stream", "StreamBatch", "__version__", "load", "models"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'transducer' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
