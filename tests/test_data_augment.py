@@ -102,9 +102,7 @@ def test_mixing_approximates_that_of_waveforms(ratio):
     mix(mixed, logmel(noise), ratio, mel_edges())
     expected = logmel(add_noise(speech, noise, ratio))
     # Cross terms scatter single frames and bins, but not the spectrum's mean over time.
-    np.testing.assert_allclose(
-        np.log(np.exp(mixed).mean(0)) / DB, np.log(np.exp(expected).mean(0)) / DB, atol=0.8
-    )
+    np.testing.assert_allclose(np.log(np.exp(mixed).mean(0)) / DB, np.log(np.exp(expected).mean(0)) / DB, atol=0.8)
     powers = [spectral_power(x, mel_edges()) for x in (logmel(speech), mixed)]
     assert abs(10 * np.log10(powers[0] / (powers[1] - powers[0])) - ratio) < 0.1
 

@@ -121,7 +121,7 @@ def noise(seconds: float, seed: int) -> np.ndarray:
     return np.concatenate([*pieces, np.zeros(0)])[:count].astype(np.float32)
 
 
-def speech(seed: int, words: int = 6) -> np.ndarray:
+def speech(seed: int, words: int = 4) -> np.ndarray:
     """Bursts of noise with silence between them, some of it long enough for an endpoint; no whole number of frames."""
     rng = np.random.default_rng(seed)
     parts = []

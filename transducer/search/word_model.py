@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +26,7 @@ from transducer.search.lexicon import LexiconSearch, LexiconSearchConfig
 from transducer.search.prefix_tree import PrefixTree
 from transducer.search.word_scorer import LanguageModelScorer, PhraseBoost, WordScorer
 from transducer.text.characters import Characters
-from transducer.text.g2p import GraphemeToPhoneme
+from transducer.text.g2p import GraphemeToPhoneme, is_word
 from transducer.text.inflection import derive
 from transducer.text.lexicon import Lexicon
 from transducer.text.ngram import SPECIAL, UNK, NGram
@@ -155,10 +156,10 @@ class WordModel:
         return Lexicon.pronounced({word: self._pronounce(word, known) for word in words}, self.tokenizer)
 
     def _pronounce(self, word: str, known: Mapping[str, list[list[str]]]) -> list[list[str]]:
-        found = derive(word, known) or (self.g2p(word, _VARIANTS) if self.g2p else [])
-        if not found:
-            raise UsageError(f"cannot pronounce the hotword {word!r}: it needs letters from a to z")
-        return found
+        letters = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+        if self.g2p is None or not is_word(letters):
+            raise UsageError(f"cannot tell how {word!r} is said: write hotwords with the letters a to z, and no digits")
+        return derive(letters, known) or self.g2p(letters, _VARIANTS)
 
 
 class _Pronunciations(Mapping[str, list[list[str]]]):

@@ -132,7 +132,7 @@ def kneser_ney(tables: list[Table], corpus: int) -> Model:
     for n, table in enumerate(tables):
         if n + 1 < len(tables):
             above = tables[n + 1]
-            seen = (above.counts[corpus] > 0) & ~above.starts
+            seen = above.counts[corpus] > 0
             kinds = np.bincount(above.suffix[seen], minlength=len(table)).astype(np.int32)
             c = np.where(table.starts, table.counts[corpus], kinds)
         else:
@@ -248,11 +248,14 @@ def export(model: Model, words: Sequence[str]) -> NGram:
         keep = model.keep[n]
         with np.errstate(divide="ignore"):
             log_p = np.maximum(np.log(model.p[n][keep]), IMPOSSIBLE).astype(np.float32)
-        has_children = np.zeros(len(table), dtype=bool)
+        log_backoff = np.zeros(0, dtype=np.float32)
         if n + 1 < len(model.tables):
+            has_children = np.zeros(len(table), dtype=bool)
             has_children[model.tables[n + 1].context[model.keep[n + 1]]] = True
-        log_backoff = np.where(has_children, np.log(model.backoff[n]), 0.0).astype(np.float32)[keep]
+            log_backoff = np.where(has_children, np.log(model.backoff[n]), 0.0).astype(np.float32)[keep]
         context = renumber[table.context[keep]] if n else np.zeros(keep.sum(), dtype=np.int64)
         levels.append(Level(keys(context, table.word[keep]), log_p, log_backoff))
         renumber = np.cumsum(keep) - 1
+    while len(levels) > 1 and not len(levels[-1].key):
+        levels.pop()
     return NGram(words, levels)
