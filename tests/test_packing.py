@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from test_streaming import assert_like, finals, run
-from tiny_models import speech, tiny_model
+from tiny_models import LETTERS, PLAIN, build_network, speech, tiny_model
 from torch import nn
 
 from transducer import packing
+from transducer.checkpoint import load_checkpoint, save_checkpoint
 from transducer.packing import PackedLinear, pack_linears
 from transducer.sequence import Serial
 from transducer.streaming import Decoder
@@ -65,6 +66,16 @@ def test_without_the_kernel_nothing_is_packed(monkeypatch):
     layers = nn.Sequential(half_linear(4, 4))
     pack_linears(layers)
     assert type(layers[0]) is nn.Linear
+
+
+@needs_fbgemm
+@pytest.mark.parametrize("storage", [torch.float16, torch.int8])
+def test_every_linear_layer_of_a_checkpoint_is_packed(storage, tmp_path):
+    save_checkpoint(tmp_path / "model", build_network(PLAIN), PLAIN, {"letters": LETTERS}, storage)
+    network, _ = load_checkpoint(tmp_path / "model")
+    count = sum(type(module) is nn.Linear for module in network.modules())
+    pack_linears(network)
+    assert count == sum(isinstance(module, PackedLinear) for module in network.modules()) > 10
 
 
 def test_a_model_hears_the_same_with_packed_weights():

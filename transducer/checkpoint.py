@@ -18,7 +18,7 @@ from transducer.atomic import atomic_write
 from transducer.config import ModelConfig, from_json, to_json
 from transducer.errors import CheckpointError
 from transducer.model import Network
-from transducer.quantization import dequantise, quantise
+from transducer.quantization import SCALE, dequantise, quantise
 from transducer.search.word_model import WordModel
 from transducer.text.files import load_tokenizer, save_tokenizer
 from transducer.text.tokenizer import Tokenizer
@@ -130,11 +130,16 @@ def read_config(folder: str | Path) -> ModelConfig:
 def _read_weights(path: Path, network: nn.Module) -> dict[str, torch.Tensor]:
     """The weights in float32, which are those that the network wants."""
     try:
-        weights = dequantise(load_file(path))
+        stored = load_file(path)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: the checkpoint is incomplete; copy or train it again") from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); copy or train it again") from None
+    weights = dequantise(stored)
+    for name in weights:
+        if name + SCALE in stored:
+            # Far finer than their own steps, and the CPU has a fast kernel for float16: see transducer.packing.
+            weights[name] = weights[name].half().float()
     wanted = network.state_dict()
     shared = wanted.keys() & weights.keys()
     problems = {
