@@ -9,36 +9,54 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transducer.config import (
+    AudioVisualConfig,
     ConformerConfig,
     ConvSubsamplingConfig,
     CTCConfig,
+    FrameCNNConfig,
+    FramesConfig,
+    FramewiseConfig,
+    FusionConfig,
     LogMelConfig,
     ModelConfig,
+    PooledConfig,
     RecurrentConfig,
     RNNTConfig,
     SelfConditioningConfig,
+    TCNConfig,
     TransformerConfig,
 )
 from transducer.cores.attention import ChunkAttention
 from transducer.cores.conformer import ConformerLayer
 from transducer.cores.layers import CausalConvModule, FeedForward, Pointwise
 from transducer.cores.recurrent import RecurrentLayer
+from transducer.cores.tcn import DilatedConv, TCNLayer
 from transducer.cores.transformer import TransformerLayer
 from transducer.decoders.ctc import CTC, SelfConditioning
+from transducer.decoders.framewise import Framewise
+from transducer.decoders.pooled import Pooled
 from transducer.decoders.rnnt import RNNT
+from transducer.encoders.framecnn import FrameCNN
+from transducer.encoders.fusion import Fusion
 from transducer.encoders.subsampling import ConvSubsampling
+from transducer.frontends.audiovisual import AudioVisual
+from transducer.frontends.frames import Frames
 from transducer.frontends.logmel import LogMel
 from transducer.model import Network
 from transducer.sequence import Residual, Serial
 
 TINY_MEL = LogMelConfig(rate=800, bins=6, window=20, hop=8)
+TINY_SOUND = (TINY_MEL, ConvSubsamplingConfig(hidden=3))
+TINY_FRAMES = FramesConfig(5, 7)
+TINY_CNN = FrameCNNConfig(widths=(4, 6), grid=(1, 2))
+SIMILAR_CNN = FrameCNNConfig(widths=(4,), grid=(1, 2), blocks=1, similarity=3)
 
 
-def network(core, conditioning=None, **decoders) -> Serial:
-    """Samples to log-probabilities, tiny."""
+def network(core, conditioning=None, media=TINY_SOUND, **decoders) -> Serial:
+    """Samples or pixels to log-probabilities, tiny."""
     config = ModelConfig(
-        frontend=TINY_MEL,
-        encoder=ConvSubsamplingConfig(hidden=3),
+        frontend=media[0],
+        encoder=media[1],
         core=core,
         decoders=decoders or {"ctc": CTCConfig("letters")},
         units={"letters": 5},
@@ -46,6 +64,15 @@ def network(core, conditioning=None, **decoders) -> Serial:
     )
     model = Network(config)
     return Serial(model.frontend, model.encoder, model.decoders[next(iter(config.decoders))])
+
+
+def video(core, encoder=TINY_CNN, **decoders) -> Serial:
+    return network(core, media=(TINY_FRAMES, encoder), **decoders or {"framewise": FramewiseConfig("letters")})
+
+
+def audiovisual(core, **decoders) -> Serial:
+    frontend = AudioVisualConfig(TINY_FRAMES, TINY_MEL, 64)
+    return network(core, media=(frontend, FusionConfig(TINY_CNN, ConvSubsamplingConfig(3))), **decoders)
 
 
 # name -> (stage, channels of its input, input steps that are enough to see its look-ahead)
@@ -76,6 +103,43 @@ STAGES = {
     "ctc": (lambda: CTC(4, 6), 4, 12),
     "rnnt": (lambda: RNNT(4, 6, "stateless", 5), 4, 12),
     "self-conditioning": (lambda: SelfConditioning(4, 6), 4, 12),
+    "frames": (lambda: Frames(5, 7), 105, 6),
+    "frame cnn": (lambda: FrameCNN(9, 10, 3, 5, (4, 6, 8), blocks=(0, 1, 0)), 270, 8),
+    "frame cnn without time": (lambda: FrameCNN(6, 5, 1, 5, (4, 6), shift=0, difference=False), 30, 6),
+    "frame cnn similarity": (lambda: FrameCNN(6, 7, 3, 5, (4, 6), (1, 2), similarity=3), 126, 40),
+    "audiovisual": (lambda: AudioVisual(Frames(2, 3), LogMel(800, 6, 20, 8), 24), 42, 8),
+    "fusion": (
+        lambda: Fusion(FrameCNN(4, 6, 3, 5, (4, 6), grid=(1, 1)), ConvSubsampling(6, 5, 3), 8, 5),
+        72 + 48,
+        8,
+    ),
+    "convolution dilated": (lambda: DilatedConv(4, 3, 4), 4, 30),
+    "convolution dilated look-ahead": (lambda: DilatedConv(4, 3, 4, 5), 4, 30),
+    "tcn": (lambda: TCNLayer(4, 6, 5, 2), 4, 30),
+    "tcn look-ahead": (lambda: TCNLayer(4, 6, 5, 2, 3), 4, 30),
+    "framewise": (lambda: Framewise(4, 6), 4, 12),
+    "framewise hidden": (lambda: Framewise(4, 6, 5), 4, 12),
+    "pooled": (lambda: Pooled(4, 6), 4, 12),
+    "pooled after look-ahead": (lambda: Serial(DilatedConv(4, 3, 1, 2), Pooled(4, 6, 5)), 4, 20),
+    "video gru model": (lambda: video(RecurrentConfig("gru", 8, 1), SIMILAR_CNN), 105, 12),
+    "video lstm model": (lambda: video(RecurrentConfig("lstm", 8, 1), pooled=PooledConfig("letters")), 105, 12),
+    "video transformer model": (lambda: video(TransformerConfig(8, 2, 12, 1, 2, 6, 1)), 105, 20),
+    "video tcn model": (lambda: video(TCNConfig(8, 12, 3, 3, (1, 2), 5)), 105, 20),
+    "video tcn and gru model": (
+        lambda: video((TCNConfig(8, 12, 2, 3, (1, 2), 4), RecurrentConfig("gru", 8, 1)), ctc=CTCConfig("letters")),
+        105,
+        20,
+    ),
+    "audiovisual gru model": (
+        lambda: audiovisual((TCNConfig(8, 12, 1, 3, (1,), 1), RecurrentConfig("gru", 8, 1)), ctc=CTCConfig("letters")),
+        105 + 64,
+        12,
+    ),
+    "audiovisual transformer model": (
+        lambda: audiovisual(TransformerConfig(8, 2, 12, 1, 2, 6), rnnt=RNNTConfig("letters", "stateless", 6)),
+        105 + 64,
+        12,
+    ),
     "conformer model": (
         lambda: network(ConformerConfig(8, 2, 12, 2, 5, 4, 6), SelfConditioningConfig(1, "letters")),
         1,
@@ -105,7 +169,7 @@ def test_contract(name, data):
     longest = data.draw(st.integers(1, steps), label="longest")
     lengths = [longest, *data.draw(st.lists(st.integers(1, longest), max_size=2), label="other lengths")]
     blocks = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=4), label="blocks")
-    inner = not isinstance(stage, LogMel) and not name.endswith("model")
+    inner = not isinstance(stage, LogMel | Frames | AudioVisual) and not name.endswith("model")
     verify_contract(stage, channels, lengths, blocks, data.draw(st.integers(0, 9), label="seed"), inner)
 
 

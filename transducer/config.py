@@ -26,10 +26,51 @@ class LogMelConfig:
 
 
 @dataclass(frozen=True)
+class FramesConfig:
+    """See `transducer.frontends.frames.Frames`; the size that pictures are brought to, in pixels."""
+
+    height: int = 27
+    width: int = 48
+    channels: int = 3
+
+
+@dataclass(frozen=True)
+class AudioVisualConfig:
+    """See `transducer.frontends.audiovisual.AudioVisual`; `samples` of sound to each frame of the video."""
+
+    video: FramesConfig = FramesConfig(64, 64)
+    audio: LogMelConfig = LogMelConfig()
+    samples: int = 640
+
+
+@dataclass(frozen=True)
 class ConvSubsamplingConfig:
     """See `transducer.encoders.subsampling.ConvSubsampling`."""
 
     hidden: int = 32
+
+
+@dataclass(frozen=True)
+class FrameCNNConfig:
+    """See `transducer.encoders.framecnn.FrameCNN`."""
+
+    widths: tuple[int, ...] = (16, 32, 64)
+    strides: tuple[int, ...] = ()
+    kernel: int = 3
+    blocks: int | tuple[int, ...] = 0
+    grid: tuple[int, int] = (2, 3)
+    shift: float = 0.25
+    difference: bool = True
+    similarity: int = 0
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """See `transducer.encoders.fusion.Fusion`; for the features of an `AudioVisualConfig`."""
+
+    video: FrameCNNConfig = FrameCNNConfig()
+    audio: ConvSubsamplingConfig = ConvSubsamplingConfig()
 
 
 @dataclass(frozen=True)
@@ -72,6 +113,22 @@ class RecurrentConfig:
 
 
 @dataclass(frozen=True)
+class TCNConfig:
+    """Layers of `transducer.cores.tcn`; layer n has the nth of `dilations`, round and round.
+
+    `look_ahead` is that of all layers together, in encoder frames.
+    """
+
+    channels: int = 128
+    hidden: int = 256
+    layers: int = 8
+    kernel: int = 5
+    dilations: tuple[int, ...] = (1, 2, 4, 8)
+    look_ahead: int = 0
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
 class SelfConditioningConfig:
     """An intermediate head after layer `after` of the core (1 = after the first), its posteriors fed back."""
 
@@ -96,8 +153,26 @@ class RNNTConfig:
     context: int = 2
 
 
-Core = ConformerConfig | TransformerConfig | RecurrentConfig
-Decoder = CTCConfig | RNNTConfig
+@dataclass(frozen=True)
+class FramewiseConfig:
+    """A label for every frame; `hidden` units in a layer before the last, 0 for none."""
+
+    units: str = "labels"
+    hidden: int = 0
+
+
+@dataclass(frozen=True)
+class PooledConfig:
+    """One label for the whole sequence; `hidden` as above."""
+
+    units: str = "labels"
+    hidden: int = 0
+
+
+Frontend = LogMelConfig | FramesConfig | AudioVisualConfig
+Encoder = ConvSubsamplingConfig | FrameCNNConfig | FusionConfig
+Core = ConformerConfig | TransformerConfig | RecurrentConfig | TCNConfig
+Decoder = CTCConfig | RNNTConfig | FramewiseConfig | PooledConfig
 
 
 @dataclass(frozen=True)
@@ -105,6 +180,9 @@ class ModelConfig:
     """A whole model.
 
     Attributes:
+        frontend, encoder: those for the same kind of media: `LogMelConfig` and `ConvSubsamplingConfig` for sound,
+            `FramesConfig` and `FrameCNNConfig` for video, `AudioVisualConfig` and `FusionConfig` for both.
+        core: one, or several in the order in which they follow each other, of the same `channels`.
         decoders: name -> decoder. The first is the one that a plain greedy search reads.
         units: name of units -> number of tokens, the blank counted.
         conditioning: an intermediate head, or None.
@@ -112,25 +190,37 @@ class ModelConfig:
         card: what people want to know: what it was trained on, licences, measured figures.
     """
 
-    frontend: LogMelConfig = LogMelConfig()
-    encoder: ConvSubsamplingConfig = ConvSubsamplingConfig()
-    core: Core = ConformerConfig()
+    frontend: Frontend = LogMelConfig()
+    encoder: Encoder = ConvSubsamplingConfig()
+    core: Core | tuple[Core, ...] = ConformerConfig()
     decoders: dict[str, Decoder] = dataclasses.field(default_factory=lambda: {"ctc": CTCConfig()})
     units: dict[str, int] = dataclasses.field(default_factory=dict)
     conditioning: SelfConditioningConfig | None = None
     chunks: tuple[int, ...] = (8, 16, 32)
     card: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+    @property
+    def cores(self) -> tuple[Core, ...]:
+        """The core or cores, first to last."""
+        return self.core if isinstance(self.core, tuple) else (self.core,)
+
 
 TAGS: dict[str, type] = {
     "logmel": LogMelConfig,
+    "frames": FramesConfig,
+    "audio_visual": AudioVisualConfig,
     "conv_subsampling": ConvSubsamplingConfig,
+    "frame_cnn": FrameCNNConfig,
+    "fusion": FusionConfig,
     "conformer": ConformerConfig,
     "transformer": TransformerConfig,
     "recurrent": RecurrentConfig,
+    "tcn": TCNConfig,
     "self_conditioning": SelfConditioningConfig,
     "ctc": CTCConfig,
     "rnnt": RNNTConfig,
+    "framewise": FramewiseConfig,
+    "pooled": PooledConfig,
     "model": ModelConfig,
 }
 _TAG_OF = {kind: tag for tag, kind in TAGS.items()}

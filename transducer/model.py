@@ -5,16 +5,24 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from transducer.config import (
-    ConformerConfig,
+    AudioVisualConfig,
+    ConvSubsamplingConfig,
+    Core,
     CTCConfig,
+    Decoder,
+    Encoder,
+    FrameCNNConfig,
+    FramesConfig,
+    FramewiseConfig,
+    Frontend,
+    FusionConfig,
     ModelConfig,
+    PooledConfig,
     RecurrentConfig,
-    RNNTConfig,
+    TCNConfig,
     TransformerConfig,
 )
 from transducer.decoders.ctc import CTC, SelfConditioning
-from transducer.encoders.subsampling import ConvSubsampling
-from transducer.frontends.logmel import LogMel
 from transducer.sequence import Serial, Streaming
 
 
@@ -22,7 +30,7 @@ class Network(nn.Module):
     """The neural part of a model.
 
     Attributes:
-        frontend: samples -> features, `Streaming`.
+        frontend: samples, frames of a video, or both -> features, `Streaming`.
         encoder: features -> frames, `Streaming`: the CNN and the sequence core.
         decoders: name -> head on the frames.
     """
@@ -30,11 +38,13 @@ class Network(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        mel = config.frontend
-        self.frontend = LogMel(mel.rate, mel.bins, mel.window, mel.hop, mel.low_hz, floor=mel.floor)
-        channels = config.core.channels
-        stages: list[Streaming] = [ConvSubsampling(mel.bins, channels, config.encoder.hidden)]
-        for number, layer in enumerate(core_layers(config.core), start=1):
+        channels = config.cores[0].channels
+        if any(core.channels != channels for core in config.cores):
+            raise ValueError(f"cores in a row need the same channels, got {[core.channels for core in config.cores]}")
+        self.frontend = build_frontend(config.frontend)
+        stages: list[Streaming] = [build_encoder(config.encoder, self.frontend, channels)]
+        layers = [layer for core in config.cores for layer in core_layers(core)]
+        for number, layer in enumerate(layers, start=1):
             stages.append(layer)
             if config.conditioning and config.conditioning.after == number:
                 stages.append(SelfConditioning(channels, config.units[config.conditioning.units]))
@@ -45,7 +55,7 @@ class Network(nn.Module):
 
     @property
     def hop(self) -> int:
-        """Samples per encoder frame."""
+        """Samples per encoder frame; of a video, its frames per encoder frame."""
         return self.frontend.stride * self.encoder.stride
 
     def encode_with_taps(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -60,12 +70,78 @@ class Network(nn.Module):
         return features, mask, taps
 
 
-def core_layers(config: ConformerConfig | TransformerConfig | RecurrentConfig) -> list[Streaming]:
+# The stages of one kind of media are imported where a model has them: sound must not wait for video, nor the other
+# way round.
+
+
+def build_frontend(config: Frontend) -> Streaming:
+    """The front-end of a config."""
+    if isinstance(config, FramesConfig):
+        from transducer.frontends.frames import Frames
+
+        return Frames(config.height, config.width, config.channels)
+    if isinstance(config, AudioVisualConfig):
+        from transducer.frontends.audiovisual import AudioVisual
+
+        return AudioVisual(build_frontend(config.video), build_frontend(config.audio), config.samples)
+    from transducer.frontends.logmel import LogMel
+
+    return LogMel(config.rate, config.bins, config.window, config.hop, config.low_hz, floor=config.floor)
+
+
+def build_encoder(config: Encoder, frontend: Streaming, channels: int) -> Streaming:
+    """The encoder for the features of a front-end. Raises ValueError where they are for different media."""
+    from transducer.frontends.frames import Frames
+    from transducer.frontends.logmel import LogMel
+
+    if isinstance(config, ConvSubsamplingConfig) and isinstance(frontend, LogMel):
+        from transducer.encoders.subsampling import ConvSubsampling
+
+        return ConvSubsampling(frontend.bins, channels, config.hidden)
+    if isinstance(config, FrameCNNConfig) and isinstance(frontend, Frames):
+        from transducer.encoders.framecnn import FrameCNN
+
+        return FrameCNN(
+            frontend.height,
+            frontend.width,
+            frontend.channels,
+            channels,
+            config.widths,
+            config.strides,
+            config.kernel,
+            config.blocks,
+            config.grid,
+            config.shift,
+            config.difference,
+            config.similarity,
+            config.dropout,
+        )
+    if isinstance(config, FusionConfig):
+        from transducer.encoders.fusion import Fusion
+        from transducer.frontends.audiovisual import AudioVisual
+
+        if isinstance(frontend, AudioVisual):
+            video = build_encoder(config.video, frontend.video, channels)
+            audio = build_encoder(config.audio, frontend.audio, channels)
+            return Fusion(video, audio, frontend.hops, channels)
+    raise ValueError(f"{type(config).__name__} does not encode the features of {type(frontend).__name__}")
+
+
+def core_layers(config: Core) -> list[Streaming]:
     """The layers of a sequence core, first to last."""
     if isinstance(config, RecurrentConfig):
         from transducer.cores.recurrent import RecurrentLayer
 
         return [RecurrentLayer(config.channels, config.kind, config.dropout) for _ in range(config.layers)]
+    if isinstance(config, TCNConfig):
+        from transducer.cores.tcn import TCNLayer, spread_look_ahead
+
+        dilations = [config.dilations[layer % len(config.dilations)] for layer in range(config.layers)]
+        ahead = spread_look_ahead(config.look_ahead, config.kernel, dilations)
+        return [
+            TCNLayer(config.channels, config.hidden, config.kernel, dilation, steps, config.dropout)
+            for dilation, steps in zip(dilations, ahead, strict=True)
+        ]
     shared = (config.chunk, config.left_context, config.look_ahead, config.dropout)
     if isinstance(config, TransformerConfig):
         from transducer.cores.transformer import TransformerLayer
@@ -79,11 +155,19 @@ def core_layers(config: ConformerConfig | TransformerConfig | RecurrentConfig) -
     ]
 
 
-def build_decoder(part: CTCConfig | RNNTConfig, channels: int, config: ModelConfig) -> nn.Module:
+def build_decoder(part: Decoder, channels: int, config: ModelConfig) -> nn.Module:
     """The head of a decoder on frames of so many channels."""
     tokens = config.units[part.units]
     if isinstance(part, CTCConfig):
         return CTC(channels, tokens)
+    if isinstance(part, FramewiseConfig):
+        from transducer.decoders.framewise import Framewise
+
+        return Framewise(channels, tokens, part.hidden)
+    if isinstance(part, PooledConfig):
+        from transducer.decoders.pooled import Pooled
+
+        return Pooled(channels, tokens, part.hidden)
     from transducer.decoders.rnnt import RNNT
 
     return RNNT(channels, tokens, part.predictor, part.channels, part.context)

@@ -1,0 +1,41 @@
+"""Video frames: pixels as bytes -> pixels as numbers around zero, one step a frame."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from transducer.sequence import Streaming, apply_mask
+
+HALF = 127.5  # half of the range of a byte
+
+
+class Frames(Streaming):
+    """Pixels (B, T, H * W * channels), 0 to 255, uint8 or floating -> the same in [-1, 1], floating.
+
+    A step is a frame, flattened in the order height, width, channel. Nothing is measured on a frame or on the
+    training data, so that a dark picture stays dark.
+    """
+
+    def __init__(self, height: int, width: int, channels: int = 3):
+        super().__init__()
+        if min(height, width, channels) < 1:
+            raise ValueError(f"frames need at least one pixel, got {height} x {width} x {channels}")
+        self.height, self.width, self.channels = height, width, channels
+
+    @property
+    def size(self) -> int:
+        """Numbers in a frame."""
+        return self.height * self.width * self.channels
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        if not x.is_floating_point():
+            x = x.to(torch.get_default_dtype())
+        # In place on what is a copy: at thousands of frames a second, every pass over the pixels counts.
+        return apply_mask(x, mask).mul_(1 / HALF).sub_(1.0), mask
+
+    def init_state(self, batch: int, like: Tensor) -> tuple:
+        return ()
+
+    def step(self, x: Tensor, mask: Tensor, state: tuple) -> tuple[Tensor, Tensor, tuple]:
+        return *self(x, mask), state
