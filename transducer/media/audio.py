@@ -9,11 +9,11 @@ import numpy as np
 
 from transducer.errors import MediaError, UsageError
 from transducer.media.decoding import (
-    audio_end,
     declares_length,
     decode,
     open_audio_stream,
     open_container,
+    stream_end,
     time_origin,
     trims_padding,
 )
@@ -141,7 +141,7 @@ def _open_media(source: Any, rate: int, raw: RawFormat | None, index: int | None
         reader._resources.append(container)
         stream = open_audio_stream(container, opened, index)
         origin = time_origin(container, stream)
-        end = audio_end(container, stream)
+        end = stream_end(container, stream)
         reader.duration = None if end is None else float(end)
         timeline = Timeline(
             reader._warn,

@@ -10,7 +10,7 @@ import av
 import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Discard
+from av.stream import Discard, Stream
 
 from transducer.errors import MediaError, TransducerError, UsageError
 from transducer.media.sources import RawFormat, Source
@@ -21,7 +21,7 @@ _MICROSECONDS = 1_000_000
 
 
 class Damage(NamedTuple):
-    """A place where sound could not be read or decoded. `reason` is empty for plain decoding errors."""
+    """A place where sound or pictures could not be read or decoded. `reason` is empty for plain decoding errors."""
 
     reason: str = ""
 
@@ -79,14 +79,14 @@ def open_audio_stream(container: InputContainer, source: Source, index: int | No
     except (av.FFmpegError, ValueError) as error:
         if not codec.layout.nb_channels:
             raise MediaError(f"{name}: its header says zero channels, so there is no sound in it") from None
-        reason = _strerror(error)
+        reason = strerror(error)
         raise MediaError(f"{name}: its sound ({codec.name}) can't be decoded: {reason}; convert it to FLAC") from None
     return stream
 
 
 def decode(container: InputContainer, stream: AudioStream, source: Source) -> Iterator[av.AudioFrame | Damage]:
     """All frames that can be decoded, in order, and a `Damage` where some could not. Lazy."""
-    for packet in _read_packets(container, stream, source):
+    for packet in read_packets(container, stream, source):
         if isinstance(packet, Damage):
             yield packet
             continue
@@ -103,7 +103,7 @@ def decode(container: InputContainer, stream: AudioStream, source: Source) -> It
             yield Damage()
 
 
-def time_origin(container: InputContainer, stream: AudioStream) -> Fraction | None:
+def time_origin(container: InputContainer, stream: Stream) -> Fraction | None:
     """The timestamp, in seconds, that a player shows as 0; None: that of the first frame."""
     if container.start_time is None:
         return None
@@ -116,19 +116,21 @@ def time_origin(container: InputContainer, stream: AudioStream) -> Fraction | No
     return start
 
 
-def audio_end(container: InputContainer, stream: AudioStream) -> Fraction | None:
-    """Seconds from the origin at which the sound ends, as far as the headers tell."""
+def stream_end(container: InputContainer, stream: Stream) -> Fraction | None:
+    """Seconds from the origin at which a stream ends, as far as the headers tell."""
     origin = time_origin(container, stream) or Fraction(0)
     if stream.duration is not None and stream.duration > 0:
         start = stream.start_time * stream.time_base if stream.start_time is not None else origin
         return start - origin + stream.duration * stream.time_base
     if container.duration is not None and container.duration > 0:
-        return Fraction(container.duration, _MICROSECONDS)
+        end = Fraction(container.duration, _MICROSECONDS)
+        # These formats count from timestamp 0, not from where the first stream starts.
+        return end - max(origin, 0) if container.format.name.split(",")[0] in ("matroska", "flv") else end
     return None
 
 
-def declares_length(container: InputContainer, stream: AudioStream) -> bool:
-    """Whether `audio_end` is what the file's header says of this sound, and no estimate by FFmpeg."""
+def declares_length(container: InputContainer, stream: Stream) -> bool:
+    """Whether `stream_end` is what the file's header says of this stream, and no estimate by FFmpeg."""
     kind = container.format.name.split(",")[0]
     if kind == "mp3":
         return bool(stream.start_time)  # an Info tag has been read: it holds the delay and the number of frames
@@ -142,7 +144,8 @@ def trims_padding(container: InputContainer) -> bool:
     return container.format.name.startswith("mov,")
 
 
-def _read_packets(container: InputContainer, stream: AudioStream, source: Source) -> Iterator[av.Packet | Damage]:
+def read_packets(container: InputContainer, stream: Stream, source: Source) -> Iterator[av.Packet | Damage]:
+    """A stream's packets, a `Damage` where some can't be read, and at the end an empty packet. Lazy."""
     failures = 0
     packets = container.demux(stream)
     while True:
@@ -180,11 +183,12 @@ def _stop_reason(error: Exception, source: Source) -> str:
     if source.is_address and isinstance(error, av.ExitError | TimeoutError):
         return f"no data came for {source.timeout:g} s"
     if source.is_address:
-        return f"the connection broke off ({_strerror(error)})"
-    return _strerror(error)
+        return f"the connection broke off ({strerror(error)})"
+    return strerror(error)
 
 
-def _strerror(error: Exception) -> str:
+def strerror(error: Exception) -> str:
+    """The system's or FFmpeg's words for an error, in lower case."""
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
 
 
@@ -210,16 +214,16 @@ def _explain(error: av.FFmpegError, source: Source) -> TransducerError:
     if isinstance(error, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
         return MediaError(f"{name}: the server refuses access; put user:password@ into the address if it has them")
     if isinstance(error, av.HTTPError | av.HTTPClientError | av.HTTPServerError):
-        return MediaError(f"{name}: the server answers with an error ({_strerror(error)}); try again later")
+        return MediaError(f"{name}: the server answers with an error ({strerror(error)}); try again later")
     if source.is_address:
         if isinstance(error, ConnectionRefusedError):
             return MediaError(f"{name}: nothing answers there (connection refused); check the address and the port")
         if isinstance(error, av.ExitError | TimeoutError):
             return MediaError(f"{name}: no answer within {source.timeout:g} s; check the address and the network")
-        return MediaError(f"{name}: can't be reached ({_strerror(error)}); check the address and the network")
+        return MediaError(f"{name}: can't be reached ({strerror(error)}); check the address and the network")
     if source.read_error is not None:
-        return MediaError(f"{name}: can't be read: {_strerror(source.read_error)}")
-    return MediaError(f"{name}: can't be opened ({_strerror(error)}); it is damaged, or of a kind that can't be read")
+        return MediaError(f"{name}: can't be read: {strerror(source.read_error)}")
+    return MediaError(f"{name}: can't be opened ({strerror(error)}); it is damaged, or of a kind that can't be read")
 
 
 def _what_is_invalid(source: Source) -> str:
