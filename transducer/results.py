@@ -76,3 +76,96 @@ class Transcript:
     @property
     def end(self) -> float:
         return self.segments[-1].end if self.segments else 0.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens in a video. Frames are counted from 0 in presentation order.
+
+    What the ends mean depends on the model (`Labelling.kind`):
+
+    - a transition between two shots lies between frames: `start_frame` is the last frame wholly of the old shot,
+      `end_frame` the first wholly of the new one, `start` and `end` are the times at which these two are shown;
+    - every other event consists of the frames `start_frame` to `end_frame`, both included; `start` is the time at
+      which the first of them is shown, `end` the time at which the last one ends.
+
+    Attributes:
+        label: what it is.
+        start, end: in seconds, on the clock of the source's sound.
+        start_frame, end_frame: of the video, whatever its rate.
+        score: probability, 0 to 1; of the frame where it is highest.
+    """
+
+    label: str
+    start: float
+    end: float
+    start_frame: int
+    end_frame: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A stretch of a video: the frames `start_frame` to `end_frame`, both included.
+
+    Scenes follow each other in time and do not overlap. Between two shots the frames of a gradual transition
+    belong to neither; of everything else the scenes are a partition, with the label "" where nothing was found.
+
+    Attributes:
+        label: "shot" where events are transitions; else what is going on, or "".
+        start: the time in seconds at which the first frame is shown.
+        end: the time at which the last one ends.
+        start_frame, end_frame: from 0 in presentation order.
+        score: probability, 0 to 1; 1 for shots and for "".
+    """
+
+    label: str
+    start: float
+    end: float
+    start_frame: int
+    end_frame: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The events of a video and the scenes between them.
+
+    Attributes:
+        source: its name.
+        fps: frames per second, on average.
+        frames: how many there are.
+        duration: seconds; the time at which the last frame ends.
+        events: in the order of their frames; spans of different labels may overlap.
+        segments: at least one, unless there is no frame.
+        warnings: what could not be read, and where.
+        kind: of the events: "transitions", "spans", "dense", "peaks", "clip" or "sequence"; see
+            `transducer.search.event_rules`.
+        labels: the names that the model knows; the first is "", the background. Empty for sequences.
+        frame_times: when each frame is shown, in seconds; None unless asked for.
+        frame_scores: for each frame the probability of each of `labels`; None unless asked for.
+    """
+
+    source: str
+    fps: float
+    frames: int
+    duration: float
+    events: tuple[Event, ...]
+    segments: tuple[Scene, ...]
+    warnings: tuple[str, ...] = ()
+    kind: str = "spans"
+    labels: tuple[str, ...] = ()
+    frame_times: tuple[float, ...] | None = None
+    frame_scores: tuple[tuple[float, ...], ...] | None = None
+
+    @property
+    def frame_labels(self) -> tuple[str, ...] | None:
+        """The most probable label of each frame; None where there are no `frame_scores`."""
+        if self.frame_scores is None:
+            return None
+        return tuple(self.labels[max(range(len(scores)), key=scores.__getitem__)] for scores in self.frame_scores)
+
+    @property
+    def text(self) -> str:
+        """The labels of the events in a row: of a lip reader, what is said."""
+        return " ".join(event.label for event in self.events)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from transducer.formats.cues import make_cues
+from transducer.formats.cues import Cue, make_cues
 from transducer.results import Transcript
 
 
 def render_subtitles(transcript: Transcript, kind: str) -> str:
     """The text of an "srt" or "vtt" file."""
+    return cues_to_text(make_cues(transcript), kind)
+
+
+def cues_to_text(cues: Iterable[Cue], kind: str) -> str:
+    """Cues as the text of an "srt" or "vtt" file."""
     import pysubs2
 
     file = pysubs2.SSAFile()
-    for cue in make_cues(transcript):
+    for cue in cues:
         text = "\n".join(cue.lines)
         if kind == "vtt":
             text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

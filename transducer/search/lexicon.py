@@ -17,7 +17,7 @@ Legend: T frames, V tokens with the blank at 0, H hypotheses, N nodes of the tre
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -203,7 +203,8 @@ class LexiconSearch:
                 break
         tokens = self._tokens_of(trace, beam, sorted({row for _, rows in found.values() for row in rows}))
         return [
-            Hypothesis.of(state.committed + tuple(tokens[row] for row in rows), score) for score, rows in found.values()
+            Hypothesis.of(_in_order(state.committed + tuple(tokens[row] for row in rows)), score)
+            for score, rows in found.values()
         ]
 
     def stable(self, state: LexiconState) -> int:
@@ -333,6 +334,14 @@ class LexiconSearch:
         after = beam.trace.copy()
         after[rows] = new
         return beam._replace(trace=after), trace
+
+
+def _in_order(tokens: Iterable[Token]) -> Iterator[Token]:
+    """Where ways join, what follows has the times of the best one: behind another, it may seem to begin too early."""
+    frame = 0
+    for token in tokens:
+        frame = max(frame, token.frame)
+        yield token._replace(frame=frame, end=max(token.end, frame + 1))
 
 
 def _concatenate(parts: Sequence[Beam]) -> Beam:

@@ -1,0 +1,166 @@
+"""Annotations as files: words and scenes together, as json, jsonl, txt, srt, vtt or html."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from transducer.annotation import Annotation
+from transducer.errors import UsageError
+from transducer.formats.cues import GAP_MS, MIN_MS, Cue, make_cues
+from transducer.formats.document import segment_to_dict
+from transducer.formats.labels.document import event_to_dict, scene_to_dict
+from transducer.formats.labels.sheet import Thumbnail, render_html
+from transducer.formats.labels.tables import clock, in_order
+from transducer.formats.subtitles import cues_to_text
+from transducer.results import Event, Labelling, Scene, Segment
+
+ANNOTATION_FORMATS = ("json", "jsonl", "txt", "srt", "vtt", "html")
+SNAP_IN, SNAP_OUT = 250, 500  # milliseconds after a cut in which a cue that begins, or ends, is moved to it
+
+
+def check_annotation_format(name: str) -> str:
+    """The format's name, in lower case and without a leading dot.
+
+    Raises:
+        UsageError: there is no such format; lists those there are.
+    """
+    key = name.lower().removeprefix(".")
+    if key not in ANNOTATION_FORMATS:
+        raise UsageError(f"unknown format {name!r}; there are {', '.join(ANNOTATION_FORMATS)}")
+    return key
+
+
+def annotation_to_dict(annotation: Annotation) -> dict[str, Any]:
+    """{source, duration, fps, frames, text, segments, events, scenes}, and `warnings` where there are some.
+
+    `segments` are those of the transcript; each of them, and each of its words, has the number of the `scene` that
+    it begins in (from 0; null without pictures). Without pictures fps and frames are null.
+    """
+    transcript, labelling = annotation.transcript, annotation.labelling
+    result: dict[str, Any] = {
+        "source": annotation.source,
+        "duration": round(annotation.duration, 3),
+        "fps": None if labelling is None else round(labelling.fps, 6),
+        "frames": None if labelling is None else labelling.frames,
+        "text": "" if transcript is None else transcript.text,
+        "segments": [_segment(annotation, segment) for segment in _segments(annotation)],
+        "events": [event_to_dict(event) for event in (labelling.events if labelling else ())],
+        "scenes": [scene_to_dict(scene) for scene in (labelling.segments if labelling else ())],
+    }
+    if annotation.warnings:
+        result["warnings"] = list(annotation.warnings)
+    return result
+
+
+def render_annotation(
+    annotation: Annotation, format: str, thumbnails: Iterable[Thumbnail] = (), indent: int | None = 2
+) -> Iterator[str]:
+    """The contents of the annotation's file in one of ANNOTATION_FORMATS, in pieces.
+
+    Args:
+        thumbnails: see `transducer.formats.labels.render_labelling`.
+        indent: of json; None puts it on one line.
+
+    Raises:
+        UsageError: unknown format.
+    """
+    format = check_annotation_format(format)
+    if format == "json":
+        yield json.dumps(annotation_to_dict(annotation), ensure_ascii=False, indent=indent) + "\n"
+    elif format == "jsonl":
+        for kind, item in _rows(annotation):
+            data = _segment(annotation, item) if isinstance(item, Segment) else scene_to_dict(item)
+            yield json.dumps({"source": annotation.source, "type": kind, **data}, ensure_ascii=False) + "\n"
+    elif format == "txt":
+        yield from _script(annotation)
+    elif format == "html":
+        labelling = annotation.labelling or _blind(annotation)
+        yield from render_html(labelling, thumbnails, _captions(annotation))
+    else:
+        cues = make_cues(annotation.transcript) if annotation.transcript is not None else []
+        yield cues_to_text(snap_to_cuts(cues, _cuts(annotation)), format)
+
+
+def snap_to_cuts(cues: list[Cue], cuts: list[int]) -> list[Cue]:
+    """Move cues off cuts (milliseconds, ascending) that they overlap by little.
+
+    A cue that begins up to 0.25 s after a cut begins with it, and one that would stay up to 0.5 s longer ends two
+    frames before it: eyes take a text that is there before and after a cut for a new one (Netflix timed text style
+    guide, on shot changes). No cue gets shorter than 5/6 s by it, or overlaps another.
+    """
+    snapped: list[Cue] = []
+    for cue in cues:
+        start, end = cue.start, cue.end
+        for cut in cuts:
+            if cut < start <= cut + SNAP_IN and (not snapped or snapped[-1].end <= cut):
+                start = cut
+            if start < cut < end <= cut + SNAP_OUT and cut - GAP_MS - start >= MIN_MS:
+                end = cut - GAP_MS
+        snapped.append(Cue(start, end, cue.lines))
+    return snapped
+
+
+def _segments(annotation: Annotation) -> tuple[Segment, ...]:
+    return annotation.transcript.segments if annotation.transcript is not None else ()
+
+
+def _segment(annotation: Annotation, segment: Segment) -> dict[str, Any]:
+    data = segment_to_dict(segment)
+    data["scene"] = annotation.scene_at(segment.start)
+    for item, word in zip(data["words"], segment.words, strict=True):
+        item["scene"] = annotation.scene_at((word.start + word.end) / 2)
+    return data
+
+
+def _rows(annotation: Annotation) -> list[tuple[str, Event | Scene | Segment]]:
+    """Everything in the order of time."""
+    labelling = annotation.labelling
+    rows: list[tuple[str, Any]] = [("scene", scene) for scene in (labelling.segments if labelling else ())]
+    rows += [("event", event) for event in (labelling.events if labelling else ())]
+    rows += [("segment", segment) for segment in _segments(annotation)]
+    return sorted(rows, key=lambda row: row[1].start)
+
+
+def _script(annotation: Annotation) -> Iterator[str]:
+    """Scenes and events on lines of their own, and what is said in each scene below it."""
+    said = _captions(annotation)
+    number = -1
+    yield from (f"{text}\n" for text in said.pop(None, ()))
+    for item in in_order(annotation.labelling) if annotation.labelling is not None else ():
+        if isinstance(item, Event):
+            yield f"{clock(item.start)}  [{item.label} {item.score:.2f}]\n"
+            if annotation.labelling.kind == "transitions":
+                continue
+            number = annotation.scene_at(item.start)
+        else:
+            number += 1
+            yield f"{clock(item.start)}  {item.label or 'background'} {number + 1}\n"
+        for text in said.pop(number, ()):
+            yield f"    {text}\n"
+
+
+def _captions(annotation: Annotation) -> dict[int | None, list[str]]:
+    """What is said in each scene; a segment that goes on over a cut is parted there."""
+    captions: dict[int | None, list[str]] = {}
+    for segment in _segments(annotation):
+        parts: dict[int | None, list[str]] = {}
+        for word in segment.words:
+            parts.setdefault(annotation.scene_at((word.start + word.end) / 2), []).append(word.text)
+        for scene, words in parts.items():
+            captions.setdefault(scene, []).append(" ".join(words))
+    return captions
+
+
+def _cuts(annotation: Annotation) -> list[int]:
+    events = annotation.labelling.events if annotation.labelling is not None else ()
+    if annotation.labelling is None or annotation.labelling.kind != "transitions":
+        return []
+    return [round(event.end * 1000) for event in events if event.end_frame == event.start_frame + 1]
+
+
+def _blind(annotation: Annotation) -> Labelling:
+    """Sound without pictures, as one scene."""
+    scene = Scene("", 0.0, annotation.duration, 0, 0, 1.0)
+    return Labelling(annotation.source, 0.0, 0, annotation.duration, (), (scene,), annotation.warnings)

@@ -1,0 +1,77 @@
+"""Plain rows: a listing to read, and tables for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from itertools import pairwise
+
+from transducer.results import Event, Labelling, Scene
+
+# Kinds of labellings whose listings have scenes: shots, or the label of a clip. Of others the events say it all.
+LISTED_SCENES = ("transitions", "clip")
+COLUMNS = ("type", "label", "start", "end", "start_frame", "end_frame", "score")
+
+
+def txt_row(item: Event | Scene) -> str:
+    """Times, frames, label, and the score of what has one: an event, or a scene that was recognised."""
+    times = f"{clock(item.start)}  {clock(item.end)}"
+    frames = f"{item.start_frame}-{item.end_frame}"
+    score = f"{item.score:.2f}" if isinstance(item, Event) or item.score < 1 else ""
+    label = " ".join(item.label.split()) or "-"
+    return f"{times}  {frames:>15}  {label:<10}  {score}".rstrip() + "\n"
+
+
+def clock(seconds: float) -> str:
+    """h:mm:ss.mmm"""
+    sign = "-" if seconds < 0 else ""
+    milliseconds = round(abs(seconds) * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{sign}{minutes // 60}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+
+
+def in_order(labelling: Labelling) -> list[Event | Scene]:
+    """What a listing has, in the order of time."""
+    scenes = labelling.segments if labelling.kind in LISTED_SCENES else ()
+    # An event that lies between two shots begins with the last frame of the first.
+    return sorted((*scenes, *labelling.events), key=lambda x: (x.start_frame, isinstance(x, Event), x.end_frame))
+
+
+def render_txt(labelling: Labelling) -> Iterator[str]:
+    for item in in_order(labelling):
+        yield txt_row(item)
+
+
+def render_csv(labelling: Labelling) -> Iterator[str]:
+    """Comma-separated (RFC 4180, lines end with a newline alone), with a header."""
+    for row in _rows(labelling):
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(row)
+        yield line.getvalue()
+
+
+def render_tsv(labelling: Labelling) -> Iterator[str]:
+    """Tab-separated, with a header; white space inside labels becomes single spaces."""
+    for row in _rows(labelling):
+        yield "\t".join(" ".join(str(cell).split()) for cell in row) + "\n"
+
+
+def _rows(labelling: Labelling) -> Iterator[tuple[object, ...]]:
+    yield COLUMNS
+    for item in labelling.events:
+        yield _row("event", item)
+    for item in labelling.segments:
+        yield _row("segment", item)
+    if labelling.frame_scores is not None:
+        times = [*(labelling.frame_times or ()), labelling.duration]
+        # Of a video that was broken off, the last frames have times and no scores.
+        rows = zip(labelling.frame_labels or (), labelling.frame_scores, pairwise(times), strict=False)
+        for index, (label, scores, (start, end)) in enumerate(rows):
+            yield "frame", label, f"{start:.6f}", f"{end:.6f}", index, index, f"{max(scores):.4f}"
+
+
+def _row(kind: str, item: Event | Scene) -> tuple[object, ...]:
+    return (
+        kind, item.label, f"{item.start:.6f}", f"{item.end:.6f}", item.start_frame, item.end_frame, f"{item.score:.4f}",
+    )  # fmt: skip

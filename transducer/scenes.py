@@ -1,0 +1,71 @@
+"""The scenes between events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from transducer.results import Event, Scene
+
+
+class Timed(NamedTuple):
+    """An event, and for a transition the time of the frame after its first one: there the shot before it ends."""
+
+    event: Event
+    before: float
+
+
+class Shots:
+    """Shots between transitions, which come in order.
+
+    Args:
+        start: the time of the first frame.
+    """
+
+    def __init__(self, start: float):
+        self._frame, self._time = 0, start
+
+    def before(self, timed: Timed) -> list[Scene]:
+        """The scenes that a further event makes certain."""
+        event = timed.event
+        shot = Scene("shot", self._time, timed.before, self._frame, event.start_frame, 1.0)
+        self._frame, self._time = event.end_frame, event.end
+        return [shot]
+
+    def last(self, frames: int, end: float) -> list[Scene]:
+        """The scenes up to the end of the video, after so many frames, at this time."""
+        return [Scene("shot", self._time, end, self._frame, frames - 1, 1.0)] if frames else []
+
+
+class Cover(Shots):
+    """Other events, which come in the order of their first frames, and the gaps between them; where events overlap,
+    the frames belong to the one that began first."""
+
+    def before(self, timed: Timed) -> list[Scene]:
+        event, found = timed.event, []
+        if event.end_frame < self._frame:
+            return []
+        if event.start_frame > self._frame:
+            found.append(Scene("", self._time, event.start, self._frame, event.start_frame - 1, 1.0))
+            self._frame, self._time = event.start_frame, event.start
+        found.append(Scene(event.label, self._time, event.end, self._frame, event.end_frame, event.score))
+        self._frame, self._time = event.end_frame + 1, event.end
+        return found
+
+    def last(self, frames: int, end: float) -> list[Scene]:
+        return [Scene("", self._time, end, self._frame, frames - 1, 1.0)] if self._frame < frames else []
+
+
+def scenes(kind: str, timed: Sequence[Timed], frames: int, start: float, end: float) -> tuple[Scene, ...]:
+    """The scenes of a video; see `transducer.results.Scene`.
+
+    Args:
+        kind: of the events.
+        timed: the events, in any order.
+        frames: of the video.
+        start, end: the time of the first frame, and the time at which the last one ends.
+    """
+    ordered = sorted(timed, key=lambda entry: (entry.event.start_frame, entry.event.end_frame))
+    row = Shots(start) if kind == "transitions" else Cover(start)
+    found = [scene for entry in ordered for scene in row.before(entry)]
+    return (*found, *row.last(frames, end))
