@@ -155,6 +155,6 @@ def test_an_error_in_the_thread_reaches_the_caller():
 def test_the_thread_ends_with_the_iteration():
     stream = loader(MemoryStore()).stream()
     next(stream)
-    assert any(thread.name == "batch-loader" for thread in threading.enumerate())
+    assert any(thread.name == "read-ahead" for thread in threading.enumerate())
     stream.close()
-    assert not any(thread.name == "batch-loader" for thread in threading.enumerate())
+    assert not any(thread.name == "read-ahead" for thread in threading.enumerate())

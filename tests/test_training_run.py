@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import wave
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,12 @@ PHASES = (
     Phase("joint", 8, {"ctc:characters": 1.0, "ctc:phones": 0.5, "frames": 0.5}, frames_per_batch=500),
 )
 TEXT_PHASE = Phase(
-    "texts", 6, {"ctc:characters": 1.0, "text:characters": 0.7}, frames_per_batch=500, text_frames=60, text_renewal=4
+    "texts",
+    6,
+    {"ctc:characters": 1.0, "text:characters": 0.7, "silence": 0.3},
+    frames_per_batch=500,
+    text_frames=60,
+    text_renewal=4,
 )
 
 
@@ -44,9 +50,19 @@ def stop_after(calls: int):
     return lambda: next(asked, None) is None
 
 
+def quiet(folder: Path) -> Table:
+    """A table of one recording in which there is nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(folder / "quiet.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(32000))
+    (folder / "quiet.tsv").write_text("path\nquiet.wav\n")
+    return Table(folder / "quiet.tsv")
+
+
 def test_a_run_stopped_twice_is_the_run_that_was_not(tmp_path):
     recipe = tone_recipe(tmp_path / "data", tiny_model(chunks=(2, 4), dropout=0.1), (*PHASES, TEXT_PHASE))
-    recipe = replace(recipe, texts=lambda: ["dead cab", "abc bee", "never read"])
+    recipe = replace(recipe, texts=lambda: ["dead cab", "abc bee", "never read"], silence=quiet)
     cache = tmp_path / "cache"
     assert train(recipe, tmp_path / "whole", cache=cache) == tmp_path / "whole" / "tones"
     assert train(recipe, tmp_path / "parts", cache=cache, stop=stop_after(3)) is None
@@ -59,6 +75,7 @@ def test_a_run_stopped_twice_is_the_run_that_was_not(tmp_path):
         assert all(torch.equal(whole[name], parts[name]) for name in whole)
     logs = [[without_times(row) for row in read_log(tmp_path / name / "log.jsonl")] for name in ("whole", "parts")]
     assert logs[0] == logs[1] and len(logs[0]) == 20 and logs[0][-1]["text:characters"] > 0
+    assert logs[0][-1]["silence"] > 0
     files = [tmp_path / name / "phases" / "frames.alignments.tsv" for name in ("whole", "parts")]
     assert files[0].read_text() == files[1].read_text()
     assert len(files[0].read_text().splitlines()) == 1 + len(TEXTS) // 2  # those that came without

@@ -3,11 +3,9 @@
 B utterances, T frames, C bins.
 """
 
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from transducer.data.batches import BatchPlan
 from transducer.data.manifest import Utterance
+from transducer.prefetch import Prefetch
 
 _AUGMENT = 2  # keeps this random stream apart from those of BatchPlan
 
@@ -27,6 +26,8 @@ class Store(Protocol):
 
     def features(self, utterance: int, variant: int = 0) -> np.ndarray: ...
 
+
+Item = TypeVar("Item")
 
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
@@ -90,11 +91,11 @@ class BatchLoader:
 
     def epoch(self, epoch: int, step: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from `step` on."""
-        return _in_background(self._batches(epoch, step), self.prefetch)
+        return in_background(self._batches(epoch, step), self.prefetch)
 
     def stream(self, epoch: int = 0, step: int = 0) -> Iterator[Batch]:
         """Epoch after epoch without end, from `(epoch, step)` on."""
-        return _in_background(self._endless(epoch, step), self.prefetch)
+        return in_background(self._endless(epoch, step), self.prefetch)
 
     def _endless(self, epoch: int, step: int) -> Iterator[Batch]:
         while True:
@@ -136,39 +137,13 @@ class BatchLoader:
         )
 
 
-def _in_background(source: Iterator[Batch], ahead: int) -> Iterator[Batch]:
+def in_background(source: Iterator[Item], ahead: int) -> Iterator[Item]:
     """The same items, prepared by a thread that ends with this generator; its errors are raised here."""
     if ahead < 1:
         yield from source
         return
-    ready: queue.Queue = queue.Queue(ahead)
-    stopped = threading.Event()
-    end = object()
-
-    def put(item: object) -> None:
-        while not stopped.is_set():
-            try:
-                return ready.put(item, timeout=0.2)
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for item in source:
-                put(item)
-                if stopped.is_set():
-                    return
-            put(end)
-        except BaseException as error:
-            put(error)
-
-    thread = threading.Thread(target=work, name="batch-loader", daemon=True)
-    thread.start()
+    items = Prefetch(source, ahead)
     try:
-        while (item := ready.get()) is not end:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        yield from items
     finally:
-        stopped.set()
-        thread.join()
+        items.close()

@@ -27,7 +27,7 @@ class Corpus:
     """What is trained and evaluated on.
 
     Attributes:
-        train, dev, noise: feature caches; the last two may be None.
+        train, dev, noise, silence: feature caches; all but the first may be None.
         targets: for the batches of `train`.
         hours: of each table in `train`, at its original speed.
         texts: sentences for the "text" losses.
@@ -39,6 +39,7 @@ class Corpus:
     targets: Targets
     hours: Mapping[str, float]
     texts: Sequence[str] = ()
+    silence: FeatureStore | None = None
 
     def dev_texts(self, units: str) -> list[str]:
         """The reference of every dev utterance in these units, as their tokenizer decodes it; "" if not known."""
@@ -83,12 +84,16 @@ def open_corpus(recipe: Recipe, cache: Path, workers: int = 1, progress: bool = 
         return FeatureStore.build(utterances, cache, config, workers=workers, progress=progress)
 
     store = build(train, recipe.speeds)
-    noise = None
+    noise = silence = None
     if recipe.noise:
         noise = build(_rows(recipe.noise, columns=("path",)), (1.0,))
+    if any("silence" in phase.losses for phase in recipe.phases):
+        if recipe.silence is None:
+            raise UsageError("the recipe has a loss on silence, but no recordings of it")
+        silence = build(_rows(recipe.silence(cache / "silence"), columns=("path",)), (1.0,))
     seconds = iter(_seconds(store))
     hours = {name: sum(next(seconds) for _ in rows) / 3600 for name, rows in tables.items()}
-    return Corpus(store, build(dev, (1.0,)) if dev else None, noise, targets, hours, texts)
+    return Corpus(store, build(dev, (1.0,)) if dev else None, noise, targets, hours, texts, silence)
 
 
 def _read(table: Table, recipe: Recipe) -> list[Utterance]:

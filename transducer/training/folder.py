@@ -13,6 +13,7 @@ from typing import Any
 from transducer.atomic import atomic_write
 from transducer.config import to_json
 from transducer.errors import UsageError
+from transducer.training.pairs import PairRecipe
 from transducer.training.recipe import Recipe
 
 _BEFORE = {"lock", "cache"}  # what a folder may have before its run begins: data can turn out to be wrong
@@ -50,14 +51,8 @@ class RunFolder:
         """The table of alignments that were made after a phase."""
         return self.root / "phases" / f"{phase}.alignments.tsv"
 
-    @contextmanager
-    def claim(self, recipe: Recipe, resume: bool) -> Iterator[None]:
-        """Make the folder this run's own, for as long as the context is open.
-
-        Raises:
-            UsageError: it has a run and `resume` is False, or has none and it is True; its run was started with
-                another recipe; another process works in it; it is something else than a run's folder.
-        """
+    def check(self, resume: bool) -> bool:
+        """Whether it has a run. Raises UsageError where that, or what else it has, does not go with `resume`."""
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"{self.root} is no folder: choose another --output")
         begun = self.description.exists()
@@ -68,6 +63,17 @@ class RunFolder:
         strange = {path.name for path in self.root.iterdir()} - _BEFORE if self.root.is_dir() else set()
         if not begun and strange:
             raise UsageError(f"{self.root} has files in it that are no run: choose another --output")
+        return begun
+
+    @contextmanager
+    def claim(self, recipe: Recipe | PairRecipe, resume: bool) -> Iterator[None]:
+        """Make the folder this run's own, for as long as the context is open.
+
+        Raises:
+            UsageError: it has a run and `resume` is False, or has none and it is True; its run was started with
+                another recipe; another process works in it; it is something else than a run's folder.
+        """
+        begun = self.check(resume)
         self.root.mkdir(parents=True, exist_ok=True)
         with open(self.root / "lock", "w") as lock:
             try:
@@ -78,7 +84,7 @@ class RunFolder:
                 self._compare(json.loads(json.dumps(describe(recipe))))
             yield
 
-    def begin(self, recipe: Recipe) -> None:
+    def begin(self, recipe: Recipe | PairRecipe) -> None:
         """Write down what the run is; from now on the folder has one."""
         with atomic_write(self.description) as file:
             json.dump(describe(recipe), file, indent=1)
@@ -103,8 +109,10 @@ class RunFolder:
             )
 
 
-def describe(recipe: Recipe) -> dict[str, Any]:
+def describe(recipe: Recipe | PairRecipe) -> dict[str, Any]:
     """What a run depends on, as JSON data; files by their names, so that a data folder may move."""
+    if isinstance(recipe, PairRecipe):
+        return recipe.describe()
     dev, noise = ([table] if table else [] for table in (recipe.dev, recipe.noise))
     return {
         "name": recipe.name,

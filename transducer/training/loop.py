@@ -19,6 +19,7 @@ from transducer.training.losses import Loss, batch_losses
 from transducer.training.optimizer import Average, Optimizers
 from transducer.training.ranks import Ranks
 from transducer.training.recipe import Phase
+from transducer.training.silence import Silences, silence_loss
 from transducer.training.splice import SplicedTexts, spliced_losses
 from transducer.training.targets import Targets
 
@@ -32,11 +33,16 @@ Report = Callable[[int, dict[str, float]], None]
 class PhaseTrainer:
     """Trains a network through one phase, keeping all that a continuation needs in `folder`.
 
-    `texts` is for the "text" losses, if the phase has any.
+    `texts` is for the "text" losses and `silences` for the one on "silence", if the phase has them.
 
     The data order and augmentation are a function of (seed, epoch, step, rank), the chunk and dropout of
     (seed, step) and (seed, step, rank). So 2N steps are N steps, a save, a load and N steps.
+
+    Attributes:
+        speed: what the log calls the amount of data a second.
     """
+
+    speed = "audio_per_second"
 
     def __init__(
         self,
@@ -48,13 +54,15 @@ class PhaseTrainer:
         seed: int,
         ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
         texts: SplicedTexts | None = None,
+        silences: Silences | None = None,
     ):
         self.network, self.loader, self.targets, self.phase = network, loader, targets, phase
-        self.folder, self.seed, self.ranks, self.texts = folder, seed, ranks, texts
+        self.folder, self.seed, self.ranks = folder, seed, ranks
+        self.texts, self.silences = texts, silences
         self.optimizers = Optimizers(network, phase)
         self.average = Average(network, phase.average_decay)
         self.step = 0
-        self.position = (0, 0)  # epoch and step of the next batch
+        self.position: tuple[int, ...] = (0, 0)  # of the next batch: epoch and step
 
     @property
     def path(self) -> Path:
@@ -84,11 +92,10 @@ class PhaseTrainer:
             while self.step < until:
                 batch = next(batches)
                 numbers = self.train_step(batch)
-                self.position = (batch.epoch, batch.step + 1)
+                self.position = self._following(batch)
                 now = time.monotonic()
-                audio = float(batch.lengths.sum()) * self.network.frontend.hop / self.network.frontend.rate
-                audio, stopping = self.ranks.sum([audio, stop()])
-                speed = {"seconds": now - started, "audio_per_second": audio / (now - started)}
+                amount, stopping = self.ranks.sum([self._amount(batch), stop()])
+                speed = {"seconds": now - started, self.speed: amount / (now - started)}
                 report(self.step, {**numbers, "epoch": batch.epoch, **speed})
                 if stopping or (save_every and (self.step % save_every == 0 or self.step == until)):
                     self.save()
@@ -111,17 +118,10 @@ class PhaseTrainer:
         draw = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(_CHUNK, self.step)))
         set_chunk(self.network.encoder, int(chunks[draw.integers(len(chunks))]))
         dropout = np.random.SeedSequence(self.seed, spawn_key=(_DROPOUT, self.step, self.ranks.rank))
-        speech = [name for name in phase.losses if not name.startswith("text:")]
-        heads = [name.removeprefix("text:") for name in phase.losses if name.startswith("text:")]
         self.optimizers.zero_grad()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(dropout.generate_state(1, np.uint64)[0]))
-            numbers = self._backward(speech, batch_losses(self.network, batch, self.targets, speech, phase.bf16))
-            if heads:
-                self.texts.renew(self.step, self.average.weights)
-                spliced = self.texts.draw(self.step * self.ranks.world + self.ranks.rank)
-                losses = spliced_losses(self.network, spliced, self.targets, heads, phase.bf16)
-                numbers |= self._backward([f"text:{head}" for head in heads], losses)
+            numbers = self._gradients(batch)
         self.ranks.sum_gradients(self.network.parameters())
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), phase.clip).item()
         if not np.isfinite(norm):
@@ -134,6 +134,31 @@ class PhaseTrainer:
         self.step += 1
         loss = sum(phase.losses[name] * value for name, value in numbers.items())
         return {"loss": loss, **numbers, "norm": norm, "rate": rate}
+
+    def _gradients(self, batch: Batch) -> dict[str, float]:
+        """Add this rank's share of the gradient of every loss; the losses."""
+        phase = self.phase
+        speech = [name for name in phase.losses if not name.startswith("text:") and name != "silence"]
+        heads = [name.removeprefix("text:") for name in phase.losses if name.startswith("text:")]
+        numbers = self._backward(speech, batch_losses(self.network, batch, self.targets, speech, phase.bf16))
+        number = self.step * self.ranks.world + self.ranks.rank
+        if "silence" in phase.losses:
+            loss = silence_loss(self.network, self.silences.draw(number), phase.bf16)
+            numbers |= self._backward(["silence"], {"silence": loss})
+        if heads:
+            self.texts.renew(self.step, self.average.weights)
+            spliced = self.texts.draw(number)
+            losses = spliced_losses(self.network, spliced, self.targets, heads, phase.bf16)
+            numbers |= self._backward([f"text:{head}" for head in heads], losses)
+        return numbers
+
+    def _following(self, batch: Batch) -> tuple[int, ...]:
+        """The position after a batch."""
+        return (batch.epoch, batch.step + 1)
+
+    def _amount(self, batch: Batch) -> float:
+        """How much data a batch is, in the unit of `speed`: seconds of audio."""
+        return float(batch.lengths.sum()) * self.network.frontend.hop / self.network.frontend.rate
 
     def _backward(self, names: Sequence[str], losses: Mapping[str, Loss]) -> dict[str, float]:
         """Add this rank's share of the gradient of the losses' means over all ranks; the means."""

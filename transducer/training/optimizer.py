@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from transducer.cores.tcn import DilatedConv
 from transducer.training.recipe import Phase
 
 
@@ -16,10 +17,10 @@ class Optimizers:
     """
 
     def __init__(self, network: nn.Module, phase: Phase):
-        heads = {id(p) for name, part in network.named_modules() if _is_head(name) for p in part.parameters()}
+        apart = {id(p) for name, part in network.named_modules() if _is_apart(name, part) for p in part.parameters()}
         matrices, others = [], []
         for parameter in network.parameters():
-            (matrices if parameter.ndim == 2 and id(parameter) not in heads else others).append(parameter)
+            (matrices if parameter.ndim == 2 and id(parameter) not in apart else others).append(parameter)
         self.phase = phase
         self.parts: list[torch.optim.Optimizer] = []
         if matrices:
@@ -52,8 +53,11 @@ class Optimizers:
             part.load_state_dict(state)
 
 
-def _is_head(name: str) -> bool:
-    return name.startswith("decoders.") or name.endswith((".head", ".back", "embedding"))
+def _is_apart(name: str, part: nn.Module) -> bool:
+    """Whether none of a module's parameters is a matrix in the sense of Muon."""
+    return (
+        name.startswith("decoders.") or name.endswith((".head", ".back", "embedding")) or isinstance(part, DilatedConv)
+    )
 
 
 def rate_fraction(step: int, phase: Phase) -> float:

@@ -72,6 +72,27 @@ def plot_error_rates(rows: Rows, phases: Sequence[tuple[str, int]], path: Path) 
     figure.savefig(path)
 
 
+def plot_rates(rows: Rows, path: Path) -> None:
+    """What was measured on held-out examples along the way: fractions, drawn in per cent."""
+    rated = [row for row in rows if "loss" not in row]
+    names = sorted({name for row in rated for name in row if name not in ("phase", "step")})
+    figure = _figure(8, 4.2)
+    axes = figure.subplots()
+    for name, colour in zip(names, COLOURS * len(names), strict=False):
+        points = [(row["step"], 100 * row[name]) for row in rated if name in row]
+        x, y = np.array(points).T
+        axes.plot(
+            x, y, color=colour, marker="o", markersize=4, linewidth=1.6, label=f"{label(name)}: {y[-1]:.1f} %",
+            clip_on=False,
+        )  # fmt: skip
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("step")
+    axes.set_ylabel("% on held-out examples")
+    axes.legend(frameon=False, loc="best", fontsize=9)
+    _plain(axes)
+    figure.savefig(path)
+
+
 def plot_alignment(
     features: np.ndarray,
     runs: Sequence[tuple[str, float, float]],
@@ -148,7 +169,7 @@ def _plain(axes: Axes) -> None:
 
 
 def _is_loss(name: str) -> bool:
-    return name.startswith(("ctc:", "rnnt:", "frames", "text:"))
+    return name.startswith(("ctc:", "rnnt:", "frames:", "framewise:", "pooled:", "text:")) or name == "frames"
 
 
 def _running_mean(values: np.ndarray) -> np.ndarray:

@@ -17,14 +17,22 @@ class Progress:
         title: of the phase, such as "phase 2 of 3: joint".
         steps: of the whole phase; done: how many are over.
         quiet: show nothing.
+        speed: what reports call the amount of data a second, and its unit.
     """
 
-    def __init__(self, title: str, steps: int, done: int = 0, quiet: bool = False):
+    def __init__(
+        self,
+        title: str,
+        steps: int,
+        done: int = 0,
+        quiet: bool = False,
+        speed: tuple[str, str] = ("audio_per_second", "s of audio"),
+    ):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        self.title, self.steps, self.quiet = title, steps, quiet
+        self.title, self.steps, self.quiet, self.speed = title, steps, quiet, speed
         self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._terminal = self._console.is_terminal
         self._bar = Bar(
@@ -56,18 +64,22 @@ class Progress:
             self._rates = "  ".join(f"{label(name)} {100 * value:.1f} %" for name, value in numbers.items())
             self.say(f"{self.title}, step {step}: {self._rates}")
             return
-        for name in ("loss", "audio_per_second"):
+        for name in ("loss", self.speed[0]):
             self._recent[name].append(numbers[name])
         if self._terminal:
             recent = {name: values[-20:] for name, values in self._recent.items()}
-            self._bar.update(self._task, completed=step, numbers=f"{_sentence(recent)}  {self._rates}")
+            self._bar.update(self._task, completed=step, numbers=f"{self._sentence(recent)}  {self._rates}")
         elif step in (1, self.steps) or step % max(1, self.steps // _LINES) == 0:
-            self.say(f"{self.title}, step {step} of {self.steps}: {_sentence(self._recent)}, {self._left(step)}")
+            self.say(f"{self.title}, step {step} of {self.steps}: {self._sentence(self._recent)}, {self._left(step)}")
             self._recent.clear()
 
     def say(self, message: str) -> None:
         """A line of its own, above the bar."""
         self._console.print(message, markup=False, soft_wrap=True)
+
+    def _sentence(self, recent: dict[str, list[float]]) -> str:
+        means: dict[str, Any] = {name: sum(values) / len(values) for name, values in recent.items() if values}
+        return f"loss {means['loss']:.3f}, {means[self.speed[0]]:.0f} {self.speed[1]} a second"
 
     def _left(self, step: int) -> str:
         seconds = (time.monotonic() - self._began) / max(1, step - self._first) * (self.steps - step)
@@ -77,6 +89,8 @@ class Progress:
 def label(name: str) -> str:
     """An error rate's name for people: "wer:characters" -> "WER", "wer:phones" -> "phone error rate"."""
     kind, _, decoder = name.partition(":")
+    if kind in ("accuracy", "error"):
+        return f"{kind} ({decoder})"
     if decoder == "phones":
         return "phone error rate"
     return kind.upper() if decoder in ("", "characters", "ctc", "rnnt") else f"{kind.upper()} ({decoder})"
@@ -91,8 +105,3 @@ def clock(seconds: float) -> str:
 def say(message: str) -> None:
     """One line on standard error."""
     print(message, file=sys.stderr, flush=True)
-
-
-def _sentence(recent: dict[str, list[float]]) -> str:
-    means: dict[str, Any] = {name: sum(values) / len(values) for name, values in recent.items() if values}
-    return f"loss {means['loss']:.3f}, {means['audio_per_second']:.0f} s of audio a second"

@@ -45,7 +45,8 @@ class Phase:
         losses: name of a loss -> weight. "ctc:NAME" and "rnnt:NAME" train decoder NAME; "frames" is cross-entropy
             of the intermediate head, "frames:NAME" of decoder NAME, on frame labels (alignments). "text:NAME" trains
             decoder NAME and the layers above the intermediate head on sentences of the recipe's `texts`, spliced from
-            features of recorded phones (see `training.splice`).
+            features of recorded phones (see `training.splice`). "silence" makes the blanks of all CTC heads likely on
+            the recipe's `silence` (see `training.silence`).
         aligned_only: use only the utterances whose alignment is given.
         frames_per_batch: features (10 ms) in a batch, padding counted.
         learning_rate: of AdamW, at the peak; `matrix_learning_rate`: of Muon, at the peak.
@@ -91,6 +92,8 @@ class Recipe:
         dev: table for the error rates on the way, or None.
         phases: in order; each starts from the averaged weights of the one before.
         noise: table of noise clips to mix in.
+        silence: makes a table of recordings without speech, for the "silence" loss, in a folder that it may keep
+            files in.
         lexicon: a pronouncing dictionary in CMUdict's format, for the units "phones".
         pronounce: for words that the lexicon lacks: (words, lexicon) -> word -> pronunciations, the likeliest first.
             Without it, utterances with such words are not trained on phones.
@@ -112,6 +115,7 @@ class Recipe:
     dev: Table | None
     phases: tuple[Phase, ...]
     noise: Table | None = None
+    silence: Callable[[Path], Table] | None = None
     lexicon: Path | None = None
     pronounce: Pronounce | None = None
     alignments: Path | None = None

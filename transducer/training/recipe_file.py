@@ -11,19 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from transducer.errors import TransducerError, UsageError
+from transducer.training.pairs import PairRecipe
 from transducer.training.recipe import Recipe
 
 FUNCTION = "recipe"
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def load_recipe(spec: str, data: Path, quick: bool, settings: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    spec: str, data: Path, quick: bool, settings: Sequence[str] = (), cache: Path | None = None
+) -> Recipe | PairRecipe:
     """Call the function FILE or FILE:FUNCTION: `recipe(data: Path, quick: bool, *, NAME: TYPE = DEFAULT, ...)`.
 
     The file may import its neighbours by the name of their folder: `from pipelines.word_lm import ...`.
 
     Args:
         settings: "NAME=VALUE" for the keyword parameters of the function, which are the settings that it has.
+        cache: a folder for a function with the parameter `cache`.
 
     Raises:
         UsageError: no such file or function, a file that cannot be run, an unknown setting or one of the wrong type.
@@ -32,7 +36,7 @@ def load_recipe(spec: str, data: Path, quick: bool, settings: Sequence[str] = ()
     parameters = inspect.signature(function).parameters.values()
     known = {parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
     types = typing.get_type_hints(function)
-    values = {}
+    values: dict[str, Any] = {"cache": cache} if "cache" in known else {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         name = name.strip().replace("-", "_")
@@ -42,8 +46,8 @@ def load_recipe(spec: str, data: Path, quick: bool, settings: Sequence[str] = ()
             raise UsageError(f"{spec} has no setting {name!r}; it has {', '.join(sorted(known)) or 'none'}")
         values[name] = _convert(name, value.strip(), types.get(name, str))
     recipe = function(data, quick, **values)
-    if not isinstance(recipe, Recipe):
-        raise UsageError(f"{spec}: the function returned {type(recipe).__name__}, not a Recipe")
+    if not isinstance(recipe, Recipe | PairRecipe):
+        raise UsageError(f"{spec}: the function returned {type(recipe).__name__}, not a Recipe or PairRecipe")
     return recipe
 
 
@@ -60,6 +64,7 @@ def _find(spec: str) -> Callable[..., Any]:
     parent = str(path.resolve().parent.parent)
     if parent not in sys.path:
         sys.path.append(parent)
+    sys.modules[module.__name__] = module  # dataclasses look their module up, and so does pickle
     try:
         module_spec.loader.exec_module(module)
     except TransducerError:

@@ -53,10 +53,13 @@ def write_report(
 
 def _model(recipe: Recipe, network: Network) -> Iterable[str]:
     config = network.config
-    core = type(config.core).__name__.removesuffix("Config")
+    cores = [
+        f"{type(core).__name__.removesuffix('Config')}, {core.layers} layers of {core.channels} channels"
+        for core in config.cores
+    ]
     yield (
         f"{sum(parameter.numel() for parameter in network.parameters()) / 1e6:.2f} M parameters: "
-        f"{core}, {config.core.layers} layers of {config.core.channels} channels; "
+        f"{', '.join(cores)}; "
         + ", ".join(
             f"{type(part).__name__.removesuffix('Config')} on {part.units}" for part in config.decoders.values()
         )
@@ -69,7 +72,7 @@ def _data(recipe: Recipe, corpus: Corpus) -> Iterable[str]:
     rows = [(table.title, f"{corpus.hours[table.title]:.2f} h", table.licence) for table in recipe.train]
     if recipe.noise:
         rows.append((recipe.noise.title, f"{len(corpus.noise)} clips of noise", recipe.noise.licence))
-    yield _table(("data", "amount", "licence"), rows)
+    yield markdown_table(("data", "amount", "licence"), rows)
     speeds = ", ".join(f"{speed:g}" for speed in recipe.speeds)
     aligned = sum(utterance.id in corpus.targets.alignments for utterance in corpus.train.utterances)
     yield f"{len(corpus.train)} utterances, {aligned} with frame labels; speeds {speeds}; seed {recipe.seed}.\n"
@@ -88,7 +91,7 @@ def _phases(recipe: Recipe, rows: Sequence[dict]) -> Iterable[str]:
         seconds = sum(row["seconds"] for row in steps)
         last = float(np.mean([row["loss"] for row in steps[-20:]]))
         table.append((phase.name, phase.steps, losses, f"{last:.3f}", f"{speed:.0f}", clock(seconds)))
-    yield _table(("phase", "steps", "losses", "loss at the end", "s of audio a second", "h:mm:ss"), table)
+    yield markdown_table(("phase", "steps", "losses", "loss at the end", "s of audio a second", "h:mm:ss"), table)
 
 
 def _results(recipe: Recipe, results: Results) -> Iterable[str]:
@@ -99,7 +102,7 @@ def _results(recipe: Recipe, results: Results) -> Iterable[str]:
         (f"{chunk * frame_ms(config):g} ms", *(f"{100 * rates[name]:.1f} %" for name in names))
         for chunk, rates in results.rates.items()
     ]
-    yield _table(("chunk", *(label(name) for name in names)), rows)
+    yield markdown_table(("chunk", *(label(name) for name in names)), rows)
     yield "Greedy, from the weights in the checkpoint. Nothing of this table was trained on.\n"
 
 
@@ -107,7 +110,7 @@ def _examples(recipe: Recipe, corpus: Corpus, results: Results, decoder: str) ->
     yield f"What was said, and what was heard in chunks of {_default_ms(results):g} ms:\n"
     references = corpus.dev_texts(results.network.config.decoders[decoder].units)
     chosen = np.linspace(0, len(references) - 1, min(_EXAMPLES, len(references))).round().astype(int)
-    yield _table(("said", "heard"), [(references[i], results.heard[i]) for i in dict.fromkeys(chosen.tolist())])
+    yield markdown_table(("said", "heard"), [(references[i], results.heard[i]) for i in dict.fromkeys(chosen.tolist())])
 
 
 def _default_ms(results: Results) -> float:
@@ -190,6 +193,7 @@ def align_for_picture(
     return runs, posteriors, spelled
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |\n" for row in lines)

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transducer.checkpoint import load_checkpoint
 from transducer.data.batches import BatchPlan
 from transducer.data.loader import BatchLoader
 from transducer.decoders.ctc import CTC
@@ -25,14 +24,18 @@ from transducer.training.align import align_all
 from transducer.training.corpus import PHONES, Corpus, Subset, open_corpus
 from transducer.training.export import evaluation, export
 from transducer.training.folder import RunFolder
+from transducer.training.initial import take_weights
 from transducer.training.interrupt import Interrupt
 from transducer.training.log import Log
 from transducer.training.loop import PhaseTrainer
+from transducer.training.pair_run import train_pairs
+from transducer.training.pairs import PairRecipe
 from transducer.training.progress import Progress, say
 from transducer.training.ranks import Ranks
 from transducer.training.recipe import Phase, Recipe
 from transducer.training.recipe_file import load_recipe
 from transducer.training.report import write_report
+from transducer.training.silence import Silences
 from transducer.training.splice import SpliceBank, SplicedTexts
 from transducer.training.targets import read_alignments, write_alignments
 
@@ -59,17 +62,20 @@ def train_command(
         quick: a smoke run, as the recipe has it.
         settings: "NAME=VALUE", see `recipe_file.load_recipe`.
         threads: CPU threads; torch's default if None.
-        cache: a folder for feature caches that runs share; one below the output if None.
+        cache: a folder for caches of features and clips that runs share; one below the output if None.
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    plan = load_recipe(recipe, Path(data or os.environ.get(DATA_VARIABLE) or "."), quick, settings)
-    root = Path(output) if output else Path("runs") / (f"{plan.name}-quick" if quick else plan.name)
-    command = ["transducer", "train", recipe, *(["--data", data] if data else []), "--output", str(root)]
-    command += [*(["--quick"] if quick else []), *(part for setting in settings for part in ("--set", setting))]
-    command += [*(["--cache", cache] if cache else []), *(["--threads", str(threads)] if threads else [])]
-    interrupt = Interrupt()
+    if output:
+        RunFolder(Path(output)).check(resume)  # before anything is made for it
+    own_cache = Path(cache) if cache else RunFolder(Path(output)).cache if output else None
+    root, interrupt = Path(output) if output else Path("runs"), Interrupt()
     try:
+        plan = load_recipe(recipe, Path(data or os.environ.get(DATA_VARIABLE) or "."), quick, settings, own_cache)
+        root = Path(output) if output else root / (f"{plan.name}-quick" if quick else plan.name)
+        command = ["transducer", "train", recipe, *(["--data", data] if data else []), "--output", str(root)]
+        command += [*(["--quick"] if quick else []), *(part for setting in settings for part in ("--set", setting))]
+        command += [*(["--cache", cache] if cache else []), *(["--threads", str(threads)] if threads else [])]
         with interrupt:
             folder = train(
                 plan, root, resume=resume, cache=Path(cache) if cache else None, command=command, stop=interrupt
@@ -83,7 +89,7 @@ def train_command(
 
 
 def train(
-    recipe: Recipe,
+    recipe: Recipe | PairRecipe,
     output: Path,
     *,
     resume: bool = False,
@@ -100,6 +106,8 @@ def train(
         command: that started this, for the report and for the hint how to go on.
         stop: asked after each step.
     """
+    if isinstance(recipe, PairRecipe):
+        return train_pairs(recipe, output, resume=resume, command=command, stop=stop)
     folder, ranks = RunFolder(output), Ranks.join()
     try:
         with folder.claim(recipe, resume) if ranks.first else nullcontext():
@@ -148,6 +156,7 @@ class _Run:
             recipe.seed + number,
             self.ranks,
             self._texts(number),
+            self._silences(number),
         )
         trainer.load()
         if not trainer.finished:
@@ -186,6 +195,11 @@ class _Run:
         return SplicedTexts(
             build, corpus.texts, corpus.targets, recipe.seed + number, phase.text_frames, phase.text_renewal
         )
+
+    def _silences(self, number: int) -> Silences | None:
+        if "silence" not in self.recipe.phases[number].losses:
+            return None
+        return Silences(self.corpus.silence, self._statistics(), self.recipe.seed + number)
 
     def _statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """The front-end's mean and standard deviation."""
@@ -249,11 +263,7 @@ def build_network(recipe: Recipe, corpus: Corpus) -> Network:
                 # Nearly uniform at first: otherwise the first steps go into unlearning random preferences.
                 nn.init.normal_(head.module[0].weight, std=0.02)
     if recipe.initial:
-        known, own = load_checkpoint(recipe.initial)[0].state_dict(), network.state_dict()
-        fitting = {name: value for name, value in known.items() if name in own and own[name].shape == value.shape}
-        network.load_state_dict(fitting, strict=False)
-        if anew := sorted(own.keys() - fitting.keys()):
-            say(f"Not in {recipe.initial}, trained anew: {', '.join(anew[:8])}{' ...' if len(anew) > 8 else ''}")
+        take_weights(network, recipe.initial)
     else:
         mean, std = corpus.train.statistics()
         network.frontend.mean.copy_(torch.from_numpy(mean))

@@ -1,0 +1,174 @@
+"""Clips of a manifest as arrays: decoded once, at the size that a model sees, and kept on disk.
+
+T frames, H and W height and width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from transducer.atomic import atomic_write
+from transducer.data.video_manifest import Clip, Mark, VideoManifest
+from transducer.errors import MediaError, TransducerError, UsageError
+from transducer.media.video import open_video
+
+_BATCH = 64  # frames decoded between two writes
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """A clip with its frames on disk.
+
+    Attributes:
+        file: of the pixels: (T, H, W, 3) uint8, without a header.
+        size: H and W.
+        times: when each frame is shown, in seconds.
+        fps: frames per second.
+    """
+
+    clip: Clip
+    file: Path
+    size: tuple[int, int]
+    times: tuple[float, ...]
+    fps: float
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def frames(self) -> np.ndarray:
+        """(T, H, W, 3) uint8, mapped into memory."""
+        return np.memmap(self.file, np.uint8, "r", shape=(len(self), *self.size, 3))
+
+
+def decode_clips(
+    manifest: VideoManifest,
+    size: tuple[int, int],
+    cache: Path,
+    *,
+    on_error: str = "fail",
+    warn: Callable[[str], None] = lambda line: None,
+    each: Callable[[Clip], None] = lambda clip: None,
+) -> list[DecodedClip]:
+    """Decode what is not in the cache yet, and check that the labels are within the clips.
+
+    Args:
+        size: height and width to bring the pictures to.
+        cache: a folder; what is in it of a file is used as long as the file does not change.
+        on_error: "fail" at a clip that cannot be read, or whose labels do not fit it; "skip" it with a warning.
+        warn: is told of skipped clips, and of places in clips that could not be read.
+        each: is called after every clip.
+
+    Raises:
+        UsageError, MediaError: with the manifest's line, for the first such clip; or if none is left.
+    """
+    if on_error not in ("fail", "skip"):
+        raise UsageError(f"on_error is {on_error!r}: it must be 'fail' or 'skip'")
+    cache.mkdir(parents=True, exist_ok=True)
+    decoded = []
+    for clip in manifest.clips:
+        try:
+            found = _decode(manifest, clip, size, cache, warn)
+            check_labels(manifest, clip, found.times, found.fps)
+            decoded.append(found)
+        except TransducerError as error:
+            if on_error == "fail":
+                raise
+            warn(f"{error}; the clip is skipped")
+        each(clip)
+    if not decoded:
+        raise UsageError(f"{manifest.path}: no clip is left that can be used")
+    return decoded
+
+
+def check_labels(manifest: VideoManifest, clip: Clip, times: Sequence[float], fps: float) -> None:
+    """Raises UsageError, with the line, if labels lie outside a clip whose frames are shown at these times."""
+    frames, end = len(times), times[-1] + 1 / fps
+    slack = 1 / fps  # headers and tools round
+    for event in clip.events or ():
+        last = event.start if event.end is None else event.end
+        if event.frames and last >= frames:
+            raise manifest.problem(
+                event.line, f"the event {event} is outside the clip: {clip.name} has {frames} frames, 0 to {frames - 1}"
+            )
+        if not event.frames and (last > end + slack or event.start >= end):
+            raise manifest.problem(
+                event.line, f"the event {event} is outside the clip: {clip.name} is {end:.2f} seconds long"
+            )
+    if clip.labels is not None and len(clip.labels) != frames:
+        raise manifest.problem(
+            clip.line, f"{len(clip.labels)} labels for the {frames} frames of {clip.name}: there must be one for each"
+        )
+
+
+def event_frames(event: Mark, times: Sequence[float], fps: float) -> tuple[int, int]:
+    """The first and last frame of an event, both included.
+
+    In seconds, an event has the frames whose middle is in [start, end), and at least the one shown at its start.
+    """
+    last = len(times) - 1
+    if event.frames:
+        end = event.start if event.end is None else event.end
+        return min(int(event.start), last), min(int(end), last)
+    shown = max(0, int(np.searchsorted(times, event.start + 1e-6, side="right")) - 1)
+    if event.end is None:
+        return shown, shown
+    middles = np.asarray(times) + 0.5 / fps
+    first = int(np.searchsorted(middles, event.start - 1e-6))
+    after = int(np.searchsorted(middles, event.end - 1e-6))
+    return (first, after - 1) if after > first else (shown, shown)
+
+
+def frame_labels(clip: Clip, numbers: dict[str, int], times: Sequence[float], fps: float, widen: int = 0) -> np.ndarray:
+    """(T,) int64: the label of each frame of a clip with events or labels of frames; 0 for the background.
+
+    Args:
+        numbers: label -> its number.
+        widen: frames before and after a moment that carry its label as well.
+    """
+    if clip.labels is not None:
+        return np.array([numbers[name] if name else 0 for name in clip.labels], dtype=np.int64)
+    labels = np.zeros(len(times), dtype=np.int64)
+    for event in clip.events or ():
+        first, last = event_frames(event, times, fps)
+        more = widen if first == last else 0
+        labels[max(0, first - more) : last + 1 + more] = numbers[event.label]
+    return labels
+
+
+def _decode(
+    manifest: VideoManifest, clip: Clip, size: tuple[int, int], cache: Path, warn: Callable[[str], None]
+) -> DecodedClip:
+    try:
+        state = clip.path.stat()
+    except OSError as error:
+        raise MediaError(f"{manifest.path}, line {clip.line}: {clip.name}: {error.strerror}") from None
+    key = f"1 {clip.path.resolve()} {state.st_size} {state.st_mtime_ns} {size[0]}x{size[1]}"
+    pixels = cache / f"{clip.path.stem[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.rgb"
+    facts = pixels.with_suffix(".json")
+    if facts.exists() and pixels.exists():
+        known = json.loads(facts.read_text())
+    else:
+        try:
+            known = _write(clip, size, pixels)
+        except TransducerError as error:
+            raise type(error)(f"{manifest.path}, line {clip.line}: {error}") from None
+        with atomic_write(facts) as file:
+            json.dump(known, file)
+    for text in known["warnings"]:
+        warn(text)
+    return DecodedClip(clip, pixels, size, tuple(known["times"]), known["fps"])
+
+
+def _write(clip: Clip, size: tuple[int, int], pixels: Path) -> dict:
+    times: list[float] = []
+    with open_video(clip.path, size) as reader, atomic_write(pixels, "wb") as file:
+        for images, _, shown in reader.batches(_BATCH):
+            file.write(images.tobytes())
+            times += [float(time) for time in shown]
+        return {"times": times, "fps": float(reader.fps), "warnings": reader.warnings}

@@ -1,0 +1,110 @@
+"""The losses of a batch of pairs, by name.
+
+B examples, T steps that went in, T' frames that came out of the encoder, V labels or tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from transducer.errors import UsageError
+from transducer.model import Network
+from transducer.training.losses import Loss
+from transducer.training.pair_loader import PairBatch
+from transducer.training.pairs import NO_LABEL, Pair
+
+KINDS = ("framewise", "pooled", "ctc", "rnnt")
+
+
+def pair_losses(
+    network: Network,
+    batch: PairBatch,
+    names: Sequence[str],
+    weights: Mapping[str, Tensor | None],
+    bf16: bool = True,
+) -> dict[str, Loss]:
+    """Loss by name (see `PairRecipe.losses`): per frame, per example or per token.
+
+    A loss that no pair has a target for is left out. With `bf16` the encoder and the heads run under autocast.
+
+    Args:
+        weights: decoder -> weights (V,) of its labels, or None.
+
+    Raises:
+        UsageError: a target is not what the loss needs; the message names the pair.
+    """
+    x, mask = network.frontend(batch.x, batch.mask)
+    losses = {}
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        frames, mask, _ = network.encode_with_taps(x, mask)
+    for name in names:
+        kind, _, head = name.partition(":")
+        rows = [row for row, pair in enumerate(batch.pairs) if pair.target(head) is not None]
+        if kind in ("ctc", "rnnt"):  # nothing is learned from no tokens at all
+            rows = [row for row in rows if len(tokens_of(batch.pairs[row], head))]
+        if not rows:
+            continue
+        pairs, decoder = [batch.pairs[row] for row in rows], network.decoders[head]
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            outputs, existing = decoder(frames[rows], mask[rows])
+        if kind == "framewise":
+            labels = framewise_labels(pairs, head, existing, network.hop)
+            if count := int((labels != NO_LABEL).sum()):
+                losses[name] = Loss(decoder.loss(outputs, labels, weights.get(head)) * count, count)
+        elif kind == "pooled":
+            labels = torch.tensor([label_of(pair, head) for pair in pairs])
+            if count := int((labels != NO_LABEL).sum()):
+                losses[name] = Loss(decoder.loss(outputs, existing, labels, weights.get(head)) * count, count)
+        else:
+            tokens = [list(tokens_of(pair, head)) for pair in pairs]
+            total = decoder.loss(outputs, existing.sum(dim=1), tokens).sum()
+            losses[name] = Loss(total, sum(map(len, tokens)))
+    return losses
+
+
+def framewise_labels(pairs: Sequence[Pair], head: str, mask: Tensor, stride: int) -> Tensor:
+    """(B, T') int64 labels of the encoder's frames, NO_LABEL where `mask` (B, T') is False.
+
+    Where a pair has a label for every step that went in, and the encoder makes one frame of `stride` steps, the
+    frame gets the label of the step in its middle.
+    """
+    labels = np.full(tuple(mask.shape), NO_LABEL, dtype=np.int64)
+    for row, pair, frames in zip(labels, pairs, mask.sum(dim=1).tolist(), strict=True):
+        row[:frames] = frame_labels(pair, head, frames, stride)
+    return torch.from_numpy(labels)
+
+
+def frame_labels(pair: Pair, head: str, frames: int, stride: int) -> np.ndarray:
+    """(T',) integers: a pair's label for each of the encoder's frames."""
+    target = pair.target(head)
+    if not isinstance(target, np.ndarray) or target.ndim != 1 or target.dtype.kind not in "iu":
+        raise UsageError(f"pair {pair.id!r}: a framewise loss needs labels of frames, an array (T,) of integers")
+    if len(target) == len(pair.x) and stride > 1:
+        middle = np.minimum(np.arange(frames) * stride + stride // 2, len(target) - 1)
+        target = target[middle]
+    if len(target) != frames:
+        raise UsageError(
+            f"pair {pair.id!r}: {len(target)} labels for {len(pair.x)} steps; there must be one for each, "
+            f"or for each of the {frames} frames that the encoder makes of them"
+        )
+    return target
+
+
+def label_of(pair: Pair, head: str) -> int:
+    """The one label of a pair."""
+    target = pair.target(head)
+    if not isinstance(target, int | np.integer):
+        raise UsageError(f"pair {pair.id!r}: a pooled loss needs one label, an integer")
+    return int(target)
+
+
+def tokens_of(pair: Pair, head: str) -> Sequence[int]:
+    """The tokens of a pair."""
+    target = pair.target(head)
+    if isinstance(target, np.ndarray | int) or target is None:
+        raise UsageError(f"pair {pair.id!r}: a ctc or rnnt loss needs tokens, a list of integers")
+    return target
