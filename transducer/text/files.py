@@ -1,6 +1,7 @@
 """A tokenizer's files in a checkpoint folder: `tokens.json`, and `tokens.model` for subwords.
 
-`tokens.json` is an object with `kind`, the list `tokens` with "<blank>" first and, for symbols, `silence`.
+`tokens.json` is an object with `kind`, the list `tokens` with the blank first ("<blank>", or "" for labels) and, for
+symbols, `silence`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError, UsageError
 from transducer.text.characters import Characters
+from transducer.text.labels import Labels
 from transducer.text.subwords import Subwords
 from transducer.text.symbols import Symbols
 from transducer.text.tokenizer import Tokenizer
@@ -71,9 +73,11 @@ def _build(path: Path, contents: dict[str, Any], tokens: list[str]) -> Tokenizer
                 raise CheckpointError(f"{model} is damaged: {error}") from error
         case "symbols":
             return Symbols(tokens[1:], contents.get("silence", ()))
+        case "labels":
+            return Labels(tokens[1:])
         case kind:
             raise CheckpointError(
-                f"{path}: unknown kind of tokens {kind!r}; this version knows characters, subwords and symbols"
+                f"{path}: unknown kind of tokens {kind!r}; this version knows characters, labels, subwords and symbols"
             )
 
 
