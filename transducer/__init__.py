@@ -5,6 +5,8 @@ model = transducer.load("speech-en")
 print(model.transcribe("talk.mp3").text)
 for segment in model.stream("talk.mp3"):
     print(segment.final, segment.start, segment.text)
+for event in transducer.load("shots").label("film.mp4").events:
+    print(event.label, event.start, event.end)
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from transducer.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from transducer.api import Model, load, models
+    from transducer.labelling import LabelStream
+    from transducer.results import Event, Labelling, Scene, Segment, Transcript, Word
     from transducer.search.endpoint import EndpointRules
+    from transducer.search.event_rules import EventRules
     from transducer.streaming import Stream, StreamBatch
 
 # Imported at first use: torch takes seconds, and `transducer --help` should not wait for it.
@@ -26,9 +31,28 @@ _HOMES = {
     "Stream": "transducer.streaming",
     "StreamBatch": "transducer.streaming",
     "EndpointRules": "transducer.search.endpoint",
+    "LabelStream": "transducer.labelling",
+    "EventRules": "transducer.search.event_rules",
+    **dict.fromkeys(("Event", "Labelling", "Scene", "Segment", "Transcript", "Word"), "transducer.results"),
 }
 
-__all__ = ["EndpointRules", "Model", "Stream", "StreamBatch", "__version__", "load", "models"]
+__all__ = [
+    "EndpointRules",
+    "Event",
+    "EventRules",
+    "LabelStream",
+    "Labelling",
+    "Model",
+    "Scene",
+    "Segment",
+    "Stream",
+    "StreamBatch",
+    "Transcript",
+    "Word",
+    "__version__",
+    "load",
+    "models",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,28 +1,33 @@
-"""The public face of a model: transcribe a source, or follow it while it plays."""
+"""The public face of a model: transcribe or label a source, or follow it while it plays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transducer.checkpoint import CONFIG, WORDS, load_checkpoint
-from transducer.config import ModelConfig
+from transducer.config import AudioVisualConfig, LogMelConfig, ModelConfig
 from transducer.errors import UsageError
-from transducer.media.audio import AudioReader, open_audio
+from transducer.media.audio import open_audio
 from transducer.media.sources import RawFormat
 from transducer.model import Network
 from transducer.packing import pack_linears
-from transducer.results import Segment, Transcript
+from transducer.results import Labelling, Transcript
 from transducer.search.build import Hotwords, build_segment_search
 from transducer.search.endpoint import EndpointRules
 from transducer.search.word_model import WordModel, read_config
 from transducer.sequence import Serial, set_chunk, share_weights
+from transducer.session import Session
 from transducer.streaming import Decoder, Stream, StreamBatch
 
+if TYPE_CHECKING:
+    from transducer.label_session import LabelSession
+    from transducer.labelling import Labeller, LabelStream
+
 MODELS = "checkpoints"
+BUNDLED_SPEECH, BUNDLED_VIDEO = "speech-en", "shots"
 
 
 def models() -> list[str]:
@@ -54,7 +59,8 @@ class Model:
         name: of the folder it was loaded from.
         config: what it is made of.
         units: name -> tokenizer.
-        rate: samples per second that streams take.
+        rate: samples per second that streams take; None for a model that hears nothing.
+        labels_video: whether it is for `label`, and not for `transcribe`.
     """
 
     def __init__(self, folder: Path):
@@ -62,7 +68,10 @@ class Model:
         self.name = folder.resolve().name
         self.network, self.units = load_checkpoint(folder)
         self.config: ModelConfig = self.network.config
-        self.rate = self.config.frontend.rate
+        frontend = self.config.frontend
+        sound = frontend.audio if isinstance(frontend, AudioVisualConfig) else frontend
+        self.rate: int | None = sound.rate if isinstance(sound, LogMelConfig) else None
+        self.labels_video = not isinstance(frontend, LogMelConfig)
         self._packed = share_weights(self.network)
         pack_linears(self._packed)
         self._at_chunk = lru_cache(maxsize=4)(self._network_at_chunk)
@@ -70,7 +79,7 @@ class Model:
 
     @property
     def chunks_ms(self) -> tuple[float, ...]:
-        """The chunk sizes that the model was trained for, in milliseconds."""
+        """The chunk sizes that the model was trained for, in milliseconds; of video at 25 frames a second."""
         return tuple(chunk * self._frame_ms for chunk in self.config.chunks)
 
     def decoder(
@@ -93,8 +102,13 @@ class Model:
             hotwords: words and phrases to be expected, with weights (3 to 8 is a lot); beam search only.
 
         Raises:
-            UsageError: an option that this model does not have.
+            UsageError: an option that this model does not have, or a model for video.
         """
+        if self.labels_video:
+            raise UsageError(
+                f"the model {self.name} labels video and transcribes nothing: use label, or a model of speech such as "
+                f"{BUNDLED_SPEECH}"
+            )
         chunk = self._chunk_frames(chunk_ms)
         network = self._at_chunk(chunk)
         search = search or self._defaults.get("search", "greedy")
@@ -147,12 +161,82 @@ class Model:
         """Room for many streams in one step; the options are those of `decoder`."""
         return StreamBatch(self.decoder(**options), capacity)
 
+    def labeller(self, threshold: float | None = None) -> Labeller:
+        """What label streams are made of; build it once and share it.
+
+        Args:
+            threshold: probability from which on something is an event, 0 to 1; the model's own by default.
+
+        Raises:
+            UsageError: a threshold that makes no sense, or a model for sound.
+        """
+        if not self.labels_video:
+            raise UsageError(
+                f"the model {self.name} transcribes sound and sees nothing: use transcribe, or a model of video such "
+                f"as {BUNDLED_VIDEO}"
+            )
+        from transducer.labelling import build_labeller
+
+        return build_labeller(self._at_chunk(self._chunk_frames(None)), self.units, threshold)
+
+    def label_stream(
+        self,
+        source: Any,
+        *,
+        threshold: float | None = None,
+        frames: bool = False,
+        fps: float | None = None,
+        block: int | None = None,
+    ) -> LabelSession:
+        """Follow a video: an iterator of events as they become certain, and a context manager.
+
+        Args:
+            source: a path, an address, "-" or an open binary file, or pictures: an iterable of uint8 (H, W, 3)
+                arrays, RGB, or one array (T, H, W, 3).
+            threshold: see `labeller`.
+            frames: the session's `result` has the probabilities of every frame, too.
+            fps: frames per second of pictures, 25 if not given.
+            block: frames to work on at a time; many for files and few for live sources by default.
+
+        Raises:
+            MediaError: the source cannot be read or holds no pictures. UsageError: it is no source, or an option
+                does not fit. Both may also come while iterating.
+        """
+        from transducer.label_session import open_session
+
+        labeller = self.labeller(threshold)
+        return open_session(labeller, source, fps, frames, block, self._defaults.get("fast_decoding", False))
+
+    def label(self, source: Any, **options: Any) -> Labelling:
+        """All events of a video and the scenes between them; the options are those of `label_stream`."""
+        with self.label_stream(source, **options) as session:
+            for _ in session:
+                pass
+            return session.result()
+
+    def label_live(self, *, threshold: float | None = None, fps: float = 25, block: int = 1) -> LabelStream:
+        """A stream to push frames into by hand.
+
+        Args:
+            threshold: see `labeller`.
+            fps: frames per second, for times in seconds.
+            block: frames to work on at a time.
+        """
+        from transducer.labelling import LabelStream
+
+        return LabelStream(self.labeller(threshold), fps, block)
+
     def info(self) -> dict[str, Any]:
         """What people want to know of a model; the card's entries come last."""
-        return {
+        facts = {
             "name": self.name,
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
             "size_bytes": sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
+        }
+        if self.labels_video:
+            return {**facts, **self.labeller().facts(), **self.config.card}
+        return {
+            **facts,
             "rate_hz": self.rate,
             "stride_ms": self._frame_ms,
             "chunk_ms": self._chunk_frames(None) * self._frame_ms,
@@ -167,7 +251,7 @@ class Model:
 
     @property
     def _frame_ms(self) -> float:
-        return self.network.hop * 1000 / self.rate
+        return self.network.hop * (40.0 if self.labels_video else 1000 / self.rate)
 
     def _chunk_frames(self, chunk_ms: float | None) -> int:
         """A chunk in encoder frames; the model's default for None."""
@@ -193,64 +277,3 @@ class Model:
         network = share_weights(self._packed)
         set_chunk(network, chunk)
         return network
-
-
-class Session:
-    """A source on its way through a model: iterate over it for segments.
-
-    Attributes:
-        latency: algorithmic, in seconds.
-        name: of the source.
-        position: seconds heard so far.
-        duration: seconds of the whole, as far as it is known.
-        warnings: what could not be read, and where; grows on the way.
-    """
-
-    def __init__(self, stream: Stream, audio: AudioReader):
-        self._stream, self._audio = stream, audio
-        self._segments = self._run()
-
-    @property
-    def latency(self) -> float:
-        return self._stream.latency
-
-    @property
-    def name(self) -> str:
-        return self._audio.name
-
-    @property
-    def position(self) -> float:
-        return self._audio.position
-
-    @property
-    def duration(self) -> float | None:
-        return self._audio.duration
-
-    @property
-    def warnings(self) -> list[str]:
-        return self._audio.warnings
-
-    def _run(self) -> Iterator[Segment]:
-        block = self._stream.decoder.block
-        for samples in self._audio:
-            # A packet may be hours long: results should not wait for all of it.
-            for start in range(0, len(samples), block):
-                yield from self._stream.push(samples[start : start + block])
-        yield from self._stream.finish()
-
-    def __iter__(self) -> Iterator[Segment]:
-        return self
-
-    def __next__(self) -> Segment:
-        return next(self._segments)
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the source; may be called twice."""
-        self._segments.close()
-        self._audio.close()

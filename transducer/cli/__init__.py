@@ -19,13 +19,15 @@ import typer
 from transducer.cli.console import StdoutError, drop_stdout, report
 from transducer.errors import TransducerError
 from transducer.formats import FORMATS
+from transducer.formats.labels import LABEL_FORMATS
 from transducer.version import VERSION
 
 DEFAULT_MODEL = "speech-en"
+DEFAULT_LABELLER = "shots"
 
 app = typer.Typer(
     name="transducer",
-    help="Streaming speech recognition: any audio or video, file, address or pipe, to timed text.",
+    help="Any audio or video, file, address or pipe, to timed text and labels, while it plays.",
     add_completion=False,
     rich_markup_mode=None,  # rich takes three times as long to print the help
     pretty_exceptions_enable=False,
@@ -101,6 +103,8 @@ def transcribe(
     channels: Annotated[int | None, typer.Option("--channels", min=1, help="With --raw: channels.")] = None,
     threads: ThreadsOption = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    punctuate: Annotated[bool, typer.Option("--punctuate", help="Restore capitals and punctuation.")] = False,
+    digits: Annotated[bool, typer.Option("--digits", help="Write numbers from ten on as digits.")] = False,
 ) -> Callable[[], int]:
     """Turn audio and video into timed text.
 
@@ -123,6 +127,92 @@ def transcribe(
         rate=rate,
         channels=channels,
         threads=threads,
+        punctuate=punctuate,
+        digits=digits,
+    )
+    return partial(run, job)
+
+
+@app.command()
+def label(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILES", help="Files, http(s) or rtsp addresses, - for standard input.")
+    ],
+    model: Annotated[str, typer.Option("--model", "-m", help="A bundled model, or a folder.")] = DEFAULT_LABELLER,
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", "-f", help=f"One of {', '.join(LABEL_FORMATS)}; may be repeated, or a list with commas."
+        ),
+    ] = None,
+    output_dir: Annotated[
+        str | None, typer.Option("--output-dir", "-o", help="Write NAME.FORMAT for every file into this folder.")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold", help="The probability, between 0 and 1, that an event needs: the model's own if not given."
+        ),
+    ] = None,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="Label and scores of every frame as well, in json, csv and tsv.")
+    ] = False,
+    overlay: Annotated[
+        str | None, typer.Option("--overlay", metavar="OUT.mp4", help="Make a copy of the video that shows the labels.")
+    ] = None,
+    threads: ThreadsOption = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> Callable[[], int]:
+    """Find the scenes of videos and what lies between them, or whatever else a model has learnt to label."""
+    from transducer.cli.label import LabelJob, run
+
+    job = LabelJob(
+        sources=tuple(files),
+        model=model,
+        formats=tuple(name for item in format or [] for name in item.split(",")) + (("json",) if json else ()),
+        output_dir=output_dir,
+        threshold=threshold,
+        frames=frames,
+        overlay=overlay,
+        threads=threads,
+    )
+    return partial(run, job)
+
+
+@app.command()
+def annotate(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILES", help="Files, http(s) or rtsp addresses, - for standard input.")
+    ],
+    model: Annotated[str, typer.Option("--model", "-m", help="For the words: a bundled model, or a folder.")] = (
+        DEFAULT_MODEL
+    ),
+    shots: Annotated[str, typer.Option("--shots", help="For the scenes: a bundled model, or a folder.")] = (
+        DEFAULT_LABELLER
+    ),
+    format: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", help="One of json, jsonl, txt, srt, vtt, html; may be repeated."),
+    ] = None,
+    output_dir: Annotated[
+        str | None, typer.Option("--output-dir", "-o", help="Write NAME.FORMAT for every file into this folder.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="The probability, between 0 and 1, that an event needs.")
+    ] = None,
+    threads: ThreadsOption = None,
+) -> Callable[[], int]:
+    """Find the words and the scenes of videos in one go: what is said, and in which scene."""
+    from transducer.cli.annotate import AnnotateJob, run
+
+    job = AnnotateJob(
+        sources=tuple(files),
+        model=model,
+        shots=shots,
+        formats=tuple(name for item in format or [] for name in item.split(",")),
+        output_dir=output_dir,
+        threshold=threshold,
+        threads=threads,
     )
     return partial(run, job)
 
@@ -141,7 +231,12 @@ def info(
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled model, or a folder.")],
-    table: Annotated[str, typer.Argument(metavar="TABLE.tsv", help="Columns path and text, paths relative to it.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE", help="Of recordings: columns path and text. Of clips: see docs/your-own-labels.md."
+        ),
+    ],
     search: SearchOption = None,
     beam: BeamOption = None,
     chunk_ms: ChunkOption = None,
@@ -150,11 +245,15 @@ def evaluate(
     hypotheses: Annotated[
         str | None, typer.Option("--hypotheses", help="Save each path, reference and hypothesis to this file.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One line of JSON; wer and cer are fractions there.")] = False,
+    confusion: Annotated[
+        str | None, typer.Option("--confusion", help="Of a model for video: draw what is taken for what in this PNG.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One line of JSON; rates are fractions there.")] = False,
 ) -> Callable[[], int]:
-    """Measure a model's word error rate and its speed on a table of recordings.
+    """Measure how right a model is, and its speed, on a table of recordings or clips.
 
-    Texts are compared in lower case without punctuation.
+    Speech: word error rate, texts compared in lower case without punctuation. Video: frame accuracy, segment F1,
+    mean average precision of events; accuracy for whole clips, token error rate for sequences.
     """
     from transducer.cli.evaluate import EvaluateJob, run
 
@@ -167,6 +266,7 @@ def evaluate(
         hotwords=hotwords,
         threads=threads,
         hypotheses=hypotheses,
+        confusion=confusion,
         json=json,
     )
     return partial(run, job)

@@ -1,10 +1,11 @@
-"""`transducer evaluate`: a model's error rates and speed on a table of recordings."""
+"""`transducer evaluate`: a model's error rates and speed on a table of recordings, or of clips."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from transducer.cli.console import report, write_stdout
 from transducer.cli.options import decoding_options, set_threads
 from transducer.cli.outputs import require_folder
 from transducer.errors import UsageError
-from transducer.evaluation.table import Evaluation, Evaluator, Utterance, read_table, write_hypotheses
+from transducer.evaluation.table import Evaluation, Evaluator, read_table, write_hypotheses
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class EvaluateJob:
     hotwords: str | None = None
     threads: int | None = None
     hypotheses: str | None = None
+    confusion: str | None = None
     json: bool = False
 
 
@@ -38,15 +40,22 @@ def run(job: EvaluateJob) -> int:
         TransducerError: wrong usage, or a recording that cannot be read: rates over a part would mislead.
     """
     options = decoding_options(job.search, job.beam, job.chunk_ms, job.hotwords)
+    set_threads(job.threads)
+    model = transducer.load(job.model)
+    if getattr(model, "labels_video", False):
+        from transducer.cli import evaluate_events
+
+        return evaluate_events.run(job, model)
+    if job.confusion is not None:
+        raise UsageError(f"--confusion is for models for video, {model.name} is one of speech")
     utterances = read_table(job.table)
     if job.hypotheses is not None:
         _check_target(Path(job.hypotheses))
-    set_threads(job.threads)
-    evaluator = Evaluator(transducer.load(job.model), **options)
+    evaluator = Evaluator(model, **options)
     saved = True
     try:
-        with _Progress(utterances) as progress:
-            evaluation = evaluator.run(utterances, progress.advance)
+        with progress("utterances", len(utterances)) as advance:
+            evaluation = evaluator.run(utterances, lambda utterance: advance())
     finally:
         if job.hypotheses is not None:
             saved = _save(evaluator.result(), job.hypotheses)
@@ -85,22 +94,12 @@ def _table(summary: dict[str, float | None]) -> str:
     return "".join(f"{name:14}{value}\n" for name, value in rows)
 
 
-class _Progress:
-    """A bar over utterances on standard error, where that is a terminal."""
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error, where that is a terminal; gives what takes it one further."""
+    from rich.console import Console
+    from rich.progress import Progress
 
-    def __init__(self, utterances: Iterable[Utterance]) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._progress = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-        self._task = self._progress.add_task("utterances", total=len(list(utterances)))
-
-    def __enter__(self) -> _Progress:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-    def advance(self, utterance: Utterance) -> None:
-        self._progress.advance(self._task)
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from transducer.errors import UsageError
+from transducer.results import Segment
+
+TextStages = Callable[[Iterable[Segment]], Iterator[Segment]]  # the segments of one source -> as they are to be read
 
 HOTWORD_WEIGHT = 4.0  # of a phrase that has none of its own: 55 times as likely as the language model thinks
 
@@ -65,3 +69,24 @@ def set_threads(threads: int | None) -> None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def text_stages(punctuate: bool, digits: bool) -> TextStages:
+    """What is done to the text of every source: capitals and punctuation, then numbers as digits.
+
+    Raises:
+        CheckpointError: the model of punctuation is damaged.
+    """
+    if not (punctuate or digits):
+        return iter
+    from transducer.text.digits import digits as to_digits
+    from transducer.text.readable import Readable, load_readable
+
+    model = load_readable() if punctuate else None
+
+    def stages(segments: Iterable[Segment]) -> Iterator[Segment]:
+        if model is not None:
+            segments = map(Readable(model), segments)
+        return map(to_digits, segments) if digits else iter(segments)
+
+    return stages

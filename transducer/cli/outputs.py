@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from transducer.atomic import atomic_write
 from transducer.cli.console import report, write_stdout
 from transducer.errors import UsageError
 from transducer.formats import check_format, render, write_transcript
@@ -54,15 +55,21 @@ def require_file(source: str) -> None:
         open_source(source).close()
 
 
-def plan_outputs(sources: Sequence[str], formats: Sequence[str], folder: str | None) -> list[dict[str, Path]]:
+def plan_outputs(
+    sources: Sequence[str],
+    formats: Sequence[str],
+    folder: str | None,
+    check: Callable[[str], str] = check_format,
+) -> list[dict[str, Path]]:
     """For every source its output files by format: FOLDER/NAME.FORMAT, and none at all without a folder.
 
-    NAME is without its last suffix, unless two sources of different suffixes would then share a file.
+    NAME is without its last suffix, unless two sources of different suffixes would then share a file. `check` gives
+    a format's proper name, or raises UsageError.
 
     Raises:
         UsageError: unknown format, two sources with the same output file, a folder that cannot be made or written.
     """
-    formats = list(dict.fromkeys(check_format(name) for name in formats))
+    formats = list(dict.fromkeys(check(name) for name in formats))
     if folder is None:
         return [{} for _ in sources]
     names = [_file_name(source) for source in sources]
@@ -74,7 +81,7 @@ def plan_outputs(sources: Sequence[str], formats: Sequence[str], folder: str | N
         if stem in taken:
             raise UsageError(
                 f"{source_name(taken[stem])} and {source_name(source)} would both be written to "
-                f"{Path(folder) / stem}.{formats[0]}; transcribe them into different folders"
+                f"{Path(folder) / stem}.{formats[0]}; write them into different folders"
             )
         taken[stem] = source
     require_folder(Path(folder), "--output-dir")
@@ -113,3 +120,22 @@ def write_outputs(transcript: Transcript, outputs: dict[str, Path]) -> bool:
             report("error", f"{path}: cannot be written: {error.strerror}; it goes to standard output instead")
             write_stdout(render(transcript, format))
     return complete
+
+
+def write_pieces(pieces: Callable[[], Iterable[str]], path: Path) -> bool:
+    """Write one output file, whole or not at all; returns whether it could be written.
+
+    What cannot be written to its file is reported and goes to standard output, so that the work is not lost.
+
+    Args:
+        pieces: gives the contents, from their start each time it is called.
+    """
+    try:
+        with atomic_write(path) as file:
+            file.writelines(pieces())
+        return True
+    except OSError as error:
+        report("error", f"{path}: cannot be written: {error.strerror}; it goes to standard output instead")
+    for piece in pieces():
+        write_stdout(piece)
+    return False

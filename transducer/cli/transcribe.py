@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import transducer
-from transducer.cli.console import report
-from transducer.cli.options import decoding_options, set_threads
-from transducer.cli.outputs import plan_outputs, require_file, source_name, write_outputs
+from transducer.cli.options import TextStages, decoding_options, set_threads, text_stages
+from transducer.cli.outputs import plan_outputs, source_name, write_outputs
+from transducer.cli.sources import check_formats, for_each_source
 from transducer.cli.views import WarningReporter, choose_view
 from transducer.errors import TransducerError, UsageError
 from transducer.formats import check_format
 from transducer.formats.streaming import ROW_FORMATS
-from transducer.media.sources import STANDARD_INPUT, RawFormat
+from transducer.media.sources import RawFormat
 from transducer.results import Segment, Transcript
 
 # With these, the output of several sources on one pipe can still be told apart.
@@ -38,6 +38,8 @@ class TranscribeJob:
     rate: int | None = None
     channels: int | None = None
     threads: int | None = None
+    punctuate: bool = False
+    digits: bool = False
 
 
 def run(job: TranscribeJob) -> int:
@@ -50,40 +52,17 @@ def run(job: TranscribeJob) -> int:
     """
     formats = tuple(dict.fromkeys(check_format(name) for name in job.formats)) or ("txt",)
     options = _options(job)
-    _check_streams(job, formats)
+    check_formats(job.sources, formats, job.output_dir, NAMED_FORMATS)
     outputs = plan_outputs(job.sources, formats, job.output_dir)
-    headers = len(job.sources) > 1 and (formats[0] == "txt" or job.output_dir is not None)
 
-    failures: list[TransducerError] = []
+    def load() -> tuple[Any, Any]:
+        set_threads(job.threads)
+        return transducer.load(job.model), text_stages(job.punctuate, job.digits)
 
-    def fail(error: TransducerError) -> None:
-        # What is wrong with an option is wrong for every source.
-        if len(job.sources) == 1 or isinstance(error, UsageError):
-            raise error
-        report("error", str(error))
-        failures.append(error)
+    def work(loaded: tuple[Any, Any], source: str, files: dict[str, Path], header: str) -> bool:
+        return _transcribe(*loaded, source, options, formats[0], header, files)
 
-    present = []
-    for source, files in zip(job.sources, outputs, strict=True):
-        try:
-            require_file(source)
-            present.append((source, files))
-        except TransducerError as error:
-            fail(error)
-    if not present:
-        return 1
-    set_threads(job.threads)
-    model = transducer.load(job.model)
-    complete = True
-    gap = ""
-    for source, files in present:
-        header = f"{gap}==> {source_name(source)} <==\n" if headers else ""
-        try:
-            complete &= _transcribe(model, source, options, formats[0], header, files)
-            gap = "\n"
-        except TransducerError as error:
-            fail(error)
-    return 0 if complete and not failures else 1
+    return for_each_source(job.sources, outputs, formats[0] == "txt", load, work)
 
 
 def _options(job: TranscribeJob) -> dict[str, Any]:
@@ -100,18 +79,14 @@ def _options(job: TranscribeJob) -> dict[str, Any]:
     return options
 
 
-def _check_streams(job: TranscribeJob, formats: tuple[str, ...]) -> None:
-    if job.sources.count(STANDARD_INPUT) > 1:
-        raise UsageError("standard input (-) can be read only once")
-    if job.output_dir is None:
-        if len(formats) > 1:
-            raise UsageError(f"{len(formats)} formats ({', '.join(formats)}) do not fit one output: add --output-dir")
-        if len(job.sources) > 1 and formats[0] not in NAMED_FORMATS:
-            raise UsageError(f"{formats[0]} of several files does not fit one output: add --output-dir")
-
-
 def _transcribe(
-    model: Any, source: str, options: dict[str, Any], format: str, header: str, files: dict[str, Path]
+    model: Any,
+    stages: TextStages,
+    source: str,
+    options: dict[str, Any],
+    format: str,
+    header: str,
+    files: dict[str, Path],
 ) -> bool:
     """Transcribe one source; returns whether all its output files could be written."""
     name = source_name(source)
@@ -126,7 +101,7 @@ def _transcribe(
             warnings = WarningReporter(session)
             view.start(session)
             try:
-                for segment in session:
+                for segment in stages(session):
                     if segment.final and keep:
                         finals.append(segment)
                     view.segment(segment)
