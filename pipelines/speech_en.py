@@ -3,7 +3,7 @@
     transducer train pipelines/speech_en.py --data DATA --output runs/speech-en
 
 DATA is a folder with the tables, recordings and texts named below. The model is one Conformer with two heads,
-characters and phones, and it learns in three phases:
+characters and phones, and it learns in four phases:
 
 1. `frames`: from alignments of 1.7 hours, which phone every frame is, by cross-entropy. CTC alone, from nothing,
    takes far longer to find out that letters follow sounds. The model then aligns everything else.
@@ -11,6 +11,8 @@ characters and phones, and it learns in three phases:
    an intermediate head. What that head thinks is fed back into the upper half of the network. Then it aligns again.
 3. `texts`: the same, and the upper half also learns to spell sentences that nobody read out: novels, spliced from
    the inner features of recorded phones.
+4. `silence`: the same at lower rates and in more noise, and to write nothing where nobody speaks: on noise, and on
+   music that is made for this.
 
 With `--quick` it is a smoke run of a minute or two, on a few utterances.
 """
@@ -25,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.speech_silence import silence
 from pipelines.word_lm import PHONES, pronounce, train_g2p
 from pipelines.word_lm import main as word_lm
 from pipelines.word_text import normalise
@@ -68,6 +71,10 @@ JOINT_AUGMENT = AugmentConfig(
     frequency_mask_bins=15,
     time_mask_every=200,
     time_mask_frames=30,
+)
+
+NOISY_AUGMENT = replace(
+    JOINT_AUGMENT, warp_probability=0.4, noise_probability=0.35, snr_db=(0.0, 25.0), frequency_mask_bins=18
 )
 
 
@@ -124,6 +131,10 @@ def recipe(
     texts_rate: float = 5e-4,
     texts_matrix_rate: float = 4e-3,
     text_weight: float = 0.7,
+    silence_steps: int = 900,
+    silence_rate: float = 4e-4,
+    silence_matrix_rate: float = 2.5e-3,
+    silence_weight: float = 0.3,
     frames_per_batch: int = 12000,
     average_decay: float = 0.995,
     seed: int = 1,
@@ -132,16 +143,16 @@ def recipe(
 
     Args:
         data: the folder with `speech`, `noise`, `lexicon` and `text`.
-        frames_rate, joint_rate, texts_rate: peak learning rates of AdamW; ..._matrix_rate: of Muon.
+        frames_rate, joint_rate, texts_rate, silence_rate: peak learning rates of AdamW; ..._matrix_rate: of Muon.
         joint_final: what is left of these at the end of the second phase; the third goes on from there.
-        text_weight: of the loss on spliced sentences.
+        text_weight: of the loss on spliced sentences; silence_weight: of that on sound without speech.
         frames_per_batch: of 10 ms.
-        average_decay: of the averaged weights in the second and third phase.
+        average_decay: of the averaged weights from the second phase on.
     """
     speech, rows = data / "speech", 40 if quick else None
     text_frames = 2200
     if quick:
-        frames_steps, joint_steps, texts_steps, frames_per_batch, text_frames = 6, 4, 4, 4000, 300
+        frames_steps, joint_steps, texts_steps, silence_steps, frames_per_batch, text_frames = 6, 4, 4, 4, 4000, 300
 
     frames = Phase(
         "frames",
@@ -179,6 +190,15 @@ def recipe(
         text_frames=text_frames,
         realign=False,
     )
+    noisy = replace(
+        texts,
+        name="silence",
+        steps=silence_steps,
+        losses={**texts.losses, "silence": silence_weight},
+        learning_rate=silence_rate,
+        matrix_learning_rate=silence_matrix_rate,
+        augment=NOISY_AUGMENT,
+    )
     return Recipe(
         name="speech-en",
         model=MODEL,
@@ -200,13 +220,14 @@ def recipe(
             "CC BY 3.0, CC BY 4.0",
             rows,
         ),
+        silence=partial(silence, data / "noise" / "noise.tsv", rows, 4 if quick else 120),
         lexicon=data / "lexicon" / "cmudict.dict",
         pronounce=pronounce_a_little if quick else pronounce_unknown,
         alignments=speech / "phone-alignments.tsv",
         texts=partial(sentences, data, novels=500 if quick else 120_000),
         word_model=partial(words, data, quick),
         storage="int8",
-        phases=(frames, joint, texts),
+        phases=(frames, joint, texts, noisy),
         seed=seed,
         evaluate_every=400,
         save_every=100,
