@@ -2,8 +2,8 @@
 
     transducer train pipelines/speech_en.py --data DATA --output runs/speech-en
 
-DATA is a folder with the tables, recordings and texts named below. The model is one Conformer with two heads,
-characters and phones, and it learns in four phases:
+DATA is a folder with the tables, recordings and texts named below. The model is one Conformer with three
+heads, and it learns in five phases:
 
 1. `frames`: from alignments of 1.7 hours, which phone every frame is, by cross-entropy. CTC alone, from nothing,
    takes far longer to find out that letters follow sounds. The model then aligns everything else.
@@ -13,6 +13,9 @@ characters and phones, and it learns in four phases:
    the inner features of recorded phones.
 4. `silence`: the same at lower rates and in more noise, and to write nothing where nobody speaks: on noise, and on
    music that is made for this.
+5. `pieces`: a third head, an RNN-T on the phones' posteriors that writes words in pieces without lexicon or language
+   model, for greedy search. It learns from what the finished network says of the recordings, and of sentences
+   of novels spliced from that; nothing below it changes any more.
 
 With `--quick` it is a smoke run of a minute or two, on a few utterances.
 """
@@ -23,6 +26,7 @@ import lzma
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,19 +35,31 @@ from pipelines.speech_silence import silence
 from pipelines.word_lm import PHONES, pronounce, train_g2p
 from pipelines.word_lm import main as word_lm
 from pipelines.word_text import normalise
-from transducer.config import ConformerConfig, CTCConfig, ModelConfig, SelfConditioningConfig
+from transducer.config import (
+    CascadedRNNTConfig,
+    ConformerConfig,
+    CTCConfig,
+    ModelConfig,
+    SelfConditioningConfig,
+)
 from transducer.frontends.augment import AugmentConfig
 from transducer.search.word_model import WordModel
 from transducer.text.characters import Characters
 from transducer.text.g2p import GraphemeToPhoneme
 from transducer.text.lexicon import Pronunciations
+from transducer.text.subwords import Subwords
 from transducer.text.symbols import Symbols
 from transducer.training.recipe import Phase, Recipe, Table
 
 MODEL = ModelConfig(
     # 40 ms a frame; a chunk is seen whole, and 2.56 s before it.
     core=ConformerConfig(channels=192, heads=4, hidden=512, layers=8, kernel=15, chunk=16, left_context=64),
-    decoders={"characters": CTCConfig("characters"), "phones": CTCConfig("phones")},
+    # The first is what greedy search reads.
+    decoders={
+        "pieces": CascadedRNNTConfig("pieces", source="phones"),
+        "characters": CTCConfig("characters"),
+        "phones": CTCConfig("phones"),
+    },
     conditioning=SelfConditioningConfig(after=4, units="phones"),
     chunks=(8, 16, 32),  # 320, 640 and 1280 ms, one drawn at random for every batch
     card={
@@ -77,6 +93,10 @@ NOISY_AUGMENT = replace(
     JOINT_AUGMENT, warp_probability=0.4, noise_probability=0.35, snr_db=(0.0, 25.0), frequency_mask_bins=18
 )
 
+LIGHT_AUGMENT = replace(
+    JOINT_AUGMENT, warp_probability=0.2, noise_probability=0.05, frequency_mask_bins=8, time_mask_frames=12
+)
+
 
 def pronounce_unknown(words: Sequence[str], dictionary: Pronunciations) -> Pronunciations:
     """Words that the dictionary lacks, a fifth of the utterances has one: by rule, or by a model made of the rest."""
@@ -87,6 +107,12 @@ def pronounce_a_little(words: Sequence[str], dictionary: Pronunciations) -> Pron
     """The same with less of the dictionary: faster, and worse."""
     part = {word: dictionary[word] for word in list(dictionary)[::20]}
     return pronounce(words, dictionary, GraphemeToPhoneme(train_g2p(part, order=3, threshold=0.0)))[0]
+
+
+def pieces(data: Path, quick: bool, size: int) -> Subwords:
+    """Byte pairs of the transcripts: most words are one of them."""
+    with open(data / "text" / "librispeech-train-transcripts.txt", encoding="utf-8") as file:
+        return Subwords.train([line.strip() for line in islice(file, 2000 if quick else None)], size)
 
 
 def sentences(data: Path, novels: int, seed: int = 1, shortest: int = 4, longest: int = 24) -> list[str]:
@@ -135,6 +161,10 @@ def recipe(
     silence_rate: float = 4e-4,
     silence_matrix_rate: float = 2.5e-3,
     silence_weight: float = 0.3,
+    pieces_count: int = 2000,
+    pieces_steps: int = 1700,
+    pieces_rate: float = 1.2e-3,
+    pieces_matrix_rate: float = 0.012,
     frames_per_batch: int = 12000,
     average_decay: float = 0.995,
     seed: int = 1,
@@ -143,9 +173,11 @@ def recipe(
 
     Args:
         data: the folder with `speech`, `noise`, `lexicon` and `text`.
-        frames_rate, joint_rate, texts_rate, silence_rate: peak learning rates of AdamW; ..._matrix_rate: of Muon.
+        frames_rate, joint_rate, texts_rate, silence_rate, pieces_rate: peak learning rates of
+            AdamW; ..._matrix_rate: of Muon.
         joint_final: what is left of these at the end of the second phase; the third goes on from there.
         text_weight: of the loss on spliced sentences; silence_weight: of that on sound without speech.
+        pieces_count: of the tokens that the third head writes with.
         frames_per_batch: of 10 ms.
         average_decay: of the averaged weights from the second phase on.
     """
@@ -153,6 +185,7 @@ def recipe(
     text_frames = 2200
     if quick:
         frames_steps, joint_steps, texts_steps, silence_steps, frames_per_batch, text_frames = 6, 4, 4, 4, 4000, 300
+        pieces_steps, pieces_count = 4, 200
 
     frames = Phase(
         "frames",
@@ -199,10 +232,23 @@ def recipe(
         matrix_learning_rate=silence_matrix_rate,
         augment=NOISY_AUGMENT,
     )
+    written = Phase(
+        "pieces",
+        pieces_steps,
+        {"aligned:pieces": 1.0},
+        frames_per_batch=1000 if quick else 19_200,
+        text_frames=1000 if quick else 19_200,
+        learning_rate=pieces_rate,
+        matrix_learning_rate=pieces_matrix_rate,
+        warmup=100,
+        clip=2.0,
+        average_decay=0.998,
+        passes=(JOINT_AUGMENT,) if quick else (NOISY_AUGMENT, JOINT_AUGMENT, LIGHT_AUGMENT) * 2,
+    )
     return Recipe(
         name="speech-en",
         model=MODEL,
-        units={"characters": Characters(), "phones": Symbols(PHONES)},
+        units={"pieces": pieces(data, quick, pieces_count), "characters": Characters(), "phones": Symbols(PHONES)},
         train=(
             Table(
                 speech / "librispeech-train.tsv",
@@ -227,7 +273,7 @@ def recipe(
         texts=partial(sentences, data, novels=500 if quick else 120_000),
         word_model=partial(words, data, quick),
         storage="int8",
-        phases=(frames, joint, texts, noisy),
+        phases=(frames, joint, texts, noisy, written),
         seed=seed,
         evaluate_every=400,
         save_every=100,

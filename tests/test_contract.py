@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from transducer.config import (
     AudioVisualConfig,
+    CascadedRNNTConfig,
     ConformerConfig,
     ConvSubsamplingConfig,
     CTCConfig,
@@ -32,12 +33,14 @@ from transducer.cores.layers import CausalConvModule, FeedForward, Pointwise
 from transducer.cores.recurrent import RecurrentLayer
 from transducer.cores.tcn import DilatedConv, TCNLayer
 from transducer.cores.transformer import TransformerLayer
+from transducer.decoders.cascade import CascadedRNNT
 from transducer.decoders.ctc import CTC, SelfConditioning
 from transducer.decoders.framewise import Framewise
 from transducer.decoders.pooled import Pooled
 from transducer.decoders.rnnt import RNNT
 from transducer.encoders.framecnn import FrameCNN
 from transducer.encoders.fusion import Fusion
+from transducer.encoders.stacking import Stack
 from transducer.encoders.subsampling import ConvSubsampling
 from transducer.frontends.audiovisual import AudioVisual
 from transducer.frontends.frames import Frames
@@ -102,6 +105,8 @@ STAGES = {
     "residual": (lambda: Residual(ChunkAttention(8, 2, 2, 5, 2), 8, 0.5), 8, 30),
     "ctc": (lambda: CTC(4, 6), 4, 12),
     "rnnt": (lambda: RNNT(4, 6, "stateless", 5), 4, 12),
+    "cascade": (lambda: CascadedRNNT(4, 5, 6, 2, 8, 2, 12, 2, 5, 4, 6, 7), 4, 50),
+    "stack": (lambda: Stack(3), 4, 20),
     "self-conditioning": (lambda: SelfConditioning(4, 6), 4, 12),
     "frames": (lambda: Frames(5, 7), 105, 6),
     "frame cnn": (lambda: FrameCNN(9, 10, 3, 5, (4, 6, 8), blocks=(0, 1, 0)), 270, 8),
@@ -146,6 +151,15 @@ STAGES = {
         420,
     ),
     "transformer model": (lambda: network(TransformerConfig(8, 2, 12, 2, 2, 6, 1)), 1, 520),
+    "cascade model": (
+        lambda: network(
+            ConformerConfig(8, 2, 12, 1, 5, 4, 6),
+            pieces=CascadedRNNTConfig("letters", "ctc", 2, 8, 2, 12, 1, 5, 2, 4, 6),
+            ctc=CTCConfig("letters"),
+        ),
+        1,
+        420,
+    ),
     "lstm model": (lambda: network(RecurrentConfig("lstm", 8, 2), rnnt=RNNTConfig("letters", "lstm", 6)), 1, 160),
     "gru model": (lambda: network(RecurrentConfig("gru", 8, 2)), 1, 160),
 }

@@ -21,7 +21,7 @@ from transducer.search.endpoint import Endpointer, EndpointRules
 from transducer.search.hypothesis import Hypothesis, Token
 from transducer.search.rnnt import RNNTBeamSearch, RNNTGreedySearch
 from transducer.search.segments import SegmentSearch
-from transducer.search.words import WordTimer
+from transducer.search.words import FinishedWordTimer, WordTimer
 from transducer.text.characters import Characters
 from transducer.text.symbols import Symbols
 
@@ -379,3 +379,29 @@ def test_rules_have_to_be_positive():
     for bad in (0, -1, math.nan):
         with pytest.raises(UsageError, match="silence_after_words"):
             EndpointRules(silence_after_words=bad)
+
+
+def test_words_that_come_when_they_are_over_begin_where_the_one_before_ends():
+    timer = FinishedWordTimer(CHARACTERS, 0.08, time_shift=-0.16)
+    # "ab" is written on frame 10, "c" and "a" on frame 12, a word of 20 letters on frame 40.
+    tokens, frames = [2, 3, 1, 4, 1, 2, 1, *[2] * 20], [10, 10, 11, 12, 12, 12, 13, *[40] * 20]
+    hypothesis = Hypothesis.of([Token(t, f, f + 1, -0.1) for t, f in zip(tokens, frames, strict=True)], 0.0)
+    words = timer.words(hypothesis, offset=1.0)
+    assert [word.text for word in words] == ["ab", "c", "a", "a" * 20]
+    assert [word.end for word in words] == pytest.approx([1.72, 1.88, 1.92, 4.12])
+    assert words[1].start == pytest.approx(1.88 - 0.085) and words[2].start == words[1].end
+    assert words[0].start == pytest.approx(1.72 - 0.15) and words[3].start == pytest.approx(4.12 - 1.32)
+    assert all(word.start < word.end for word in words)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 9)), max_size=12), st.floats(-0.5, 0.1))
+def test_times_of_finished_words_never_go_back(steps, shift):
+    tokens, frame = [], 0
+    for ahead, letters in steps:
+        frame += ahead
+        tokens += [Token(token, frame, frame + 1, -0.1) for token in [*[2] * letters, 1]]
+    words = FinishedWordTimer(CHARACTERS, 0.08, shift).words(Hypothesis.of(tokens, 0.0))
+    assert len(words) == len(steps)
+    assert all(word.start < word.end for word in words)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(words))
+    assert all(word.start >= 0 for word in words) or shift < 0

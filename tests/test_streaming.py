@@ -102,7 +102,7 @@ def test_every_frame_is_searched_once(name, length):
     decoder = tiny_model(name).decoder()
     searched = outputs_searched(decoder)
     run(decoder, [speech(1)[:length]])
-    assert sum(map(len, searched)) == -(-length // HOP)
+    assert sum(map(len, searched)) == -(-length // decoder.network.stride)
 
 
 @every_model
@@ -143,11 +143,12 @@ def test_latency_is_as_declared(name, chunk_ms):
     searched = outputs_searched(decoder)
     stream = Stream(decoder)
     latest = 0
+    hop = decoder.network.stride
     for heard in range(1, 40 * HOP + 1):
         before = sum(map(len, searched))
         stream.push(np.zeros(1, np.float32))
         if sum(map(len, searched)) > before:
-            latest = max(latest, heard - before * HOP)
+            latest = max(latest, heard - before * hop)
     assert latest == round(stream.latency * RATE)
 
 
@@ -190,7 +191,7 @@ def test_flush_gives_all_there_is_and_the_stream_goes_on(name, places, seed):
         first = sum(map(len, heard))
         results = [*stream.push(packet), *stream.flush()]
         heard += searched
-        assert sum(map(len, heard)) == -(-position // HOP)
+        assert sum(map(len, heard)) == -(-position // decoder.network.stride)
         for number, output in enumerate(np.concatenate([unbroken[:0], *searched]), start=first):
             assert np.array_equal(output, ending[number]) or np.array_equal(output, unbroken[number])
         assert not results or results[-1].final

@@ -13,6 +13,7 @@ import torch
 from transducer.api import Model, load
 from transducer.checkpoint import save_checkpoint
 from transducer.config import (
+    CascadedRNNTConfig,
     ConformerConfig,
     ConvSubsamplingConfig,
     CTCConfig,
@@ -23,6 +24,7 @@ from transducer.config import (
     SelfConditioningConfig,
     TransformerConfig,
 )
+from transducer.decoders.cascade import CascadedRNNT
 from transducer.decoders.ctc import CTC
 from transducer.model import Network
 from transducer.sequence import Streaming
@@ -42,6 +44,7 @@ PLAIN = ModelConfig(
     units={"letters": len(LETTERS)},
     chunks=(2, 4, 8),
 )
+CASCADE = CascadedRNNTConfig("letters", "ctc", 2, 8, 2, 12, 1, 5, 2, 6, 6)
 # name -> (config, a seed of weights that write varied text)
 MODELS = {
     "ctc": (replace(PLAIN, conditioning=SelfConditioningConfig(1, "letters")), 0),
@@ -49,6 +52,7 @@ MODELS = {
     "ctc, recurrent": (replace(PLAIN, core=LSTM), 0),
     "rnnt, stateless": (replace(PLAIN, decoders={"rnnt": RNNTConfig("letters", "stateless", 6)}), 6),
     "rnnt, lstm": (replace(PLAIN, decoders={"rnnt": RNNTConfig("letters", "lstm", 6)}), 11),
+    "rnnt, cascaded": (replace(PLAIN, decoders={"written": CASCADE, "ctc": CTCConfig("letters")}), 28),
 }
 
 
@@ -67,7 +71,7 @@ def build_network(config: ModelConfig, seed: int = 0) -> Network:
     out.weight *= 10.0
     samples = np.concatenate([speech(seed) for seed in range(1000, 1006)])
     inputs = inputs_of_head(network, samples)  # (N, T, C)
-    audible = np.add.reduceat(np.abs(samples), np.arange(0, len(samples), HOP)) > 0
+    audible = np.add.reduceat(np.abs(samples), np.arange(0, len(samples), HOP * head.stride)) > 0
     loud, quiet = inputs[:, audible].flatten(0, 1), inputs[:, ~audible].flatten(0, 1)
     out.bias -= out(loud).mean(dim=0)  # every letter has its turn
     # Ridge regression in float64: rounding, which may differ from run to run, must not reach the float32 weights.
@@ -83,8 +87,9 @@ def build_network(config: ModelConfig, seed: int = 0) -> Network:
 
 def inputs_of_head(network: Network, samples: np.ndarray) -> torch.Tensor:
     """(N, T, C): what the first head's last layer sees; of an RNN-T after N ways to begin."""
-    encoded = run(samples, network.frontend, network.encoder)
     head = next(iter(network.decoders.values()))
+    own = (head.source, head.core) if isinstance(head, CascadedRNNT) else ()
+    encoded = run(samples, network.frontend, network.encoder, *own)
     if isinstance(head, CTC):
         return encoded[None]
     predicted = []

@@ -18,7 +18,7 @@ from transducer.results import Labelling, Transcript
 from transducer.search.build import Hotwords, build_segment_search
 from transducer.search.endpoint import EndpointRules
 from transducer.search.word_model import WordModel, read_config
-from transducer.sequence import Serial, set_chunk, share_weights
+from transducer.sequence import Serial, share_weights
 from transducer.session import Session
 from transducer.streaming import Decoder, Stream, StreamBatch
 
@@ -115,6 +115,9 @@ class Model:
         words = self._words() if search == "beam" else None  # megabytes, which a greedy search has no use for
         head, segment_search = build_segment_search(network, self.units, search, beam, nbest, endpoint, words, hotwords)
         stages = Serial(network.frontend, network.encoder, network.decoders[head])
+        if chunk % network.decoders[head].stride:
+            step = network.decoders[head].stride * self._frame_ms
+            raise UsageError(f"{search} search with the model {self.name} needs chunks of a multiple of {step:g} ms")
         return Decoder(stages, segment_search, self.rate, chunk * network.hop)
 
     def stream(
@@ -275,5 +278,5 @@ class Model:
 
     def _network_at_chunk(self, chunk: int) -> Network:
         network = share_weights(self._packed)
-        set_chunk(network, chunk)
+        network.set_chunk(chunk)
         return network

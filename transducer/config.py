@@ -154,6 +154,24 @@ class RNNTConfig:
 
 
 @dataclass(frozen=True)
+class CascadedRNNTConfig:
+    """An RNN-T behind a CTC head, see `transducer.decoders.cascade.CascadedRNNT`; `source` is that head's name."""
+
+    units: str = "pieces"
+    source: str = "phones"
+    stack: int = 2
+    width: int = 256
+    heads: int = 4
+    hidden: int = 512
+    layers: int = 3
+    kernel: int = 9
+    chunk: int = 8
+    left_context: int = 32
+    predictor: int = 384
+    delay: int = 3
+
+
+@dataclass(frozen=True)
 class FramewiseConfig:
     """A label for every frame; `hidden` units in a layer before the last, 0 for none."""
 
@@ -172,7 +190,7 @@ class PooledConfig:
 Frontend = LogMelConfig | FramesConfig | AudioVisualConfig
 Encoder = ConvSubsamplingConfig | FrameCNNConfig | FusionConfig
 Core = ConformerConfig | TransformerConfig | RecurrentConfig | TCNConfig
-Decoder = CTCConfig | RNNTConfig | FramewiseConfig | PooledConfig
+Decoder = CTCConfig | RNNTConfig | CascadedRNNTConfig | FramewiseConfig | PooledConfig
 
 
 @dataclass(frozen=True)
@@ -219,6 +237,7 @@ TAGS: dict[str, type] = {
     "self_conditioning": SelfConditioningConfig,
     "ctc": CTCConfig,
     "rnnt": RNNTConfig,
+    "cascaded_rnnt": CascadedRNNTConfig,
     "framewise": FramewiseConfig,
     "pooled": PooledConfig,
     "model": ModelConfig,

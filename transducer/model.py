@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from transducer.config import (
     AudioVisualConfig,
+    CascadedRNNTConfig,
     ConvSubsamplingConfig,
     Core,
     CTCConfig,
@@ -23,7 +24,7 @@ from transducer.config import (
     TransformerConfig,
 )
 from transducer.decoders.ctc import CTC, SelfConditioning
-from transducer.sequence import Serial, Streaming
+from transducer.sequence import Serial, Streaming, set_chunk
 
 
 class Network(nn.Module):
@@ -57,6 +58,15 @@ class Network(nn.Module):
     def hop(self) -> int:
         """Samples per encoder frame; of a video, its frames per encoder frame."""
         return self.frontend.stride * self.encoder.stride
+
+    def set_chunk(self, chunk: int) -> None:
+        """Set the chunk of the encoder, in its frames, and of heads that have one to the same stretch of time.
+
+        A head that takes several frames at a time can be used only with a multiple of them.
+        """
+        set_chunk(self.encoder, chunk)
+        for head in self.decoders.values():
+            set_chunk(head, max(chunk // head.stride, 1))
 
     def encode_with_taps(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The encoder's frames and mask, and the logits (B, T, V) of every intermediate head, for the losses."""
@@ -168,6 +178,12 @@ def build_decoder(part: Decoder, channels: int, config: ModelConfig) -> nn.Modul
         from transducer.decoders.pooled import Pooled
 
         return Pooled(channels, tokens, part.hidden)
+    if isinstance(part, CascadedRNNTConfig):
+        from transducer.decoders.cascade import CascadedRNNT
+
+        sources = config.units[config.decoders[part.source].units]
+        shape = (part.stack, part.width, part.heads, part.hidden, part.layers, part.kernel, part.chunk)
+        return CascadedRNNT(channels, sources, tokens, *shape, part.left_context, part.predictor, part.delay)
     from transducer.decoders.rnnt import RNNT
 
     return RNNT(channels, tokens, part.predictor, part.channels, part.context)

@@ -74,7 +74,12 @@ class RNNT(Streaming):
     """The head of an RNN-T: as a stage it projects frames for the joint network; search does the rest.
 
     (B, T, C) -> (B, T, channels). `joint` adds a predictor's output and gives token log-probabilities.
+
+    Attributes:
+        max_symbols: that greedy search takes from one frame, at most.
     """
+
+    max_symbols = 3
 
     def __init__(self, channels: int, tokens: int, predictor: str = "stateless", hidden: int = 256, context: int = 2):
         super().__init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from transducer.config import CTCConfig
+from transducer.config import CascadedRNNTConfig, CTCConfig
 from transducer.errors import UsageError
 from transducer.model import Network
 from transducer.search.beam import BeamConfig
@@ -14,10 +14,12 @@ from transducer.search.hypothesis import Search
 from transducer.search.rnnt import RNNTBeamSearch, RNNTGreedySearch
 from transducer.search.segments import SegmentSearch
 from transducer.search.word_model import WordModel
-from transducer.search.words import WordTimer
+from transducer.search.words import FinishedWordTimer, WordTimer
 from transducer.text.tokenizer import Tokenizer
 
 SEARCHES = ("greedy", "beam")
+# Seconds without a word that end a segment, where words come when they are over: pauses and the word after them.
+LATE_WORDS = 1.4
 Hotwords = Sequence[tuple[str, float]]  # phrases and their weights
 
 
@@ -53,7 +55,7 @@ def build_segment_search(
     if nbest < 0:
         raise UsageError(f"the number of alternatives cannot be negative, got {nbest}")
     defaults, frame = network.config.card.get("defaults", {}), network.hop / network.frontend.rate
-    shift = defaults.get("time_shift", 0.0)
+    shift: float = defaults.get("time_shift", 0.0)
     if kind == "beam" and word_model is not None:
         wanted = word_model.config.units
         name = next(name for name, part in network.config.decoders.items() if part.units == wanted)
@@ -65,11 +67,18 @@ def build_segment_search(
     tokenizer, head = units[part.units], network.decoders[name]
     silence = tokenizer.silence
     config = BeamConfig(beam or max(BeamConfig.size, nbest))
+    timer = WordTimer(tokenizer, frame, shift)
+    if isinstance(part, CascadedRNNTConfig):
+        step = frame * head.stride
+        timer = FinishedWordTimer(tokenizer, step, -part.delay * step)
+        rules = rules or EndpointRules(silence_after_words=LATE_WORDS)
     search: Search
     if isinstance(part, CTCConfig):
         search = CTCBeamSearch(config, silence=silence) if kind == "beam" else CTCGreedySearch(silence)
     elif kind == "beam":
-        search = RNNTBeamSearch(head.predictor, head.joint, config=config, silence=silence)
+        # A search frame by frame compares hypotheses fairly if each frame is one symbol; a word at a time needs more.
+        most = head.max_symbols if isinstance(part, CascadedRNNTConfig) else 1
+        search = RNNTBeamSearch(head.predictor, head.joint, most, config, silence=silence)
     else:
-        search = RNNTGreedySearch(head.predictor, head.joint, silence=silence)
-    return name, SegmentSearch(search, WordTimer(tokenizer, frame, shift), rules, nbest)
+        search = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence)
+    return name, SegmentSearch(search, timer, rules, nbest)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from transducer.results import Word
 from transducer.search.hypothesis import Hypothesis
 from transducer.text.tokenizer import Tokenizer
+
+# Seconds that a word takes, and each of its letters: a fit to LibriSpeech's alignments.
+_WORD, _LETTER = 0.02, 0.065
 
 
 class Cut(NamedTuple):
@@ -48,21 +52,18 @@ class WordTimer:
             offset: time of the stream's first frame, in seconds.
         """
         spans = self.tokenizer.word_spans(hypothesis.tokens)
-        begins = _distinct([hypothesis.frames[first] for first, _ in spans])
-        words = []
-        for index, (first, end) in enumerate(spans):
-            stop: float = hypothesis.ends[end - 1]
-            if index + 1 < len(spans):
-                stop = min(stop, begins[index + 1])
-            words.append(
-                Word(
-                    text=self.tokenizer.decode(hypothesis.tokens[first:end]).strip(),
-                    start=offset + self._seconds(start + begins[index]),
-                    end=offset + self._seconds(start + stop),
-                    confidence=self._pool(hypothesis.confidences[first:end]),
-                )
+        texts = [self.tokenizer.decode(hypothesis.tokens[first:end]).strip() for first, end in spans]
+        return tuple(
+            Word(
+                text=text,
+                start=offset + self._seconds(start + begin),
+                end=offset + self._seconds(start + stop),
+                confidence=self._pool(hypothesis.confidences[first:end]),
             )
-        return tuple(words)
+            for text, (first, end), (begin, stop) in zip(
+                texts, spans, self._times(hypothesis, texts, spans), strict=True
+            )
+        )
 
     def cuts(self, hypothesis: Hypothesis) -> list[Cut]:
         """Where a segment can end without harm to a word: in the middle of the gap before each word.
@@ -78,6 +79,17 @@ class WordTimer:
             end = hypothesis.ends[last - 1]
         return cuts
 
+    def _times(
+        self, hypothesis: Hypothesis, texts: Sequence[str], spans: Sequence[tuple[int, int]]
+    ) -> list[tuple[float, float]]:
+        """Frames of the segment from which and up to which each word lasts."""
+        begins = _distinct([hypothesis.frames[first] for first, _ in spans])
+        ends: list[float] = [hypothesis.ends[end - 1] for _, end in spans]
+        times = []
+        for index, (begin, stop) in enumerate(zip(begins, ends, strict=True)):
+            times.append((begin, min(stop, begins[index + 1]) if index + 1 < len(begins) else stop))
+        return times
+
     def _seconds(self, frame: float) -> float:
         seconds = frame * self.seconds_per_frame
         # Both sides grow strictly with the frame, so the order of times survives.
@@ -87,6 +99,25 @@ class WordTimer:
         if self.confidence == "min":
             return min(confidences)
         return math.exp(sum(math.log(max(p, 1e-30)) for p in confidences) / len(confidences))
+
+
+@dataclass(frozen=True)
+class FinishedWordTimer(WordTimer):
+    """The same for a model that emits all tokens of a word when it is over.
+
+    A word ends after the frame of its last token. How long it was nobody has said: it is taken to begin where the
+    word before it ends, or so many seconds earlier as a word of so many letters takes.
+    """
+
+    def _times(
+        self, hypothesis: Hypothesis, texts: Sequence[str], spans: Sequence[tuple[int, int]]
+    ) -> list[tuple[float, float]]:
+        times, before = [], 0.0
+        for text, stop in zip(texts, _distinct([hypothesis.ends[end - 1] for _, end in spans]), strict=True):
+            length = (_WORD + _LETTER * len(text)) / self.seconds_per_frame
+            times.append((max(before, stop - length), stop))
+            before = stop
+        return times
 
 
 def _distinct(frames: list[int]) -> list[float]:

@@ -119,9 +119,11 @@ def _rows(table: Table, columns: Sequence[str] = ("path", "text")) -> list[Utter
 
 
 def _texts(recipe: Recipe) -> list[str]:
-    if not any(name.startswith("text:") for phase in recipe.phases for name in phase.losses):
+    if not any(name.startswith(("text:", "aligned:")) for phase in recipe.phases for name in phase.losses):
         return []
     if recipe.texts is None:
+        if not any(name.startswith("text:") for phase in recipe.phases for name in phase.losses):
+            return []  # cascaded heads learn from what was recorded, then
         raise UsageError("the recipe has a text loss, but no texts")
     spelling = [tokenizer for name, tokenizer in recipe.units.items() if name != PHONES]
 

@@ -13,7 +13,6 @@ from transducer.evaluation.wer import count_errors
 from transducer.model import Network
 from transducer.search.ctc import CTCGreedySearch
 from transducer.search.rnnt import RNNTGreedySearch
-from transducer.sequence import set_chunk
 from transducer.text.tokenizer import Tokenizer
 
 
@@ -28,7 +27,7 @@ def greedy_texts(
 ) -> dict[str, list[str]]:
     """What each of these decoders hears in each utterance: greedy, offline, at one chunk size in encoder frames."""
     network.eval()
-    set_chunk(network.encoder, chunk)
+    network.set_chunk(chunk)
     mean, std = network.frontend.mean.numpy(), network.frontend.std.numpy()
     texts: dict[str, list[str]] = {name: [] for name in decoders}
     for index in range(len(store)):
@@ -40,7 +39,7 @@ def greedy_texts(
         for name, output in outputs.items():
             head = network.decoders[name]
             if isinstance(head, RNNT):
-                search, steps = RNNTGreedySearch(head.predictor, head.joint), output
+                search, steps = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols), output
             else:
                 search, steps = CTCGreedySearch(), output.numpy()
             tokens = search.best(search.step(search.init(), steps)).tokens

@@ -15,7 +15,6 @@ from transducer.checkpoint import load_checkpoint, save_checkpoint
 from transducer.config import ModelConfig
 from transducer.encoders.subsampling import ConvSubsampling
 from transducer.model import Network
-from transducer.sequence import set_chunk
 from transducer.training.corpus import PHONES, Corpus
 from transducer.training.evaluate import error_rates, greedy_texts
 from transducer.training.recipe import Recipe
@@ -94,7 +93,7 @@ def log_prior(network: Network, corpus: Corpus, decoder: str, utterances: int = 
     """(V,) logarithm of the mean posterior of each token over some of the training data, at the original speed."""
     store = corpus.train
     variant = int(np.argmin(np.abs(store.speeds - 1)))
-    set_chunk(network.encoder, default_chunk(network.config))
+    network.set_chunk(default_chunk(network.config))
     network.eval()
     total, frames = torch.zeros(()), 0
     for index in np.random.default_rng(0).permutation(len(store))[:utterances]:

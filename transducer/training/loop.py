@@ -14,7 +14,6 @@ from torch import nn
 from transducer.data.loader import Batch, BatchLoader
 from transducer.errors import CheckpointError, TransducerError
 from transducer.model import Network
-from transducer.sequence import set_chunk
 from transducer.training.losses import Loss, batch_losses
 from transducer.training.optimizer import Average, Optimizers
 from transducer.training.ranks import Ranks
@@ -116,7 +115,7 @@ class PhaseTrainer:
         self.network.train()
         chunks = self.network.config.chunks
         draw = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(_CHUNK, self.step)))
-        set_chunk(self.network.encoder, int(chunks[draw.integers(len(chunks))]))
+        self.network.set_chunk(int(chunks[draw.integers(len(chunks))]))
         dropout = np.random.SeedSequence(self.seed, spawn_key=(_DROPOUT, self.step, self.ranks.rank))
         self.optimizers.zero_grad()
         with torch.random.fork_rng(devices=[]):

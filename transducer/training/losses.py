@@ -80,4 +80,4 @@ def sequence_loss(
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         projected, _ = decoder(frames[rows], mask[rows])
     known = [tokens[row] for row in rows]
-    return Loss(decoder.loss(projected, lengths[rows], known).sum(), sum(map(len, known)))
+    return Loss(decoder.loss(projected, -(-lengths[rows] // decoder.stride), known).sum(), sum(map(len, known)))

@@ -17,7 +17,13 @@ class Optimizers:
     """
 
     def __init__(self, network: nn.Module, phase: Phase):
-        apart = {id(p) for name, part in network.named_modules() if _is_apart(name, part) for p in part.parameters()}
+        apart: set[int] = set()
+        for name, part in network.named_modules():  # parents come before their parts
+            ids = {id(parameter) for parameter in part.parameters()}
+            if _is_apart(name, part):
+                apart |= ids
+            elif name.startswith("decoders.") and name.endswith((".core", ".predictor.lstm")):
+                apart -= ids
         matrices, others = [], []
         for parameter in network.parameters():
             (matrices if parameter.ndim == 2 and id(parameter) not in apart else others).append(parameter)
@@ -55,6 +61,8 @@ class Optimizers:
 
 def _is_apart(name: str, part: nn.Module) -> bool:
     """Whether none of a module's parameters is a matrix in the sense of Muon."""
+    if name.count(".") > 1 and name.startswith("decoders."):
+        return False  # it belongs to a head, which has been looked at
     return (
         name.startswith("decoders.") or name.endswith((".head", ".back", "embedding")) or isinstance(part, DilatedConv)
     )

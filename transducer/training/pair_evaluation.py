@@ -13,7 +13,6 @@ from transducer.decoders.rnnt import RNNT
 from transducer.model import Network
 from transducer.search.ctc import CTCGreedySearch
 from transducer.search.rnnt import RNNTGreedySearch
-from transducer.sequence import set_chunk
 from transducer.training.pair_loader import collate
 from transducer.training.pair_losses import frame_labels, label_of, tokens_of
 from transducer.training.pairs import NO_LABEL, Pair, PairSource, fixed_pair
@@ -29,7 +28,7 @@ def outputs(
     """
     network.eval()
     chunks = network.config.chunks
-    set_chunk(network.encoder, network.config.card.get("defaults", {}).get("chunk", chunks[len(chunks) // 2]))
+    network.set_chunk(network.config.card.get("defaults", {}).get("chunk", chunks[len(chunks) // 2]))
     for index in range(len(source)):
         pair = fixed_pair(source, index)
         batch = collate([pair])

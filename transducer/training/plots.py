@@ -169,7 +169,9 @@ def _plain(axes: Axes) -> None:
 
 
 def _is_loss(name: str) -> bool:
-    return name.startswith(("ctc:", "rnnt:", "frames:", "framewise:", "pooled:", "text:")) or name == "frames"
+    return (
+        name.startswith(("ctc:", "rnnt:", "frames:", "framewise:", "pooled:", "text:", "aligned:")) or name == "frames"
+    )
 
 
 def _running_mean(values: np.ndarray) -> np.ndarray:

@@ -46,7 +46,9 @@ class Phase:
             of the intermediate head, "frames:NAME" of decoder NAME, on frame labels (alignments). "text:NAME" trains
             decoder NAME and the layers above the intermediate head on sentences of the recipe's `texts`, spliced from
             features of recorded phones (see `training.splice`). "silence" makes the blanks of all CTC heads likely on
-            the recipe's `silence` (see `training.silence`).
+            the recipe's `silence` (see `training.silence`). "aligned:NAME", which has to be a phase's only loss, trains
+            the cascaded RNN-T NAME on what the head that it reads says of the recordings, and of sentences of the
+            recipe's `texts` spliced from that (see `training.aligned`).
         aligned_only: use only the utterances whose alignment is given.
         frames_per_batch: features (10 ms) in a batch, padding counted.
         learning_rate: of AdamW, at the peak; `matrix_learning_rate`: of Muon, at the peak.
@@ -56,6 +58,7 @@ class Phase:
         average_decay: of the exponential moving average of the weights that is evaluated and shipped.
         bf16: compute the network in bfloat16 where autocast does; weights and losses stay float32.
         text_frames: encoder frames in a batch of spliced sentences.
+        passes: for "aligned": how the recordings are augmented, each time that the network hears them all.
         text_renewal: steps after which the features that they are spliced from are computed anew.
         realign: after the phase, align every utterance with a pronunciation anew, for the phases that follow.
     """
@@ -76,6 +79,7 @@ class Phase:
     bf16: bool = True
     text_frames: int = 2200
     text_renewal: int = 700
+    passes: tuple[AugmentConfig, ...] = ()
     realign: bool = False
 
 

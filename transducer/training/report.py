@@ -14,7 +14,6 @@ from transducer.data.features import FeatureStore
 from transducer.decoders.rnnt import RNNT
 from transducer.model import Network
 from transducer.search.rnnt import RNNTGreedySearch
-from transducer.sequence import set_chunk
 from transducer.training.align import best_path, path_to_alignment
 from transducer.training.corpus import PHONES, Corpus
 from transducer.training.export import Results, default_chunk, frame_ms
@@ -154,7 +153,7 @@ def align_for_picture(
     decoder's own units: aligned for CTC, as greedy search emits them for RNN-T.
     """
     network.eval()
-    set_chunk(network.encoder, default_chunk(network.config))
+    network.set_chunk(default_chunk(network.config))
     raw = torch.from_numpy(store.features(index).astype(np.float32))
     features = ((raw - network.frontend.mean) / network.frontend.std)[None]
     frames, mask, taps = network.encode_with_taps(features, torch.ones(features.shape[:2], dtype=torch.bool))
@@ -163,7 +162,7 @@ def align_for_picture(
     tokens, spelled = corpus.targets.tokens(text, units), corpus.targets.units[units].tokens
     output = head(frames, mask)[0][0]
     if isinstance(head, RNNT):
-        search = RNNTGreedySearch(head.predictor, head.joint)
+        search, seconds = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols), seconds * head.stride
         found = search.best(search.step(search.init(), output))
         posteriors = torch.zeros(len(output), len(spelled))
         posteriors[:, 0] = 1

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 
 from transducer.data.batches import BatchPlan
 from transducer.data.loader import BatchLoader
+from transducer.decoders.cascade import CascadedRNNT
 from transducer.decoders.ctc import CTC
 from transducer.errors import TransducerError, UsageError
 from transducer.frontends.augment import FeatureAugment
 from transducer.model import Network
 from transducer.sequence import set_chunk
 from transducer.training.align import align_all
+from transducer.training.aligned import AlignedBatches, AlignedTrainer
 from transducer.training.corpus import PHONES, Corpus, Subset, open_corpus
 from transducer.training.export import evaluation, export
 from transducer.training.folder import RunFolder
@@ -30,6 +32,7 @@ from transducer.training.log import Log
 from transducer.training.loop import PhaseTrainer
 from transducer.training.pair_run import train_pairs
 from transducer.training.pairs import PairRecipe
+from transducer.training.posteriors import PosteriorBank, hear
 from transducer.training.progress import Progress, say
 from transducer.training.ranks import Ranks
 from transducer.training.recipe import Phase, Recipe
@@ -144,20 +147,10 @@ class _Run:
 
     def phase(self, number: int, stop: Callable[[], bool]) -> bool:
         """Go through a phase, or what is left of it; False where `stop` said so before its end."""
-        recipe, phase, corpus = self.recipe, self.recipe.phases[number], self.corpus
+        recipe, phase = self.recipe, self.recipe.phases[number]
         heads = {name.partition(":")[2] for name in phase.losses} | set(self.trained)
         self.trained = [name for name in recipe.model.decoders if name in heads]
-        trainer = PhaseTrainer(
-            self.network,
-            self._loader(number),
-            corpus.targets,
-            phase,
-            self.folder.phases,
-            recipe.seed + number,
-            self.ranks,
-            self._texts(number),
-            self._silences(number),
-        )
+        trainer = self._aligned(number) or self._trainer(number)
         trainer.load()
         if not trainer.finished:
             self._train(trainer, f"phase {number + 1} of {len(recipe.phases)}: {phase.name}", stop)
@@ -168,6 +161,66 @@ class _Run:
         if phase.realign:
             self._align(phase)
         return True
+
+    def _trainer(self, number: int) -> PhaseTrainer:
+        return PhaseTrainer(
+            self.network,
+            self._loader(number),
+            self.corpus.targets,
+            self.recipe.phases[number],
+            self.folder.phases,
+            self.recipe.seed + number,
+            self.ranks,
+            self._texts(number),
+            self._silences(number),
+        )
+
+    def _aligned(self, number: int) -> AlignedTrainer | None:
+        """The trainer of a phase for a cascaded head."""
+        recipe, phase, corpus, network = self.recipe, self.recipe.phases[number], self.corpus, self.network
+        names = [name.removeprefix("aligned:") for name in phase.losses if name.startswith("aligned:")]
+        if not names:
+            return None
+        head = dict(network.decoders.items()).get(names[0])
+        if len(phase.losses) > 1 or not isinstance(head, CascadedRNNT):
+            raise UsageError(f'phase {phase.name}: "aligned" goes with no other loss, and with a cascaded RNN-T')
+        source = network.config.decoders[names[0]].source
+        head.source.load_state_dict(network.decoders[source].state_dict())
+        units, seed = network.config.decoders[source].units, recipe.seed + number
+        mean, _ = self._statistics()
+
+        def build() -> PosteriorBank:
+            heard = [
+                item
+                for index, augment in enumerate(phase.passes)
+                for item in hear(
+                    network,
+                    source,
+                    corpus.train,
+                    corpus.targets,
+                    FeatureAugment(augment, corpus.noise, mean=mean),
+                    seed + index,
+                    phase.bf16,
+                )
+            ]
+            if not heard:
+                raise UsageError(f"phase {phase.name}: no pass over the recordings, or none with known pronunciations")
+            words = {word for item in heard for word in item.words}
+            return PosteriorBank(heard, {word: corpus.targets.tokens(word, units) for word in words})
+
+        batches = AlignedBatches(
+            build,
+            corpus.texts,
+            corpus.targets,
+            units,
+            seed,
+            phase.frames_per_batch // network.encoder.stride,
+            phase.text_frames,
+            self.ranks.world,
+            self.ranks.rank,
+        )
+        folder = self.folder.phases
+        return AlignedTrainer(network, batches, corpus.targets, phase, folder, seed, self.ranks)
 
     def _loader(self, number: int) -> BatchLoader:
         recipe, phase, corpus = self.recipe, self.recipe.phases[number], self.corpus

@@ -27,7 +27,7 @@ from transducer.sequence import lengths_to_mask, set_chunk
 from transducer.training.losses import Loss, sequence_loss
 from transducer.training.targets import Targets
 
-_BASE = 64  # more than there are phones; triphones are numbers with these digits
+BASE = 64  # more than there are phones; triphones are numbers with these digits
 _BANK, _TEXT = 11, 12  # keep these random streams apart from those of the data
 _MOST_FAILURES = 10_000  # sentences in a batch that cannot be made
 
@@ -51,15 +51,7 @@ class SpliceBank:
         known = (phone >= 0) & (before >= 0) & (after >= 0)
         self.first, self.end = first[known], np.append(first[1:], len(labels))[known]
         phone, before, after = phone[known], before[known], after[known]
-        # From the most alike to the least: both neighbours, the one before, the one after, none.
-        keys = (
-            (before * _BASE + phone) * _BASE + after,
-            before * _BASE + phone,
-            phone * _BASE + after,
-            phone,
-        )
-        self._orders = [np.argsort(key, kind="stable") for key in keys]
-        self._keys = [key[order] for key, order in zip(keys, self._orders, strict=True)]
+        self._orders, self._keys = sort_units(before, phone, after)
 
     @classmethod
     def build(
@@ -94,24 +86,40 @@ class SpliceBank:
 
     def draw(self, phones: Sequence[int], rng: np.random.Generator) -> NDArray[np.float32] | None:
         """Features (T, C) of a phone sequence, 0 for silence; None where a phone was never recorded."""
-        padded = np.array([0, *phones, 0])
-        before, phone, after = padded[:-2], padded[1:-1], padded[2:]
-        keys = (
-            (before * _BASE + phone) * _BASE + after,
-            before * _BASE + phone,
-            phone * _BASE + after,
-            phone,
-        )
-        chosen = np.full(len(phone), -1)
-        for key, known, order in zip(keys, self._keys, self._orders, strict=True):
-            low, high = np.searchsorted(known, key, "left"), np.searchsorted(known, key, "right")
-            found = (chosen < 0) & (high > low)
-            pick = low + (rng.random(len(phone)) * (high - low)).astype(np.int64)
-            chosen[found] = order[pick[found]]
+        chosen = choose_units(np.asarray(phones, dtype=np.int64), self._orders, self._keys, rng)
         if (chosen < 0).any():
             return None
         frames = np.concatenate([np.arange(self.first[unit], self.end[unit]) for unit in chosen])
         return self.features[frames].astype(np.float32)
+
+
+Sorted = list[NDArray[np.int64]]
+
+
+def sort_units(before: NDArray[np.int64], phone: NDArray[np.int64], after: NDArray[np.int64]) -> tuple[Sorted, Sorted]:
+    """An index of recorded phones by their neighbours, from the most alike to the least: orders and sorted keys."""
+    keys = _keys(before, phone, after)
+    orders = [np.argsort(key, kind="stable") for key in keys]
+    return orders, [key[order] for key, order in zip(keys, orders, strict=True)]
+
+
+def choose_units(
+    phones: NDArray[np.int64], orders: Sorted, known: Sorted, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """For each of a sequence of phones a recorded one, as alike as there is; -1 where there is none."""
+    padded = np.concatenate([[0], phones, [0]])
+    chosen = np.full(len(phones), -1)
+    for key, sorted_keys, order in zip(_keys(padded[:-2], phones, padded[2:]), known, orders, strict=True):
+        low, high = np.searchsorted(sorted_keys, key, "left"), np.searchsorted(sorted_keys, key, "right")
+        found = (chosen < 0) & (high > low)
+        pick = low + (rng.random(len(phones)) * (high - low)).astype(np.int64)
+        chosen[found] = order[pick[found]]
+    return chosen
+
+
+def _keys(before: NDArray[np.int64], phone: NDArray[np.int64], after: NDArray[np.int64]) -> Sorted:
+    """Both neighbours, the one before, the one after, none."""
+    return [(before * BASE + phone) * BASE + after, before * BASE + phone, phone * BASE + after, phone]
 
 
 def lower_stages(network: Network) -> int:

@@ -1,0 +1,222 @@
+"""Cascaded heads, trained along the alignment on recorded and spliced posteriors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from training_fixtures import UNITS, corpus_of, tiny_model, tone_recipe
+
+from transducer.config import CascadedRNNTConfig, CTCConfig
+from transducer.decoders.cascade import CascadedRNNT
+from transducer.errors import UsageError
+from transducer.frontends.augment import AugmentConfig
+from transducer.search.rnnt import RNNTGreedySearch
+from transducer.text.characters import Characters
+from transducer.text.subwords import Subwords
+from transducer.training.aligned import AlignedBatches, aligned_loss, aligned_path, spell
+from transducer.training.posteriors import Heard, PosteriorBank, hear
+from transducer.training.recipe import Phase
+from transducer.training.run import build_network, train
+from transducer.training.targets import Targets
+
+PHONES = {"ab": [1, 2], "ba": [2, 1], "cab": [3, 1, 2]}
+
+
+def heard(words: list[str], path: list[int]) -> Heard:
+    """Posteriors that say the path, and in the last column the number of the frame in ten thousandths."""
+    log_probs = np.full((len(path), 5), -9.0)
+    log_probs[np.arange(len(path)), path] = -0.01
+    log_probs[:, 4] = -np.arange(len(path)) / 10_000
+    return Heard(words, log_probs.astype(np.float16), np.array(path, dtype=np.int16))
+
+
+# A pause, "ab cab", a long pause, "ba", a pause.
+PATH = [0, 0, 0, 0, 0, 1, 0, 2, 0, 0, 3, 3, 0, 1, 0, 2, *[0] * 12, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+BANK = PosteriorBank([heard(["ab", "cab", "ba"], PATH)], PHONES)
+
+
+def spoken(log_probs: np.ndarray) -> list[int]:
+    """The tokens that posteriors say, with repeats and blanks taken out."""
+    best = log_probs[:, :4].argmax(axis=1)
+    runs = best[np.flatnonzero(np.diff(best, prepend=-1))]
+    return [int(token) for token in runs if token]
+
+
+def frames_of(log_probs: np.ndarray) -> list[int]:
+    """Where frames come from."""
+    return np.round(-log_probs[:, 4] * 10_000).astype(int).tolist()
+
+
+def test_the_path_writes_a_word_when_it_is_over():
+    assert aligned_path([[3, 4], [5]], [1, 2], 5, delay=1) == (
+        [0, 1, 2, 2, 2, 3, 3, 4],
+        [0, 0, 0, 1, 2, 2, 3, 3],
+        [0, 0, 3, 4, 0, 5, 0, 0],
+        [3, 4, 5],
+    )
+
+
+def test_the_path_writes_what_ends_late_on_the_last_step():
+    times, written, wanted, pieces = aligned_path([[3], [4]], [2, 9], 3, delay=2)
+    assert (times, written, wanted, pieces) == ([0, 1, 2, 2, 2], [0, 0, 0, 1, 2], [0, 0, 3, 4, 0], [3, 4])
+
+
+def test_recordings_come_as_they_are():
+    (row,) = BANK.recorded(np.random.default_rng(0), 5)
+    assert row.words == ["ab", "cab", "ba"] and spoken(row.log_probs) == [1, 2, 3, 1, 2, 2, 1]
+    assert [PATH[end - 1] for end in row.ends] == [2, 2, 1] and [PATH[end] for end in row.ends] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_spliced_sentence_says_its_words(seed):
+    words = ["cab", "ba", "ab", "ab"]
+    row = BANK.splice(words, [PHONES[word] for word in words], np.random.default_rng(seed), pause=0.5)
+    assert row.words == words
+    # Neighbours of the same phone are told apart by what is between them, or are one.
+    assert spoken(row.log_probs) in ([3, 1, 2, 2, 1, 1, 2, 1, 2], [3, 1, 2, 1, 2, 1, 2], [3, 1, 2, 2, 1, 2, 1, 2])
+    for number, end in enumerate(row.ends):
+        said = [PHONES[word][-1] for word in words[: number + 1]]
+        assert spoken(row.log_probs[: end + 1])[-1] == said[-1]
+
+
+def test_long_pauses_belong_to_no_phone():
+    taken = set()
+    for seed in range(30):
+        row = BANK.splice(["ba"], [[2, 1]], np.random.default_rng(seed), pause=0)
+        begin = next(i for i, frame in enumerate(row.log_probs[:, :4].argmax(axis=1)) if frame)
+        taken |= set(frames_of(row.log_probs[begin : row.ends[0] + 1]))
+    assert taken <= {*range(4, 20), *range(25, 35)} and not taken & set(range(19, 25))
+
+
+def test_words_recorded_often_are_taken_whole():
+    often = PosteriorBank([heard(["cab"], [0, 3, 1, 0, 2, 0])] * 3, PHONES)
+    rows = [often.splice(["cab"], [[3, 1, 2]], np.random.default_rng(seed), whole=1, pause=0) for seed in range(3)]
+    assert all(frames_of(row.log_probs)[: row.ends[0] + 1] == list(range(6)) for row in rows)
+
+
+def test_a_phone_that_was_never_recorded_makes_no_sentence():
+    assert BANK.splice(["x"], [[4]], np.random.default_rng(0)) is None
+
+
+def test_characters_say_where_a_word_ends_and_pieces_where_it_begins():
+    assert spell("ab", Characters("ab")) == Characters("ab").encode("ab ")
+    pieces = Subwords.train(["ab ba abba", "ba ab"], 12)
+    assert spell("ab", pieces) == pieces.encode("ab")
+
+
+def tiny_head() -> CascadedRNNT:
+    torch.manual_seed(0)
+    return CascadedRNNT(4, 5, len(Characters("abc")), 2, 16, 2, 32, 1, 3, 4, 8, 24, delay=1)
+
+
+def test_a_head_learns_to_write_what_is_said_when_it_is_over():
+    units, head, rng = Characters("abc"), tiny_head(), np.random.default_rng(0)
+    lexicon = {"a": [1], "bc": [2, 3]}
+    optimizer = torch.optim.AdamW(head.parameters(), lr=0.01)
+    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, 250)
+    for _ in range(250):
+        words = [list(lexicon)[k] for k in rng.integers(2, size=4)]
+        rows = [BANK.splice(words, [lexicon[word] for word in words], rng) for _ in range(4)]
+        optimizer.zero_grad()
+        loss = aligned_loss(head, rows, units, rng, bf16=False)
+        loss.mean.backward()
+        optimizer.step()
+        decay.step()
+    assert loss.count == sum(-(-len(row.log_probs) // 2) + len("".join(row.words)) + 4 for row in rows)
+    words = ["bc", "a", "bc"]
+    row = BANK.splice(words, [lexicon[word] for word in words], rng)
+    with torch.inference_mode():
+        x, mask = torch.from_numpy(row.log_probs)[None], torch.ones(1, len(row.log_probs), dtype=torch.bool)
+        frames, _ = head.project(x, mask)
+    search = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols)
+    found = search.best(search.step(search.init(), frames[0]))
+    assert units.decode(found.tokens) == "bc a bc "
+    assert [found.frames[token] for token in (2, 4, 7)] == [end // 2 + 1 for end in row.ends]
+
+
+@pytest.fixture(scope="module")
+def cascade(tmp_path_factory):
+    """A recipe with a phase for a cascaded head, and its corpus."""
+    folder = tmp_path_factory.mktemp("tones")
+    head = CascadedRNNTConfig("characters", "phones", width=16, heads=2, hidden=24, layers=1, predictor=12)
+    decoders = {"written": head, "characters": CTCConfig("characters"), "phones": CTCConfig("phones")}
+    plain = AugmentConfig(noise_probability=0.0)
+    phases = (
+        Phase("heads", 2, {"ctc:characters": 1.0, "ctc:phones": 1.0}, frames_per_batch=600),
+        Phase("written", 6, {"aligned:written": 1.0}, frames_per_batch=300, text_frames=100, passes=(plain, plain)),
+    )
+    recipe = tone_recipe(folder, tiny_model(decoders, chunks=(2, 4)), phases)
+    return replace(recipe, texts=lambda: ["dead cab", "abc"], seed=3), folder
+
+
+def test_batches_are_a_function_of_seed_and_number(cascade):
+    recipe, folder = cascade
+    corpus = corpus_of(recipe, folder)
+    network = build_network(recipe, corpus)
+
+    def build() -> PosteriorBank:
+        said = list(hear(network, "phones", corpus.train, corpus.targets, None, 1, bf16=False))
+        assert {word for item in said for word in item.words} <= {
+            w for u in corpus.train.utterances for w in u.text.split()
+        }
+        words = {word for item in said for word in item.words}
+        return PosteriorBank(said, {word: corpus.targets.tokens(word, "phones") for word in words})
+
+    def batches(step: int):
+        stream = AlignedBatches(build, corpus.texts, corpus.targets, "phones", 1, 60, 60).stream(0, step)
+        return [next(stream) for _ in range(3)]
+
+    first, again = batches(0), batches(1)
+    for a, b in zip(first[1:], again, strict=False):
+        assert (a.step, a.seed) == (b.step, b.seed)
+        for part, same in zip(a.parts, b.parts, strict=True):
+            assert [row.words for row in part] == [row.words for row in same]
+            assert all(np.array_equal(x.log_probs, y.log_probs) for x, y in zip(part, same, strict=True))
+    spliced = {word for batch in first for row in batch.parts[1] for word in row.words}
+    assert spliced <= {"dead", "cab", "abc"}
+
+
+def test_a_run_trains_only_the_cascaded_head_and_resumes_exactly(cascade, tmp_path):
+    recipe, folder = cascade
+    steps = iter(range(100))
+
+    def stop() -> bool:
+        return next(steps) == 5  # in the middle of the second phase
+
+    train(recipe, tmp_path / "whole", cache=folder / "cache")
+    assert train(recipe, tmp_path / "parts", cache=folder / "cache", stop=stop) is None
+    assert train(recipe, tmp_path / "parts", cache=folder / "cache", resume=True)
+    weights = [
+        {phase: torch.load(tmp_path / run / "phases" / f"{phase}.pt") for phase in ("heads", "written")}
+        for run in ("whole", "parts")
+    ]
+    for one, other in zip(*(run["written"]["network"].items() for run in weights), strict=True):
+        assert one[0] == other[0] and torch.equal(one[1], other[1])
+    before, after = weights[0]["heads"]["average"]["weights"], weights[0]["written"]["network"]
+    changed = {name.split(".")[1] for name in after if not torch.equal(before[name], after[name])}
+    assert changed == {"written"}
+    for name in ("weight", "bias"):
+        there = after[f"decoders.phones.module.0.{name}"]
+        assert torch.equal(after[f"decoders.written.source.module.0.{name}"], there)
+
+
+def test_what_cannot_be_trained_is_told(cascade, tmp_path):
+    recipe, folder = cascade
+    _, phase = recipe.phases
+    for changes, message in [
+        ({"losses": {"aligned:written": 1.0, "ctc:phones": 1.0}}, "goes with no other loss"),
+        ({"losses": {"aligned:phones": 1.0}}, "with a cascaded RNN-T"),
+        ({"losses": {"aligned:none": 1.0}}, "with a cascaded RNN-T"),
+        ({"passes": ()}, "no pass over the recordings"),
+    ]:
+        other = replace(recipe, phases=(replace(phase, **changes),))
+        with pytest.raises(UsageError, match=message):
+            train(other, tmp_path / "run", cache=folder / "cache")
+        for path in sorted((tmp_path / "run").rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+    unknown = AlignedBatches(lambda: BANK, ["zzz"], Targets(UNITS), "phones", 1, 10, 10, prefetch=0)
+    with pytest.raises(UsageError, match="nearly all sentences"):
+        next(unknown.stream())
