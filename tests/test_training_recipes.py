@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import speech_compare
 from transducer.errors import UsageError
 from transducer.training.recipe_file import load_recipe
 
@@ -67,4 +68,11 @@ def test_the_bundled_models_recipe_never_trains_on_dev(shared_data):
     assert all(path.is_file() for path in (recipe.lexicon, recipe.alignments, recipe.noise.path))
     quick = load_recipe(str(PIPELINES / "speech_en.py"), shared_data, True, ("seed=3",))
     assert quick.model == recipe.model and quick.seed == 3
-    assert sum(phase.steps for phase in quick.phases) < 20 < sum(phase.steps for phase in recipe.phases)
+    assert sum(phase.steps for phase in quick.phases) < 25 < sum(phase.steps for phase in recipe.phases)
+
+
+def test_mixtures_to_compare_never_train_on_dev(shared_data, tmp_path):
+    for name in speech_compare.MIXTURES.keys() - speech_compare.SYNTHETIC_HOURS.keys():
+        recipe = speech_compare.recipe(shared_data, tmp_path, name, 5)
+        assert [table.path.stem for table in recipe.train] == ["librispeech-train", "speechocean-train", "vctk-p239"]
+        assert recipe.initial.name == "speech-en" and recipe.phases[0].steps == 5

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from transducer.data.codecs import through_codec
 from transducer.data.manifest import Utterance, read_manifest, write_manifest
 from transducer.data.waveform import change_speed, read_waveform, reverberate
 from transducer.errors import UsageError
@@ -41,8 +42,8 @@ SPEEDS: tuple[Variant, ...] = (("speed", 0.9), ("speed", 1.0), ("speed", 1.1))
 class FeatureConfig:
     """What is computed. Rate in Hz, window and hop in samples.
 
-    A variant is `("speed", factor)`, or `("reverb", seed)`: at speed 1 in a room drawn from the seed and the
-    utterance's id.
+    A variant is `("speed", factor)`; or, at speed 1, `("reverb", seed)`, in a room drawn from the seed and the
+    utterance's id, or `("codec", seed)`, through a codec or telephone drawn from them.
     """
 
     rate: int = 16000
@@ -55,8 +56,8 @@ class FeatureConfig:
         if not self.variants:
             raise UsageError("a feature store needs at least one variant, such as ('speed', 1.0)")
         for kind, value in self.variants:
-            if kind not in ("speed", "reverb"):
-                raise UsageError(f"unknown variant {kind!r}: there are 'speed' and 'reverb'")
+            if kind not in ("speed", "reverb", "codec"):
+                raise UsageError(f"unknown variant {kind!r}: there are 'speed', 'reverb' and 'codec'")
             if kind == "speed" and not 0.25 <= value <= 4:
                 raise UsageError(f"speed {value} is outside 0.25 to 4")
 
@@ -178,9 +179,10 @@ def utterance_features(utterance: Utterance, config: FeatureConfig, frontend) ->
     for kind, value in config.variants:
         speed = value if kind == "speed" else 1.0
         samples = change_speed(recorded, speed, recorded_rate, config.rate)
-        if kind == "reverb":
-            room = hashlib.sha256(f"{value} {utterance.id}".encode()).digest()
-            samples = reverberate(samples, config.rate, np.random.default_rng(int.from_bytes(room[:8], "little")))
+        if kind != "speed":
+            drawn = hashlib.sha256(f"{value} {utterance.id}".encode()).digest()
+            rng = np.random.default_rng(int.from_bytes(drawn[:8], "little"))
+            samples = (reverberate if kind == "reverb" else through_codec)(samples, config.rate, rng)
         x = torch.from_numpy(np.ascontiguousarray(samples))[None, :, None]
         with torch.inference_mode():
             features, _ = frontend(x, torch.ones(x.shape[:2], dtype=torch.bool))

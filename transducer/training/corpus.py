@@ -79,11 +79,11 @@ def open_corpus(recipe: Recipe, cache: Path, workers: int = 1, progress: bool = 
     if recipe.alignments:
         targets.alignments.update(read_alignments(recipe.alignments, recipe.units[PHONES]))
 
-    def build(utterances: Sequence[Utterance], speeds: Iterable[float]) -> FeatureStore:
-        config = replace(frontend, variants=tuple(("speed", speed) for speed in speeds))
+    def build(utterances: Sequence[Utterance], speeds: Iterable[float], *others: tuple[str, float]) -> FeatureStore:
+        config = replace(frontend, variants=(*(("speed", speed) for speed in speeds), *others))
         return FeatureStore.build(utterances, cache, config, workers=workers, progress=progress)
 
-    store = build(train, recipe.speeds)
+    store = build(train, recipe.speeds, *recipe.variants)
     noise = silence = None
     if recipe.noise:
         noise = build(_rows(recipe.noise, columns=("path",)), (1.0,))

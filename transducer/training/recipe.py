@@ -108,6 +108,8 @@ class Recipe:
         word_model: makes the lexicon and language model of the beam search, in a folder that it may keep files in.
         storage: of the weights on disk, "float16" or "int8".
         speeds: of the copies of each recording to train on.
+        variants: further copies, ("reverb", seed) in a simulated room, ("codec", seed) through a codec or telephone;
+            an epoch has one of all the copies of a recording.
         seed: of everything random.
         evaluate_every, save_every: in steps; both also happen at the end of a phase.
     """
@@ -129,6 +131,7 @@ class Recipe:
     word_model: Callable[[Path], WordModel] | None = None
     storage: str = "float16"
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
+    variants: tuple[tuple[str, float], ...] = ()
     seed: int = 1
     evaluate_every: int = 200
     save_every: int = 50

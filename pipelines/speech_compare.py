@@ -1,0 +1,170 @@
+"""What more data would do for `speech-en`: the finished model trained on, a little, on one mixture after the other.
+
+    python -m pipelines.speech_compare DATA OUTPUT [--steps 150] [--mixtures real half-synthetic ...]
+
+Every mixture starts from the same weights and takes as many steps of as much sound. Printed are phone error rates of
+librispeech-dev, greedy at 640 ms: as it is, with noise at 10 dB, in simulated rooms, and through codecs and
+telephones. OUTPUT/results.json has them, too, and what is there already is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table as Grid
+
+from pipelines import speech_en
+from pipelines.speech_synthetic import synthetic
+from transducer.atomic import atomic_write
+from transducer.checkpoint import load_checkpoint
+from transducer.data.features import FeatureConfig, FeatureStore
+from transducer.data.loader import Augment
+from transducer.data.manifest import read_manifest
+from transducer.evaluation.wer import count_errors
+from transducer.frontends.augment import AugmentConfig, FeatureAugment
+from transducer.model import Network
+from transducer.search.ctc import CTCGreedySearch
+from transducer.training.corpus import Corpus, open_corpus
+from transducer.training.recipe import Phase, Recipe, Table
+from transducer.training.run import train
+
+START = Path(__file__).resolve().parents[1] / "transducer" / "checkpoints" / "speech-en"
+PLAIN = AugmentConfig(gain_db=(0, 0), warp_probability=0, noise_probability=0, band_limit_probability=0)
+NO_MASKS = replace(speech_en.NOISY_AUGMENT, frequency_masks=0, time_mask_every=0)
+NO_NOISE = replace(speech_en.NOISY_AUGMENT, noise_probability=0.0)
+TELEPHONE = replace(speech_en.NOISY_AUGMENT, band_limit_probability=0.3)
+ROOMS, CODECS = ("reverb", 1.0), ("codec", 1.0)
+SYNTHETIC_HOURS = {"a fifth synthetic": 2.4, "half synthetic": 9.6}
+
+# name -> (augmentation, further copies of the recordings)
+MIXTURES: dict[str, tuple[AugmentConfig, tuple[tuple[str, float], ...]]] = {
+    "real": (speech_en.NOISY_AUGMENT, ()),
+    "a fifth synthetic": (speech_en.NOISY_AUGMENT, ()),
+    "half synthetic": (speech_en.NOISY_AUGMENT, ()),
+    "rooms": (speech_en.NOISY_AUGMENT, (ROOMS,)),
+    "codecs": (speech_en.NOISY_AUGMENT, (CODECS,)),
+    "band limits": (TELEPHONE, ()),
+    "no SpecAugment": (NO_MASKS, ()),
+    "no noise": (NO_NOISE, ()),
+}
+CONDITIONS: dict[str, tuple[tuple[str, float], AugmentConfig | None]] = {
+    "clean": (("speed", 1.0), None),
+    "noise, 10 dB": (
+        ("speed", 1.0),
+        replace(PLAIN, noise_probability=1.0, snr_db=(10, 10), frequency_masks=0, time_mask_every=0),
+    ),
+    "rooms": (("reverb", 99.0), None),
+    "codecs": (("codec", 99.0), None),
+}
+
+
+def recipe(data: Path, output: Path, mixture: str, steps: int) -> Recipe:
+    """The bundled model trained on, with another mixture."""
+    base = speech_en.recipe(data)
+    augment, variants = MIXTURES[mixture]
+    hours = SYNTHETIC_HOURS.get(mixture)
+    more: tuple[Table, ...] = (synthetic(data, output / f"synthetic-{hours}", hours),) if hours else ()
+    phase = Phase(
+        "more",
+        steps,
+        {"ctc:characters": 1.0, "ctc:phones": 0.5},
+        frames_per_batch=12000,
+        learning_rate=4e-4,
+        matrix_learning_rate=2.5e-3,
+        warmup=30,
+        augment=augment,
+        average_decay=0.98,
+    )
+    heads = {name: part for name, part in speech_en.MODEL.decoders.items() if name in ("characters", "phones")}
+    return replace(
+        base,
+        model=replace(speech_en.MODEL, decoders=heads),
+        units={name: base.units[name] for name in ("characters", "phones")},
+        train=base.train + more,
+        variants=variants,
+        phases=(phase,),
+        initial=START,
+        silence=None,
+        alignments=None,
+        texts=None,
+        word_model=None,
+        storage="float16",
+        evaluate_every=0,
+    )
+
+
+@torch.inference_mode()
+def phone_error_rate(network: Network, store: FeatureStore, corpus: Corpus, augment: Augment | None) -> float:
+    """Greedy, of the utterances whose words all have a pronunciation."""
+    network.eval()
+    network.set_chunk(16)
+    said, heard = [], []
+    phones = corpus.targets.units["phones"]
+    for index, utterance in enumerate(store.utterances):
+        tokens = corpus.targets.tokens(utterance.text, "phones")
+        if not tokens:
+            continue
+        x = store.features(index).astype(np.float32)[None]
+        if augment is not None:
+            x = augment(x, np.array([x.shape[1]]), np.random.default_rng(index))
+        features = (torch.from_numpy(x) - network.frontend.mean) / network.frontend.std
+        frames, mask = network.encoder(features, torch.ones(features.shape[:2], dtype=torch.bool))
+        search = CTCGreedySearch()
+        found = search.best(search.step(search.init(), network.decoders["phones"](frames, mask)[0][0].numpy()))
+        said.append(phones.decode(tokens))
+        heard.append(phones.decode(found.tokens))
+    return count_errors(said, heard).wer
+
+
+def evaluate(folder: Path, corpus: Corpus, cache: Path, data: Path) -> dict[str, float]:
+    """The phone error rate of a checkpoint in every condition."""
+    network, _ = load_checkpoint(folder)
+    dev = read_manifest(data / "speech" / "librispeech-dev.tsv")
+    return {
+        name: phone_error_rate(
+            network,
+            FeatureStore.build(dev, cache, FeatureConfig(variants=(variant,)), progress=False),
+            corpus,
+            augment and FeatureAugment(augment, corpus.noise, mean=network.frontend.mean.numpy()),
+        )
+        for name, (variant, augment) in CONDITIONS.items()
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--mixtures", nargs="+", choices=list(MIXTURES), default=list(MIXTURES))
+    options = parser.parse_args(arguments)
+    cache, path = options.output / "cache", options.output / "results.json"
+    options.output.mkdir(parents=True, exist_ok=True)
+    results: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
+    plan = partial(recipe, options.data, options.output, steps=options.steps)
+    corpus = open_corpus(plan(mixture="real"), cache)
+    for name in ["before", *options.mixtures]:
+        if name in results:
+            continue
+        folder = START
+        if name != "before":
+            folder = train(plan(mixture=name), options.output / name.replace(" ", "-"), cache=cache)
+        results[name] = evaluate(folder, corpus, cache, options.data)
+        with atomic_write(path) as file:
+            file.write(json.dumps(results, indent=1) + "\n")
+        grid = Grid("trained on with", *CONDITIONS, title="Phone error rates (%)")
+        for row, rates in results.items():
+            grid.add_row(row, *(f"{100 * rates[condition]:.1f}" for condition in CONDITIONS))
+        Console().print(grid)
+
+
+if __name__ == "__main__":
+    main()
