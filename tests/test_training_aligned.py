@@ -64,6 +64,17 @@ def test_the_path_writes_what_ends_late_on_the_last_step():
     assert (times, written, wanted, pieces) == ([0, 1, 2, 2, 2], [0, 0, 0, 1, 2], [0, 0, 3, 4, 0], [3, 4])
 
 
+def test_some_words_come_late_and_none_before_the_one_before_it():
+    rng, late = np.random.default_rng(0), []
+    for _ in range(50):
+        times, written, wanted, pieces = aligned_path([[3], [4, 5], [6]], [2, 2, 7], 20, 1, rng)
+        assert pieces == [3, 4, 5, 6] and [token for token in wanted if token] == pieces and written[-1] == 4
+        came = [time for time, token in zip(times, wanted, strict=True) if token]
+        assert came == sorted(came) and came[1] == came[2]
+        late += [came[0] - 3, came[3] - 8]
+    assert set(late) == {0, 1, 2} and late.count(0) > 50
+
+
 def test_recordings_come_as_they_are():
     (row,) = BANK.recorded(np.random.default_rng(0), 5)
     assert row.words == ["ab", "cab", "ba"] and spoken(row.log_probs) == [1, 2, 3, 1, 2, 2, 1]
@@ -121,7 +132,7 @@ def test_a_head_learns_to_write_what_is_said_when_it_is_over():
         words = [list(lexicon)[k] for k in rng.integers(2, size=4)]
         rows = [BANK.splice(words, [lexicon[word] for word in words], rng) for _ in range(4)]
         optimizer.zero_grad()
-        loss = aligned_loss(head, rows, units, rng, bf16=False)
+        loss = aligned_loss(head, rows, units, rng, bf16=False, late=False)
         loss.mean.backward()
         optimizer.step()
         decay.step()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from transducer.data.loader import in_background
@@ -29,6 +30,7 @@ from transducer.training.targets import Targets
 
 _ROWS = 17  # keeps this random stream apart from those of the data
 _CORRUPTED = 0.1  # of the pieces that the predictor reads: in use it will read its own mistakes
+_IN_TIME = (0.7, 0.9)  # of the words in training that come in time, and at most a step late; the rest come two late
 _CUT = 0.2  # of the spliced sentences break off
 _FEWEST_FRAMES = 40  # of a sentence that does
 _SHORTEST, _LONGEST = 8, 40  # words
@@ -46,18 +48,26 @@ class AlignedBatch:
 
 
 def aligned_path(
-    words: Sequence[Sequence[int]], ends: Sequence[int], steps: int, delay: int
+    words: Sequence[Sequence[int]],
+    ends: Sequence[int] | NDArray[np.int64],
+    steps: int,
+    delay: int,
+    rng: np.random.Generator | None = None,
 ) -> tuple[list[int], list[int], list[int], list[int]]:
     """Along the path: steps, how many pieces have been written, and what comes next (blank at the end of each step);
     and all pieces.
 
     Args:
         words: the pieces of each. ends: the step on which each is over, never falling. steps: of the sequence.
+        rng: makes some words come a step or two late, so that the head learns to make up for what it has missed:
+            otherwise it would know only of words that come at once or not at all.
     """
     times, written, wanted, pieces = [], [], [], []
+    late = np.zeros(len(words), int) if rng is None else np.searchsorted(_IN_TIME, rng.random(len(words)), "right")
+    due = np.minimum(np.maximum.accumulate(np.asarray(ends, dtype=int) + delay + late), steps - 1)
     word = 0
     for step in range(steps):
-        while word < len(words) and min(ends[word] + delay, steps - 1) == step:
+        while word < len(words) and due[word] == step:
             for piece in words[word]:
                 times.append(step)
                 written.append(len(pieces))
@@ -71,9 +81,14 @@ def aligned_path(
 
 
 def aligned_loss(
-    head: CascadedRNNT, rows: Sequence[Row], tokenizer: Tokenizer, rng: np.random.Generator, bf16: bool = True
+    head: CascadedRNNT,
+    rows: Sequence[Row],
+    tokenizer: Tokenizer,
+    rng: np.random.Generator,
+    bf16: bool = True,
+    late: bool = True,
 ) -> Loss:
-    """Cross-entropy along the paths of the rows, over all outputs on them."""
+    """Cross-entropy along the paths of the rows, over all outputs on them; with `late` some words come late."""
     lengths = torch.tensor([len(row.log_probs) for row in rows])
     log_probs = torch.zeros(len(rows), int(lengths.max()), rows[0].log_probs.shape[1])
     columns: list[list[int]] = [[], [], [], []]
@@ -82,7 +97,7 @@ def aligned_loss(
         log_probs[number, : len(row.log_probs)] = torch.from_numpy(row.log_probs)
         words = [spell(word, tokenizer) for word in row.words]
         steps = -(-len(row.log_probs) // head.stride)
-        *path, pieces = aligned_path(words, (row.ends // head.stride).tolist(), steps, head.delay)
+        *path, pieces = aligned_path(words, row.ends // head.stride, steps, head.delay, rng if late else None)
         for column, values in zip(columns, ([number] * len(path[0]), *path), strict=True):
             column += values
         written.append(pieces)
