@@ -20,6 +20,7 @@ from rich.table import Table
 
 import transducer
 from transducer.data.manifest import read_manifest
+from transducer.data.waveform import add_noise
 from transducer.evaluation.table import read_table
 from transducer.evaluation.wer import count_errors
 from transducer.media import read_audio
@@ -29,9 +30,7 @@ RATE = 16000
 
 def mix(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
     """Speech with the noise, looped, at this ratio of mean powers; scaled down where it would clip."""
-    noise = np.resize(noise, len(speech))
-    gain = np.sqrt(np.mean(speech**2) / max(np.mean(noise**2), 1e-12) / 10 ** (snr_db / 10))
-    mixed = speech + gain * noise
+    mixed = add_noise(speech, noise, snr_db)
     return (mixed / max(1.0, np.abs(mixed).max())).astype(np.float32)
 
 

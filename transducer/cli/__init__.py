@@ -44,6 +44,14 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: ends like Ctrl-C, what was final is written."""
 
 
+FilesArgument = Annotated[
+    list[str], typer.Argument(metavar="FILES", help="Files, http(s) or rtsp addresses, - for standard input.")
+]
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="A bundled model, or a folder.")]
+OutputDirOption = Annotated[
+    str | None, typer.Option("--output-dir", "-o", help="Write NAME.FORMAT for every file into this folder.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 SearchOption = Annotated[
     Search | None, typer.Option("--search", help="How to decode: the model's own choice if not given.")
 ]
@@ -59,6 +67,11 @@ HotwordsOption = Annotated[
     ),
 ]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads for the model.")]
+
+
+def _formats(options: Sequence[str] | None, json: bool = False) -> tuple[str, ...]:
+    """What --format names, each with commas in it or not, and what --json means."""
+    return tuple(name for option in options or () for name in option.split(",")) + (("json",) if json else ())
 
 
 def _version(value: bool) -> None:
@@ -78,17 +91,13 @@ def _root(
 
 @app.command()
 def transcribe(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILES", help="Files, http(s) or rtsp addresses, - for standard input.")
-    ],
-    model: Annotated[str, typer.Option("--model", "-m", help="A bundled model, or a folder.")] = DEFAULT_MODEL,
+    files: FilesArgument,
+    model: ModelOption = DEFAULT_MODEL,
     format: Annotated[
         list[str] | None,
         typer.Option("--format", "-f", help=f"One of {', '.join(FORMATS)}; may be repeated, or a list with commas."),
     ] = None,
-    output_dir: Annotated[
-        str | None, typer.Option("--output-dir", "-o", help="Write NAME.FORMAT for every file into this folder.")
-    ] = None,
+    output_dir: OutputDirOption = None,
     search: SearchOption = None,
     beam: BeamOption = None,
     chunk_ms: ChunkOption = None,
@@ -102,7 +111,7 @@ def transcribe(
     rate: Annotated[int | None, typer.Option("--rate", min=1, help="With --raw: samples a second.")] = None,
     channels: Annotated[int | None, typer.Option("--channels", min=1, help="With --raw: channels.")] = None,
     threads: ThreadsOption = None,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    json: JsonOption = False,
     punctuate: Annotated[bool, typer.Option("--punctuate", help="Restore capitals and punctuation.")] = False,
     digits: Annotated[bool, typer.Option("--digits", help="Write numbers from ten on as digits.")] = False,
 ) -> Callable[[], int]:
@@ -116,7 +125,7 @@ def transcribe(
     job = TranscribeJob(
         sources=tuple(files),
         model=model,
-        formats=tuple(name for item in format or [] for name in item.split(",")) + (("json",) if json else ()),
+        formats=_formats(format, json),
         output_dir=output_dir,
         search=search.value if search else None,
         beam=beam,
@@ -135,19 +144,15 @@ def transcribe(
 
 @app.command()
 def label(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILES", help="Files, http(s) or rtsp addresses, - for standard input.")
-    ],
-    model: Annotated[str, typer.Option("--model", "-m", help="A bundled model, or a folder.")] = DEFAULT_LABELLER,
+    files: FilesArgument,
+    model: ModelOption = DEFAULT_LABELLER,
     format: Annotated[
         list[str] | None,
         typer.Option(
             "--format", "-f", help=f"One of {', '.join(LABEL_FORMATS)}; may be repeated, or a list with commas."
         ),
     ] = None,
-    output_dir: Annotated[
-        str | None, typer.Option("--output-dir", "-o", help="Write NAME.FORMAT for every file into this folder.")
-    ] = None,
+    output_dir: OutputDirOption = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -161,7 +166,7 @@ def label(
         str | None, typer.Option("--overlay", metavar="OUT.mp4", help="Make a copy of the video that shows the labels.")
     ] = None,
     threads: ThreadsOption = None,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    json: JsonOption = False,
 ) -> Callable[[], int]:
     """Find the scenes of videos and what lies between them, or whatever else a model has learnt to label."""
     from transducer.cli.label import LabelJob, run
@@ -169,7 +174,7 @@ def label(
     job = LabelJob(
         sources=tuple(files),
         model=model,
-        formats=tuple(name for item in format or [] for name in item.split(",")) + (("json",) if json else ()),
+        formats=_formats(format, json),
         output_dir=output_dir,
         threshold=threshold,
         frames=frames,
@@ -181,9 +186,7 @@ def label(
 
 @app.command()
 def annotate(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILES", help="Files, http(s) or rtsp addresses, - for standard input.")
-    ],
+    files: FilesArgument,
     model: Annotated[str, typer.Option("--model", "-m", help="For the words: a bundled model, or a folder.")] = (
         DEFAULT_MODEL
     ),
@@ -194,9 +197,7 @@ def annotate(
         list[str] | None,
         typer.Option("--format", "-f", help="One of json, jsonl, txt, srt, vtt, html; may be repeated."),
     ] = None,
-    output_dir: Annotated[
-        str | None, typer.Option("--output-dir", "-o", help="Write NAME.FORMAT for every file into this folder.")
-    ] = None,
+    output_dir: OutputDirOption = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="The probability, between 0 and 1, that an event needs.")
     ] = None,
@@ -209,7 +210,7 @@ def annotate(
         sources=tuple(files),
         model=model,
         shots=shots,
-        formats=tuple(name for item in format or [] for name in item.split(",")),
+        formats=_formats(format),
         output_dir=output_dir,
         threshold=threshold,
         threads=threads,

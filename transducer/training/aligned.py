@@ -1,21 +1,21 @@
-"""Training a cascaded RNN-T on one alignment: all pieces of a word come so many steps after its end.
+"""Training a cascaded RNN-T within an alignment: the pieces of a word come within some steps after its end.
 
-The loss of an RNN-T sums over all alignments, T times U outputs of the joint network. Where each word ends is known
-here, from the alignment of the head that is read. Cross-entropy along the one path that follows from it takes T plus
-U outputs, which makes thousands of pieces affordable, and tells the head not to wait longer. (Alignment-restricted
-RNN-T, Mahadeokar et al. 2021, arXiv:2011.03072, with no freedom left.)
+The loss of an RNN-T (Graves 2012) sums over all alignments, which takes T times U outputs of the joint network. Where
+each word ends is known here, from the alignment of the head that is read; and alignments that have all pieces
+of a word come in a short time after that are enough to sum over (alignment-restricted RNN-T, Mahadeokar et al. 2021,
+arXiv:2011.03072). That leaves a few outputs for each step, affords thousands of pieces, and bounds how late words come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from transducer.data.loader import in_background
 from transducer.decoders.cascade import CascadedRNNT
@@ -30,10 +30,11 @@ from transducer.training.targets import Targets
 
 _ROWS = 17  # keeps this random stream apart from those of the data
 _CORRUPTED = 0.1  # of the pieces that the predictor reads: in use it will read its own mistakes
-_IN_TIME = (0.7, 0.9)  # of the words in training that come in time, and at most a step late; the rest come two late
 _CUT = 0.2  # of the spliced sentences break off
 _FEWEST_FRAMES = 40  # of a sentence that does
 _SHORTEST, _LONGEST = 8, 40  # words
+_EARLIEST, _LATEST = 1, 5  # steps of the head after the end of a word that its pieces come in
+_NEVER = -40.0  # log-probability of what an alignment must not do: small enough, and finite for the gradient
 _MOST_FAILURES = 1000  # sentences in a batch that cannot be made
 
 
@@ -47,70 +48,94 @@ class AlignedBatch:
     step: int
 
 
-def aligned_path(
+class Lattice(NamedTuple):
+    """The places that the restricted alignments of a row go through, N of them.
+
+    Attributes:
+        time, written: (N,) the step, and how many pieces have been written.
+        emits, waits: (N,) bool, whether the next piece may come there, and whether the next step may.
+        pieces: of the whole row.
+    """
+
+    time: NDArray[np.int64]
+    written: NDArray[np.int64]
+    emits: NDArray[np.bool_]
+    waits: NDArray[np.bool_]
+    pieces: list[int]
+
+
+def lattice(
     words: Sequence[Sequence[int]],
     ends: Sequence[int] | NDArray[np.int64],
     steps: int,
-    delay: int,
-    rng: np.random.Generator | None = None,
-) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Along the path: steps, how many pieces have been written, and what comes next (blank at the end of each step);
-    and all pieces.
+    earliest: int = _EARLIEST,
+    latest: int = _LATEST,
+) -> Lattice:
+    """The alignments that have all pieces of each word between so many steps after its end, or on the last step.
 
     Args:
         words: the pieces of each. ends: the step on which each is over, never falling. steps: of the sequence.
-        rng: makes some words come a step or two late, so that the head learns to make up for what it has missed:
-            otherwise it would know only of words that come at once or not at all.
     """
-    times, written, wanted, pieces = [], [], [], []
-    late = np.zeros(len(words), int) if rng is None else np.searchsorted(_IN_TIME, rng.random(len(words)), "right")
-    due = np.minimum(np.maximum.accumulate(np.asarray(ends, dtype=int) + delay + late), steps - 1)
-    word = 0
-    for step in range(steps):
-        while word < len(words) and due[word] == step:
-            for piece in words[word]:
-                times.append(step)
-                written.append(len(pieces))
-                wanted.append(piece)
-                pieces.append(piece)
-            word += 1
-        times.append(step)
-        written.append(len(pieces))
-        wanted.append(BLANK)
-    return times, written, wanted, pieces
+    counts = [len(word) for word in words]
+    over = np.asarray(ends, dtype=np.int64)
+    first = np.repeat(np.clip(over + earliest, 0, steps - 1), counts)  # of each piece
+    last = np.repeat(np.clip(over + latest, 0, steps - 1), counts)
+    # With u pieces written: from when the u-th may have come, to when the next one has to.
+    begins, stops = np.append(0, first), np.append(last, steps - 1)
+    sizes = stops - begins + 1
+    written = np.repeat(np.arange(len(sizes)), sizes)
+    time = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes) + begins[written]
+    done = written == len(first)
+    emits = ~done & (time >= np.append(first, steps)[written])
+    return Lattice(time, written, emits, done | (time < stops[written]), [piece for word in words for piece in word])
 
 
 def aligned_loss(
     head: CascadedRNNT,
     rows: Sequence[Row],
     tokenizer: Tokenizer,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
     bf16: bool = True,
-    late: bool = True,
+    earliest: int = _EARLIEST,
+    latest: int = _LATEST,
 ) -> Loss:
-    """Cross-entropy along the paths of the rows, over all outputs on them; with `late` some words come late."""
+    """Negative log-likelihood of the rows' words, over all alignments of their lattices, per piece.
+
+    Args:
+        rng: puts wrong pieces into what the predictor reads; none without it.
+    """
+    from torchaudio.functional import rnnt_loss
+
     lengths = torch.tensor([len(row.log_probs) for row in rows])
+    steps = -(-lengths // head.stride)
     log_probs = torch.zeros(len(rows), int(lengths.max()), rows[0].log_probs.shape[1])
-    columns: list[list[int]] = [[], [], [], []]
-    written = []
-    for number, row in enumerate(rows):
-        log_probs[number, : len(row.log_probs)] = torch.from_numpy(row.log_probs)
+    lattices = []
+    for target, row, count in zip(log_probs, rows, steps.tolist(), strict=True):
+        target[: len(row.log_probs)] = torch.from_numpy(row.log_probs)
         words = [spell(word, tokenizer) for word in row.words]
-        steps = -(-len(row.log_probs) // head.stride)
-        *path, pieces = aligned_path(words, row.ends // head.stride, steps, head.delay, rng if late else None)
-        for column, values in zip(columns, ([number] * len(path[0]), *path), strict=True):
-            column += values
-        written.append(pieces)
-    history = torch.zeros(len(rows), max(map(len, written)) + 1, dtype=torch.long)
-    for target, pieces in zip(history, written, strict=True):
-        target[1 : len(pieces) + 1] = torch.tensor(pieces, dtype=torch.long)
-    history = _corrupt(history, rng)
-    row_index, time, count, wanted = (torch.tensor(column) for column in columns)
+        lattices.append(lattice(words, row.ends // head.stride, count, earliest, latest))
+    sizes = torch.tensor([len(part.pieces) for part in lattices])
+    pieces = torch.zeros(len(rows), int(sizes.max()) + 1, dtype=torch.long)  # a blank follows the last
+    for target, part in zip(pieces, lattices, strict=True):
+        target[: len(part.pieces)] = torch.tensor(part.pieces, dtype=torch.long)
+    read = pieces[:, :-1] if rng is None else _corrupt(pieces[:, :-1], rng)
+    row_index = torch.from_numpy(np.repeat(np.arange(len(rows)), [len(part.time) for part in lattices]))
+    time, written, emits, waits = (
+        torch.from_numpy(np.concatenate([part[column] for part in lattices])) for column in range(4)
+    )
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         frames, _ = head.project(log_probs, lengths_to_mask(lengths, log_probs.shape[1]))
-        predicted = head.predictor(history[:, 1:])
-        logits = head.joint_logits(frames[row_index, time], predicted[row_index, count])
-    return Loss(nn.functional.cross_entropy(logits.float(), wanted, reduction="sum"), len(wanted))
+        logits = head.joint_logits(frames[row_index, time], head.predictor(read)[row_index, written])
+    # All that counts at a place are the blank and the next piece: to torchaudio, a vocabulary of two.
+    logits = logits.float()
+    norm = logits.logsumexp(dim=-1)
+    blank = torch.where(waits, logits[:, BLANK] - norm, _NEVER)
+    piece = torch.where(emits, logits.gather(1, pieces[row_index, written][:, None])[:, 0] - norm, _NEVER)
+    table = logits.new_full((len(rows), int(steps.max()), pieces.shape[1], 2), _NEVER)
+    table[row_index, time, written] = torch.stack([blank, piece], dim=-1)
+    ones = torch.ones(len(rows), pieces.shape[1] - 1, dtype=torch.int32)
+    losses = rnnt_loss(table, ones, steps.int(), sizes.int(), blank=0, reduction="sum", fused_log_softmax=False)
+    return Loss(losses, max(int(sizes.sum()), 1))
 
 
 def spell(word: str, tokenizer: Tokenizer) -> list[int]:
@@ -213,6 +238,5 @@ def _corrupt(history: Tensor, rng: np.random.Generator) -> Tensor:
     """Put pieces from elsewhere in the place of some, in some rows more than in others."""
     rates = 2 * _CORRUPTED * rng.random((len(history), 1))
     chosen = torch.from_numpy(rng.random(history.shape) < rates)
-    chosen[:, 0] = False
     others: Any = history.flatten()[torch.from_numpy(rng.integers(0, history.numel(), history.shape))]
     return torch.where(chosen, others, history)
