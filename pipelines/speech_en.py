@@ -14,8 +14,8 @@ heads, and it learns in five phases:
 4. `silence`: the same at lower rates and in more noise, and to write nothing where nobody speaks: on noise, and on
    music that is made for this.
 5. `pieces`: a third head, an RNN-T on the phones' posteriors that writes words in pieces without lexicon or language
-   model, for greedy search. It learns from what the finished network says of the recordings, and of sentences
-   of novels spliced from that; nothing below it changes any more.
+   model, for greedy search. It learns from what the finished network says of the recordings, of sentences
+   of novels spliced from that, and from the novels themselves; nothing below it changes any more.
 
 With `--quick` it is a smoke run of a minute or two, on a few utterances.
 """
@@ -235,7 +235,7 @@ def recipe(
     written = Phase(
         "pieces",
         pieces_steps,
-        {"aligned:pieces": 1.0},
+        {"aligned:pieces": 1.0, "lm:pieces": 0.7},
         frames_per_batch=1000 if quick else 19_200,
         text_frames=1000 if quick else 19_200,
         learning_rate=pieces_rate,

@@ -16,7 +16,7 @@ from transducer.frontends.augment import AugmentConfig
 from transducer.search.rnnt import RNNTGreedySearch
 from transducer.text.characters import Characters
 from transducer.text.subwords import Subwords
-from transducer.training.aligned import AlignedBatches, Lattice, aligned_loss, lattice, spell
+from transducer.training.aligned import AlignedBatches, Lattice, aligned_loss, lattice, predictor_loss, spell
 from transducer.training.posteriors import Heard, PosteriorBank, hear
 from transducer.training.recipe import Phase
 from transducer.training.run import build_network, train
@@ -146,6 +146,24 @@ def tiny_head() -> CascadedRNNT:
     return CascadedRNNT(4, 5, len(Characters("abc")), 2, 16, 2, 32, 1, 3, 4, 8, 24, delay=1)
 
 
+def test_the_predictor_learns_what_comes_next():
+    units, head = Characters("abc"), tiny_head()
+    optimizer = torch.optim.AdamW(head.parameters(), lr=0.02)
+    texts = [units.encode("ab cab ab cab "), units.encode("cab ab ")]
+    first = predictor_loss(head, texts, bf16=False)
+    assert first.count == 21
+    torch.testing.assert_close(
+        first.total, sum(predictor_loss(head, [text], bf16=False).total for text in texts), rtol=1e-4, atol=1e-3
+    )
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = predictor_loss(head, texts, bf16=False)
+        loss.mean.backward()
+        optimizer.step()
+    assert loss.mean < 0.3 < first.mean
+    assert all(parameter.grad is None for parameter in [*head.core.parameters(), *head.source.parameters()])
+
+
 def test_a_head_learns_to_write_what_is_said_when_it_is_over():
     units, head, rng = Characters("abc"), tiny_head(), np.random.default_rng(0)
     lexicon = {"a": [1], "bc": [2, 3]}
@@ -181,7 +199,14 @@ def cascade(tmp_path_factory):
     plain = AugmentConfig(noise_probability=0.0)
     phases = (
         Phase("heads", 2, {"ctc:characters": 1.0, "ctc:phones": 1.0}, frames_per_batch=600),
-        Phase("written", 6, {"aligned:written": 1.0}, frames_per_batch=300, text_frames=100, passes=(plain, plain)),
+        Phase(
+            "written",
+            6,
+            {"aligned:written": 1.0, "lm:written": 0.5},
+            frames_per_batch=300,
+            text_frames=100,
+            passes=(plain, plain),
+        ),
     )
     recipe = tone_recipe(folder, tiny_model(decoders, chunks=(2, 4)), phases)
     return replace(recipe, texts=lambda: ["dead cab", "abc"], seed=3), folder
@@ -201,7 +226,9 @@ def test_batches_are_a_function_of_seed_and_number(cascade):
         return PosteriorBank(said, {word: corpus.targets.tokens(word, "phones") for word in words})
 
     def batches(step: int):
-        stream = AlignedBatches(build, corpus.texts, corpus.targets, "phones", 1, 60, 60).stream(0, step)
+        stream = AlignedBatches(build, corpus.texts, corpus.targets, "phones", UNITS["characters"], 1, 60, 60).stream(
+            0, step
+        )
         return [next(stream) for _ in range(3)]
 
     first, again = batches(0), batches(1)
@@ -210,6 +237,12 @@ def test_batches_are_a_function_of_seed_and_number(cascade):
         for part, same in zip(a.parts, b.parts, strict=True):
             assert [row.words for row in part] == [row.words for row in same]
             assert all(np.array_equal(x.log_probs, y.log_probs) for x, y in zip(part, same, strict=True))
+    assert all(a.texts == b.texts for a, b in zip(first[1:], again, strict=False))
+    assert UNITS["characters"].decode(first[0].texts[0]).split()[:3] in (
+        ["dead", "cab", "abc"],
+        ["cab", "abc", "dead"],
+        ["abc", "dead", "cab"],
+    )
     spliced = {word for batch in first for row in batch.parts[1] for word in row.words}
     assert spliced <= {"dead", "cab", "abc"}
 
@@ -242,7 +275,7 @@ def test_what_cannot_be_trained_is_told(cascade, tmp_path):
     recipe, folder = cascade
     _, phase = recipe.phases
     for changes, message in [
-        ({"losses": {"aligned:written": 1.0, "ctc:phones": 1.0}}, "goes with no other loss"),
+        ({"losses": {"aligned:written": 1.0, "ctc:phones": 1.0}}, "goes with"),
         ({"losses": {"aligned:phones": 1.0}}, "with a cascaded RNN-T"),
         ({"losses": {"aligned:none": 1.0}}, "with a cascaded RNN-T"),
         ({"passes": ()}, "no pass over the recordings"),
@@ -252,6 +285,8 @@ def test_what_cannot_be_trained_is_told(cascade, tmp_path):
             train(other, tmp_path / "run", cache=folder / "cache")
         for path in sorted((tmp_path / "run").rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
-    unknown = AlignedBatches(lambda: BANK, ["zzz"], Targets(UNITS), "phones", 1, 10, 10, prefetch=0)
+    unknown = AlignedBatches(
+        lambda: BANK, ["zzz"], Targets(UNITS), "phones", UNITS["characters"], 1, 10, 10, prefetch=0
+    )
     with pytest.raises(UsageError, match="nearly all sentences"):
         next(unknown.stream())

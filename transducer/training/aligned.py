@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from transducer.data.loader import in_background
 from transducer.decoders.cascade import CascadedRNNT
@@ -35,14 +35,19 @@ _FEWEST_FRAMES = 40  # of a sentence that does
 _SHORTEST, _LONGEST = 8, 40  # words
 _EARLIEST, _LATEST = 1, 5  # steps of the head after the end of a word that its pieces come in
 _NEVER = -40.0  # log-probability of what an alignment must not do: small enough, and finite for the gradient
+_READ, _READ_WORDS = 96, 48  # stretches of text alone in a batch, and words of each
 _MOST_FAILURES = 1000  # sentences in a batch that cannot be made
 
 
 @dataclass(frozen=True)
 class AlignedBatch:
-    """Rows of about the same length in each part; `seed` is for what is random in the loss."""
+    """Rows of about the same length in each part, and stretches of text alone, as pieces.
+
+    `seed` is for what is random in the loss.
+    """
 
     parts: tuple[list[Row], ...]
+    texts: list[list[int]]
     seed: tuple[int, ...]
     epoch: int
     step: int
@@ -138,6 +143,24 @@ def aligned_loss(
     return Loss(losses, max(int(sizes.sum()), 1))
 
 
+def predictor_loss(head: CascadedRNNT, texts: Sequence[Sequence[int]], bf16: bool = True) -> Loss:
+    """-log p(next piece) where nothing is heard, blanks apart: the head as a language model.
+
+    Text costs a tenth of the posteriors spliced from it, so that the predictor can read far more of it (internal
+    language model training, Variani et al. 2020, arXiv:2003.07705, and Meng et al. 2021, arXiv:2102.01380).
+    """
+    pieces = torch.zeros(len(texts), max(map(len, texts)), dtype=torch.long)
+    for target, text in zip(pieces, texts, strict=True):
+        target[: len(text)] = torch.tensor(text, dtype=torch.long)
+    there = pieces > 0
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        predicted = head.predictor(pieces[:, :-1])[there]
+        logits = head.joint_logits(torch.zeros_like(predicted), predicted)
+    # The blank is the first; it is no piece.
+    total = nn.functional.cross_entropy(logits.float()[:, 1:], pieces[there] - 1, reduction="sum")
+    return Loss(total, int(there.sum()))
+
+
 def spell(word: str, tokenizer: Tokenizer) -> list[int]:
     """The pieces of a word; where they do not say that it begins a word, with the space after it."""
     pieces = tokenizer.encode(word)
@@ -151,7 +174,7 @@ class AlignedBatches:
         build: makes the bank, when the first batch is asked for.
         texts: sentences; they are put together, and taken apart, to stretches of 8 to 40 words.
         targets: has their pronunciations.
-        tokenizer: has to spell them.
+        units: of the phones. tokenizer: for the pieces.
         seed: of all that is random. world, rank: see `transducer.training.ranks`.
         recorded, spliced: frames of the network in the two parts of a batch.
         prefetch: batches that are made ahead, in a thread.
@@ -163,6 +186,7 @@ class AlignedBatches:
         texts: Sequence[str],
         targets: Targets,
         units: str,
+        tokenizer: Tokenizer,
         seed: int,
         recorded: int,
         spliced: int,
@@ -170,7 +194,7 @@ class AlignedBatches:
         rank: int = 0,
         prefetch: int = 2,
     ):
-        self.texts, self.targets, self.units, self.seed = texts, targets, units, seed
+        self.texts, self.targets, self.units, self.tokenizer, self.seed = texts, targets, units, tokenizer, seed
         self.frames, self.world, self.rank, self.prefetch = (recorded, spliced), world, rank, prefetch
         self._build, self._bank = build, None
 
@@ -184,7 +208,9 @@ class AlignedBatches:
             key = (_ROWS, step * self.world + self.rank)
             rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
             parts = (self._bank.recorded(rng, self.frames[0]), self._spliced(rng) if self.texts else [])
-            yield AlignedBatch(tuple(filter(None, parts)), (self.seed, *key), 0, step)
+            texts = [self._stretch(_READ_WORDS, rng) for _ in range(_READ if self.texts else 0)]
+            read = [[piece for word in text for piece in spell(word, self.tokenizer)] for text in texts]
+            yield AlignedBatch(tuple(filter(None, parts)), read, (self.seed, *key), 0, step)
             step += 1
 
     def _spliced(self, rng: np.random.Generator) -> list[Row]:
@@ -221,13 +247,17 @@ class AlignedTrainer(PhaseTrainer):
     """Trains one cascaded head, and nothing else of the network, on batches of `AlignedBatches`."""
 
     def _gradients(self, batch: AlignedBatch) -> dict[str, float]:
-        (name,) = self.phase.losses
-        head = self.network.decoders[name.partition(":")[2]]
-        tokenizer = self.targets.units[self.network.config.decoders[name.partition(":")[2]].units]
+        names = list(self.phase.losses)
+        decoder = names[0].partition(":")[2]
+        head, bf16 = self.network.decoders[decoder], self.phase.bf16
+        tokenizer = self.targets.units[self.network.config.decoders[decoder].units]
         rng = np.random.default_rng(batch.seed)
-        losses = [aligned_loss(head, rows, tokenizer, rng, self.phase.bf16) for rows in batch.parts]
-        loss = Loss(sum((loss.total for loss in losses), torch.zeros(())), sum(loss.count for loss in losses))
-        return self._backward([name], {name: loss})
+        parts = [aligned_loss(head, rows, tokenizer, rng, bf16) for rows in batch.parts]
+        total = sum((loss.total for loss in parts), torch.zeros(()))
+        losses = {f"aligned:{decoder}": Loss(total, sum(loss.count for loss in parts))}
+        if f"lm:{decoder}" in names and batch.texts:
+            losses[f"lm:{decoder}"] = predictor_loss(head, batch.texts, bf16)
+        return self._backward(names, losses)
 
     def _amount(self, batch: AlignedBatch) -> float:
         frames = sum(len(row.log_probs) for part in batch.parts for row in part)

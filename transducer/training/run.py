@@ -182,8 +182,8 @@ class _Run:
         if not names:
             return None
         head = dict(network.decoders.items()).get(names[0])
-        if len(phase.losses) > 1 or not isinstance(head, CascadedRNNT):
-            raise UsageError(f'phase {phase.name}: "aligned" goes with no other loss, and with a cascaded RNN-T')
+        if phase.losses.keys() - {f"aligned:{names[0]}", f"lm:{names[0]}"} or not isinstance(head, CascadedRNNT):
+            raise UsageError(f'phase {phase.name}: "aligned" goes with "lm" alone, and with a cascaded RNN-T')
         source = network.config.decoders[names[0]].source
         head.source.load_state_dict(network.decoders[source].state_dict())
         units, seed = network.config.decoders[source].units, recipe.seed + number
@@ -213,6 +213,7 @@ class _Run:
             corpus.texts,
             corpus.targets,
             units,
+            corpus.targets.units[network.config.decoders[names[0]].units],
             seed,
             phase.frames_per_batch // network.encoder.stride,
             phase.text_frames,
