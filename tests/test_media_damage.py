@@ -13,7 +13,7 @@ from media_fixtures import lag, noise, pcm, wav, wav_header, write_media
 
 from transducer.errors import TransducerError
 from transducer.media import RawFormat, open_audio
-from transducer.media.audio import MAX_WARNINGS
+from transducer.media.reader import MAX_WARNINGS
 
 RATE = 16000
 SECONDS = 8.0

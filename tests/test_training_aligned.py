@@ -73,10 +73,16 @@ def alignments(part: Lattice, steps: int) -> set[tuple[int, ...]]:
 
 
 def test_all_pieces_of_a_word_come_in_its_time():
-    part = lattice([[3, 4], [5]], [1, 4], 9, earliest=1, latest=2)
+    part = lattice([[3, 4], [5]], [1, 4], 9, earliest=1, latest=2, spread=0)
     assert part.pieces == [3, 4, 5]
     assert alignments(part, 9) == {(a, b, c) for a in (2, 3) for b in (2, 3) for c in (5, 6) if a <= b}
     assert len(places(part)) == len(part.time) < 9 * 4
+
+
+def test_the_first_pieces_of_a_word_may_come_earlier():
+    part = lattice([[3, 4], [5]], [3, 4], 9, earliest=1, latest=2, spread=2)
+    assert alignments(part, 9) == {(a, b, c) for a in (2, 3, 4, 5) for b in (4, 5) for c in (5, 6) if a <= b}
+    assert alignments(lattice([[3], [4, 5]], [3, 4], 6, 0, 0, spread=9), 6) == {(3, 3, 4), (3, 4, 4)}
 
 
 def test_what_ends_late_comes_on_the_last_step():
@@ -173,7 +179,7 @@ def test_a_head_learns_to_write_what_is_said_when_it_is_over():
         words = [list(lexicon)[k] for k in rng.integers(2, size=4)]
         rows = [BANK.splice(words, [lexicon[word] for word in words], rng) for _ in range(4)]
         optimizer.zero_grad()
-        loss = aligned_loss(head, rows, units, rng, bf16=False, latest=2)
+        loss = aligned_loss(head, rows, units, rng, bf16=False, earliest=1, latest=2, spread=0)
         loss.mean.backward()
         optimizer.step()
         decay.step()

@@ -17,15 +17,14 @@ from transducer.media.decoding import (
     time_origin,
     trims_padding,
 )
+from transducer.media.reader import Reader, prepend
 from transducer.media.resampling import resample
 from transducer.media.samples import SampleReader
 from transducer.media.sources import RawFormat, is_media_source, open_source
 from transducer.media.timeline import Timeline
 
-MAX_WARNINGS = 20
 
-
-class AudioReader(Iterator[np.ndarray]):
+class AudioReader(Reader[np.ndarray], Iterator[np.ndarray]):
     """The sound of a source: an iterator of float32 arrays (samples,) with full scale 1, and a context manager.
 
     Attributes:
@@ -36,14 +35,9 @@ class AudioReader(Iterator[np.ndarray]):
     """
 
     def __init__(self, name: str, rate: int, duration: float | None = None):
-        self.name = name
+        super().__init__(name, duration)
         self.rate = rate
-        self.duration = duration
-        self.warnings: list[str] = []
         self._samples = 0
-        self._unlisted = 0
-        self._chunks: Iterator[np.ndarray] = iter(())
-        self._resources: list[Any] = []
 
     @property
     def position(self) -> float:
@@ -52,7 +46,7 @@ class AudioReader(Iterator[np.ndarray]):
 
     def __next__(self) -> np.ndarray:
         try:
-            chunk = next(self._chunks)
+            chunk = next(self._items)
         except BaseException:  # the end of the sound, too
             self.close()
             raise
@@ -60,28 +54,6 @@ class AudioReader(Iterator[np.ndarray]):
         if self.duration is not None and self.position > self.duration + 1:
             self.duration = None  # the header knew of a part only: fragments of MP4, files strung together
         return chunk
-
-    def __enter__(self) -> AudioReader:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the file; may be called twice. Reading goes no further."""
-        close_chunks = getattr(self._chunks, "close", None)
-        if close_chunks is not None and self._resources:
-            close_chunks()
-        self._chunks = iter(())
-        while self._resources:
-            self._resources.pop().close()
-
-    def _warn(self, text: str) -> None:
-        if len(self.warnings) < MAX_WARNINGS:
-            self.warnings.append(f"{self.name}: {text}")
-            return
-        self._unlisted += 1
-        self.warnings[-1] = f"{self.name}: {self._unlisted + 1} more places like these; the last: {text}"
 
 
 def open_audio(
@@ -122,7 +94,7 @@ def open_audio(
         raise UsageError(f"{type(source).__name__} is no source; give a path, an address, an open file, or arrays")
     reader = AudioReader("arrays", rate)
     is_array = hasattr(source, "shape")
-    reader._chunks = _check_arrays((source,) if is_array else source)
+    reader._items = _check_arrays((source,) if is_array else source)
     return reader
 
 
@@ -158,16 +130,11 @@ def _open_media(source: Any, rate: int, raw: RawFormat | None, index: int | None
         if first is None:
             reason = timeline.failure
             raise MediaError(f"{opened.name}: {reason or 'has a header but no sound samples; check how it was made'}")
-        reader._chunks = _prepend(first, chunks)
+        reader._items = prepend(first, chunks)
         return reader
     except BaseException:
         reader.close()
         raise
-
-
-def _prepend(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    yield from rest
 
 
 def _check_arrays(arrays: Iterable[Any]) -> Iterator[np.ndarray]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from transducer.errors import MediaError, UsageError
-from transducer.media.audio import MAX_WARNINGS
 from transducer.media.decoding import declares_length, open_container, stream_end
 from transducer.media.picture import Picture
+from transducer.media.reader import Reader, prepend
 from transducer.media.sources import is_media_source, open_source
 from transducer.media.video_clock import FrameClock, TimedFrame
 from transducer.media.video_decoding import (
@@ -42,7 +42,7 @@ class VideoFrame:
     time: Fraction
 
 
-class VideoReader(Iterator[VideoFrame]):
+class VideoReader(Reader[TimedFrame], Iterator[VideoFrame]):
     """The pictures of a source: an iterator of `VideoFrame`, and a context manager.
 
     Attributes:
@@ -57,21 +57,16 @@ class VideoReader(Iterator[VideoFrame]):
     """
 
     def __init__(self, name: str, size: tuple[int, int] | None = None):
-        self.name = name
+        super().__init__(name)
         self.size = size
         self.width = 0
         self.height = 0
         self.fps = Fraction(25)
         self.tick = Fraction(1, 25)
         self.frames: int | None = None
-        self.duration: float | None = None
         self.index = 0
-        self.warnings: list[str] = []
-        self._unlisted = 0
         self._last: Fraction | None = None
         self._picture = Picture(size)
-        self._decoded: Iterator[TimedFrame] = iter(())
-        self._resources: list[Any] = []
 
     @property
     def position(self) -> float:
@@ -108,7 +103,7 @@ class VideoReader(Iterator[VideoFrame]):
 
     def _next(self, out: np.ndarray | None = None) -> tuple[np.ndarray, Fraction]:
         try:
-            frame, time = next(self._decoded)
+            frame, time = next(self._items)
             image = self._picture.make(frame, out)
         except ValueError as error:
             self.close()
@@ -123,28 +118,6 @@ class VideoReader(Iterator[VideoFrame]):
         if self.frames is not None and self.index > self.frames:
             self.frames = None
         return image, time
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the file; may be called twice. Reading goes no further."""
-        close_frames = getattr(self._decoded, "close", None)
-        if close_frames is not None and self._resources:
-            close_frames()
-        self._decoded = iter(())
-        while self._resources:
-            self._resources.pop().close()
-
-    def _warn(self, text: str) -> None:
-        if len(self.warnings) < MAX_WARNINGS:
-            self.warnings.append(f"{self.name}: {text}")
-            return
-        self._unlisted += 1
-        self.warnings[-1] = f"{self.name}: {self._unlisted + 1} more places like these; the last: {text}"
 
 
 def open_video(source: Any, size: tuple[int, int] | None = None, *, fast: bool = False) -> VideoReader:
@@ -208,13 +181,8 @@ def open_video(source: Any, size: tuple[int, int] | None = None, *, fast: bool =
             raise MediaError(f"{opened.name}: {reason or 'has a header but no pictures; check how it was made'}")
         quarter = abs(first.frame.rotation) % 180 == 90
         reader.width, reader.height = (height, width) if quarter else (width, height)
-        reader._decoded = _prepend(first, timed)
+        reader._items = prepend(first, timed)
         return reader
     except BaseException:
         reader.close()
         raise
-
-
-def _prepend(first: TimedFrame, rest: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-    yield first
-    yield from rest

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError, UsageError
 from transducer.text.characters import Characters
+from transducer.text.sections import read_sections, write_sections
 from transducer.text.symbols import Symbols
 from transducer.text.tokenizer import Tokenizer
 
@@ -92,10 +91,8 @@ class Lexicon:
         parts = [np.diff(self.word, prepend=0), lengths, self.tokens[self.tokens > 0]]
         if any(part.min(initial=0) < 0 or part.max(initial=0) > 255 for part in parts):
             raise ValueError("entries must be in the order of their words, and tokens below 256")
-        packed = [zlib.compress(part.astype(np.uint8).tobytes(), 9) for part in parts]
-        header = {"tokens": list(tokenizer.tokens), "sections": [len(section) for section in packed]}
-        with atomic_write(path, "wb") as file:
-            file.write(_MAGIC + json.dumps(header).encode() + b"\n" + b"".join(packed))
+        sections = [part.astype(np.uint8).tobytes() for part in parts]
+        write_sections(path, _MAGIC, {"tokens": list(tokenizer.tokens)}, sections)
 
     @classmethod
     def load(cls, path: str | Path, words: Sequence[str], tokenizer: Tokenizer) -> Lexicon:
@@ -108,25 +105,16 @@ class Lexicon:
         Raises:
             CheckpointError: the file is missing or damaged, or belongs to other words or tokens.
         """
+        header, sections = read_sections(path, _MAGIC, "the lexicon", "lexicon")
         try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot read the lexicon ({error.strerror})") from None
-        if not data.startswith(_MAGIC):
-            raise CheckpointError(f"{path} is not a transducer lexicon, or one of another version")
-        try:
-            end = data.index(b"\n", len(_MAGIC)) + 1
-            header = json.loads(data[len(_MAGIC) : end])
-            bounds = np.cumsum([end, *header["sections"]])
-            gaps, lengths, flat = (
-                np.frombuffer(zlib.decompress(data[a:b]), dtype=np.uint8) for a, b in pairwise(bounds.tolist())
-            )
+            gaps, lengths, flat = (np.frombuffer(section, dtype=np.uint8) for section in sections)
             tokens = np.zeros((len(lengths), int(lengths.max(initial=0))), dtype=np.uint8)
             tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = flat
-        except (ValueError, KeyError, IndexError, zlib.error) as error:
+            known = header["tokens"]
+        except (ValueError, KeyError, IndexError) as error:
             raise CheckpointError(f"{path} is damaged: {error}") from None
         word = np.cumsum(gaps, dtype=np.int64)
-        if header["tokens"] != list(tokenizer.tokens) or word.max(initial=0) > len(words):
+        if known != list(tokenizer.tokens) or word.max(initial=0) > len(words):
             raise CheckpointError(f"{path} belongs to another model: take all files from one checkpoint")
         return cls(tuple(words), word, tokens)
 

@@ -9,18 +9,15 @@ apart have the same state. Trained by `transducer.text.ngram_train`.
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError
+from transducer.text.sections import read_sections, write_sections
 
 UNK, BOS, EOS = 0, 1, 2
 IMPOSSIBLE = -99.0  # stands for the log of zero
@@ -187,11 +184,8 @@ class NGram:
             sections += _quantise(level.log_p)
             if n + 1 < self.order:
                 sections += _quantise(level.log_backoff)
-        packed = [zlib.compress(section, 9) for section in sections]
         sizes = [len(level.key) for level in self.levels]
-        header = {"order": self.order, "sizes": sizes, "sections": [len(section) for section in packed]}
-        with atomic_write(path, "wb") as file:
-            file.write(_MAGIC + json.dumps(header).encode() + b"\n" + b"".join(packed))
+        write_sections(path, _MAGIC, {"order": self.order, "sizes": sizes}, sections)
 
     @classmethod
     def load(cls, path: str | Path) -> NGram:
@@ -200,19 +194,11 @@ class NGram:
         Raises:
             CheckpointError: the file is missing or isn't a whole n-gram file of this version.
         """
+        header, sections = read_sections(path, _MAGIC, "the language model", "n-gram file")
         try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot read the language model ({error.strerror})") from None
-        if not data.startswith(_MAGIC):
-            raise CheckpointError(f"{path} is not a transducer n-gram file, or one of another version")
-        try:
-            end = data.index(b"\n", len(_MAGIC)) + 1
-            header = json.loads(data[len(_MAGIC) : end])
-            bounds = np.cumsum([end, *header["sections"]])
-            parts = iter([zlib.decompress(data[a:b]) for a, b in pairwise(bounds)])
+            parts = iter(sections)
             return cls(next(parts).decode().split(" "), list(_read_levels(header["sizes"], parts)))
-        except (ValueError, KeyError, StopIteration, zlib.error) as error:
+        except (ValueError, KeyError, StopIteration) as error:
             raise CheckpointError(f"{path} is damaged: {error}") from None
 
 

@@ -1,8 +1,8 @@
-"""Training a cascaded RNN-T within an alignment: the pieces of a word come within some steps after its end.
+"""Training a cascaded RNN-T within an alignment: the pieces of a word come within some steps of its end.
 
 The loss of an RNN-T (Graves 2012) sums over all alignments, which takes T times U outputs of the joint network. Where
-each word ends is known here, from the alignment of the head that is read; and alignments that have all pieces
-of a word come in a short time after that are enough to sum over (alignment-restricted RNN-T, Mahadeokar et al. 2021,
+each word ends is known here, from the alignment of the head that is read; and alignments that have the pieces
+of a word come in a short time around that are enough to sum over (alignment-restricted RNN-T, Mahadeokar et al. 2021,
 arXiv:2011.03072). That leaves a few outputs for each step, affords thousands of pieces, and bounds how late words come.
 """
 
@@ -33,7 +33,8 @@ _CORRUPTED = 0.1  # of the pieces that the predictor reads: in use it will read 
 _CUT = 0.2  # of the spliced sentences break off
 _FEWEST_FRAMES = 40  # of a sentence that does
 _SHORTEST, _LONGEST = 8, 40  # words
-_EARLIEST, _LATEST = 1, 5  # steps of the head after the end of a word that its pieces come in
+_EARLIEST, _LATEST = 0, 5  # steps of the head after the end of a word that its last piece comes in
+_SPREAD = 2  # steps by which each piece before it may come earlier than the next: rare words are spelled as they go
 _NEVER = -40.0  # log-probability of what an alignment must not do: small enough, and finite for the gradient
 _READ, _READ_WORDS = 96, 48  # stretches of text alone in a batch, and words of each
 _MOST_FAILURES = 1000  # sentences in a batch that cannot be made
@@ -75,15 +76,20 @@ def lattice(
     steps: int,
     earliest: int = _EARLIEST,
     latest: int = _LATEST,
+    spread: int = _SPREAD,
 ) -> Lattice:
-    """The alignments that have all pieces of each word between so many steps after its end, or on the last step.
+    """The alignments that have the last piece of each word between so many steps after its end, or on the last step.
+
+    The pieces before it may each come so many steps earlier than the next.
 
     Args:
         words: the pieces of each. ends: the step on which each is over, never falling. steps: of the sequence.
     """
     counts = [len(word) for word in words]
     over = np.asarray(ends, dtype=np.int64)
-    first = np.repeat(np.clip(over + earliest, 0, steps - 1), counts)  # of each piece
+    following = np.concatenate([np.zeros(0, int), *(np.arange(count)[::-1] for count in counts)])  # of its word
+    first = np.repeat(np.minimum(over + earliest, steps - 1), counts) - spread * following  # of each piece
+    first = np.maximum.accumulate(np.maximum(first, 0))
     last = np.repeat(np.clip(over + latest, 0, steps - 1), counts)
     # With u pieces written: from when the u-th may have come, to when the next one has to.
     begins, stops = np.append(0, first), np.append(last, steps - 1)
@@ -103,6 +109,7 @@ def aligned_loss(
     bf16: bool = True,
     earliest: int = _EARLIEST,
     latest: int = _LATEST,
+    spread: int = _SPREAD,
 ) -> Loss:
     """Negative log-likelihood of the rows' words, over all alignments of their lattices, per piece.
 
@@ -118,7 +125,7 @@ def aligned_loss(
     for target, row, count in zip(log_probs, rows, steps.tolist(), strict=True):
         target[: len(row.log_probs)] = torch.from_numpy(row.log_probs)
         words = [spell(word, tokenizer) for word in row.words]
-        lattices.append(lattice(words, row.ends // head.stride, count, earliest, latest))
+        lattices.append(lattice(words, row.ends // head.stride, count, earliest, latest, spread))
     sizes = torch.tensor([len(part.pieces) for part in lattices])
     pieces = torch.zeros(len(rows), int(sizes.max()) + 1, dtype=torch.long)  # a blank follows the last
     for target, part in zip(pieces, lattices, strict=True):

@@ -170,7 +170,8 @@ def _plain(axes: Axes) -> None:
 
 def _is_loss(name: str) -> bool:
     return (
-        name.startswith(("ctc:", "rnnt:", "frames:", "framewise:", "pooled:", "text:", "aligned:", "lm:")) or name == "frames"
+        name.startswith(("ctc:", "rnnt:", "frames:", "framewise:", "pooled:", "text:", "aligned:", "lm:"))
+        or name == "frames"
     )
 
 
