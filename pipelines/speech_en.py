@@ -66,7 +66,7 @@ MODEL = ModelConfig(
         "description": "Streaming English speech recognition: clear speech to lower-case words",
         "languages": ["English"],
         # Words begin 90 ms after where alignments of the training data have them: spikes come late.
-        "defaults": {"chunk_ms": 640, "search": "beam", "time_shift": -0.09},
+        "defaults": {"chunk_ms": 640, "search": "beam", "time_shift": -0.09, "blank_penalty": 1.0},
         "pronunciations": {"name": "CMUdict", "licence": "BSD"},
     },
 )

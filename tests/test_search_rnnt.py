@@ -172,3 +172,15 @@ def test_several_tokens_on_one_frame():
         assert best.frames == (0, 0, 1, 1, 2, 2)
         assert best.ends == (1, 1, 2, 2, 3, 3)
         assert best.confidences == pytest.approx([0.98] * 6)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.5, 1.0, 50.0])
+def test_a_blank_penalty_lets_the_best_token_win_where_it_is_not_far_behind(penalty):
+    predictor, _ = model("stateless", 0, 3, 1.0)
+    frames = np.log(np.array([[0.6, 0.3, 0.1], [0.5, 0.1, 0.4], [0.9, 0.06, 0.04], [0.2, 0.7, 0.1]], np.float32))
+    search = RNNTGreedySearch(predictor, lambda frame, read: frame[None], max_symbols=1, blank_penalty=penalty)
+    found = search.best(search.step(search.init(), frames))
+    expected = {0.0: (1,), 0.5: (2, 1), 1.0: (1, 2, 1), 50.0: (1, 2, 1, 1)}[penalty]
+    assert found.tokens == expected
+    assert found.confidences[-1] == pytest.approx(0.7)  # the penalty is no part of it
+    assert search.best(search.step(search.step(search.init(), frames[:2]), frames[2:])) == found

@@ -80,5 +80,6 @@ def build_segment_search(
         most = head.max_symbols if isinstance(part, CascadedRNNTConfig) else 1
         search = RNNTBeamSearch(head.predictor, head.joint, most, config, silence=silence)
     else:
-        search = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence)
+        penalty = defaults.get("blank_penalty", 0.0)
+        search = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, penalty)
     return name, SegmentSearch(search, timer, rules, nbest)

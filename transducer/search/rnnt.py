@@ -69,12 +69,22 @@ class RNNTGreedySearch(Search[GreedyState]):
         predictor, joint: of the model.
         max_symbols: tokens per frame, at most.
         silence: tokens that stand for silence, for `speech_end`.
+        blank_penalty: taken from the blank's log-probability where tokens compete with it. The best token of many
+            that are possible often loses against the blank, though there is surely one: words are left out.
     """
 
-    def __init__(self, predictor: Predictor, joint: Joint, max_symbols: int = 3, silence: Iterable[int] = ()):
+    def __init__(
+        self,
+        predictor: Predictor,
+        joint: Joint,
+        max_symbols: int = 3,
+        silence: Iterable[int] = (),
+        blank_penalty: float = 0.0,
+    ):
         self.predictor = predictor
         self.joint = joint
         self.max_symbols = max_symbols
+        self.blank_penalty = blank_penalty
         self.silence = frozenset(silence)
 
     @torch.inference_mode()
@@ -87,8 +97,11 @@ class RNNTGreedySearch(Search[GreedyState]):
         tokens: list[Token] = []
         for encoded in torch.as_tensor(frames):
             for _ in range(self.max_symbols):
-                best = self.joint(encoded, output)[0].max(dim=0)
-                log_prob, token = float(best.values), int(best.indices)
+                log_probs = self.joint(encoded, output)[0]
+                token = 1 + int(log_probs[1:].argmax())
+                if log_probs[token] <= log_probs[BLANK] - self.blank_penalty:
+                    token = BLANK
+                log_prob = float(log_probs[token])
                 score += log_prob
                 if token == BLANK:
                     break

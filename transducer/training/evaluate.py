@@ -39,7 +39,9 @@ def greedy_texts(
         for name, output in outputs.items():
             head = network.decoders[name]
             if isinstance(head, RNNT):
-                search, steps = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols), output
+                penalty = network.config.card.get("defaults", {}).get("blank_penalty", 0.0)
+                search = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, blank_penalty=penalty)
+                steps = output
             else:
                 search, steps = CTCGreedySearch(), output.numpy()
             tokens = search.best(search.step(search.init(), steps)).tokens
