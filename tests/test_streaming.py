@@ -52,15 +52,6 @@ def outputs_searched(decoder: Decoder) -> list[np.ndarray]:
     return searched
 
 
-def assert_like(results: list[Segment], expected: list[Segment]) -> None:
-    """The same segments; numbers up to rounding."""
-    assert [segment.text for segment in results] == [segment.text for segment in expected]
-    for segment, other in zip(results, expected, strict=True):
-        for word, truth in zip(segment.words, other.words, strict=True):
-            assert (word.start, word.end) == pytest.approx((truth.start, truth.end), abs=1e-9)
-            assert word.confidence == pytest.approx(truth.confidence, abs=1e-3)
-
-
 @every_search
 @settings(max_examples=8)
 @given(
@@ -75,13 +66,17 @@ def test_results_do_not_depend_on_packets_and_equal_offline(name, search, seed, 
     samples = speech(seed)
     samples = samples[: len(samples) - missing]
     decoder = model.decoder(search, beam=4, chunk_ms=chunk_ms, nbest=2, endpoint=rules)
+    search = decoder.segment_search
+    step, searched = search.step, outputs_searched(decoder)
     results = run(decoder, cut(samples, places))
+    streamed = np.concatenate(searched)
     assert results == run(decoder, [samples])
 
-    network = model._network_at_chunk(round(chunk_ms / 40))
-    search = decoder.segment_search
-    state, offline = search.step(search.init(), forward(network, samples))
-    assert_like(finals(results), finals(offline + search.flush(state)[1]))
+    # The network's outputs are those of the whole up to rounding; and of equal outputs the search makes the same.
+    offline = forward(model._network_at_chunk(round(chunk_ms / 40)), samples)
+    np.testing.assert_allclose(streamed, offline, rtol=1e-4, atol=1e-4)
+    state, whole = step(search.init(), streamed)
+    assert finals(results) == finals(whole + search.flush(state)[1])
 
 
 @every_search

@@ -19,7 +19,7 @@ from training_fixtures import (
     without_times,
 )
 
-from transducer.config import CTCConfig, RecurrentConfig, RNNTConfig
+from transducer.config import CascadedRNNTConfig, CTCConfig, RecurrentConfig, RNNTConfig
 from transducer.errors import CheckpointError, TransducerError
 from transducer.frontends.augment import AugmentConfig
 from transducer.training.evaluate import error_rates, greedy_texts
@@ -167,6 +167,22 @@ def test_muon_gets_the_inner_matrices_and_adamw_everything_else():
         assert {"encoder.stages.0.conv1.weight", "encoder.stages.0.conv2.weight"} <= adamw
         assert "encoder.stages.0.out.weight" in muon
         assert {"decoders.rnnt.predictor.embedding.weight", "decoders.rnnt.predictor.lstm.weight_hh_l0"} <= adamw
+
+
+def test_muon_gets_the_matrices_inside_a_cascaded_head():
+    decoders = {"written": CascadedRNNTConfig("characters", "phones", layers=1), "phones": CTCConfig("phones")}
+    network = tiny_network(decoders=decoders)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    muon, adamw = (
+        {names[id(p)] for group in part.param_groups for p in group["params"]}
+        for part in Optimizers(network, Phase("p", 10, {})).parts
+    )
+    assert muon | adamw == set(names.values()) and not muon & adamw
+    inside = {name for name in muon if name.startswith("decoders.")}
+    assert all(".core." in name or ".lstm." in name for name in inside)
+    assert {"decoders.written.predictor.lstm.weight_hh_l0", "decoders.written.core.stages.2.module.0.weight"} <= inside
+    heads = {"predictor.embedding.weight", "out.weight", "frames.weight", "source.module.0.weight"}
+    assert {f"decoders.written.{name}" for name in heads} <= adamw
 
 
 def test_the_learning_rate_rises_and_falls_linearly():

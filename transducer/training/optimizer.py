@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from transducer.cores.tcn import DilatedConv
+from transducer.decoders.cascade import CascadedRNNT
 from transducer.training.recipe import Phase
 
 
@@ -19,11 +20,11 @@ class Optimizers:
     def __init__(self, network: nn.Module, phase: Phase):
         apart: set[int] = set()
         for name, part in network.named_modules():  # parents come before their parts
-            ids = {id(parameter) for parameter in part.parameters()}
-            if _is_apart(name, part):
-                apart |= ids
-            elif name.startswith("decoders.") and name.endswith((".core", ".predictor.lstm")):
-                apart -= ids
+            if isinstance(part, CascadedRNNT):
+                inside = {id(p) for inner in (part.core, part.predictor.lstm) for p in inner.parameters()}
+                apart |= {id(p) for p in part.parameters()} - inside
+            elif _is_apart(name, part):
+                apart |= {id(p) for p in part.parameters()}
         matrices, others = [], []
         for parameter in network.parameters():
             (matrices if parameter.ndim == 2 and id(parameter) not in apart else others).append(parameter)
