@@ -52,6 +52,15 @@ def outputs_searched(decoder: Decoder) -> list[np.ndarray]:
     return searched
 
 
+def assert_like(results: list[Segment], expected: list[Segment]) -> None:
+    """The same segments; numbers up to rounding."""
+    assert [segment.text for segment in results] == [segment.text for segment in expected]
+    for segment, other in zip(results, expected, strict=True):
+        for word, truth in zip(segment.words, other.words, strict=True):
+            assert (word.start, word.end) == pytest.approx((truth.start, truth.end), abs=1e-9)
+            assert word.confidence == pytest.approx(truth.confidence, abs=1e-3)
+
+
 @every_search
 @settings(max_examples=8)
 @given(
