@@ -60,9 +60,15 @@ class LSTMPredictor(nn.Module):
 
     def extend(self, tokens: Sequence[int], state: State) -> tuple[Tensor, State]:
         """Read one token in each of N rows -> output (N, C), new state."""
-        embedded = self.embedding(torch.tensor(tokens, device=state[0].device))[:, None]
-        y, (hidden, cell) = self.lstm(embedded, (state[0][None], state[1][None]))
-        return y[:, 0], (hidden[0], cell[0])
+        # By hand: torch.lstm packs its weights at every call, which takes five times as long as one step.
+        hidden, cell = state
+        x, lstm = self.embedding(torch.tensor(tokens, device=hidden.device)), self.lstm
+        gates = nn.functional.linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0)
+        gates = gates + nn.functional.linear(hidden, lstm.weight_hh_l0, lstm.bias_hh_l0)
+        into, forget, new, out = gates.chunk(4, dim=-1)
+        cell = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
+        hidden = out.sigmoid() * cell.tanh()
+        return hidden, (hidden, cell)
 
     def forward(self, targets: Tensor) -> Tensor:
         """Targets (B, U) -> (B, U + 1, C): the output before each token and after the last."""
