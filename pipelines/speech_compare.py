@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -28,11 +27,10 @@ from transducer.checkpoint import load_checkpoint
 from transducer.data.features import FeatureConfig, FeatureStore
 from transducer.data.loader import Augment
 from transducer.data.manifest import read_manifest
-from transducer.evaluation.wer import count_errors
 from transducer.frontends.augment import AugmentConfig, FeatureAugment
 from transducer.model import Network
-from transducer.search.ctc import CTCGreedySearch
 from transducer.training.corpus import Corpus, open_corpus
+from transducer.training.evaluate import error_rates, greedy_texts
 from transducer.training.recipe import Phase, Recipe, Table
 from transducer.training.run import train
 
@@ -43,6 +41,8 @@ NO_NOISE = replace(speech_en.NOISY_AUGMENT, noise_probability=0.0)
 TELEPHONE = replace(speech_en.NOISY_AUGMENT, band_limit_probability=0.3)
 ROOMS, CODECS = ("reverb", 1.0), ("codec", 1.0)
 SYNTHETIC_HOURS = {"a fifth synthetic": 2.4, "half synthetic": 9.6}
+
+CHUNK = 16  # encoder frames: 640 ms
 
 # name -> (augmentation, further copies of the recordings)
 MIXTURES: dict[str, tuple[AugmentConfig, tuple[tuple[str, float], ...]]] = {
@@ -101,27 +101,25 @@ def recipe(data: Path, output: Path, mixture: str, steps: int) -> Recipe:
     )
 
 
-@torch.inference_mode()
+class Augmented:
+    """A store whose features are augmented, each utterance always the same way."""
+
+    def __init__(self, store: FeatureStore, augment: Augment):
+        self._store, self._augment = store, augment
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def features(self, utterance: int) -> np.ndarray:
+        x = self._store.features(utterance).astype(np.float32)[None]
+        return self._augment(x, np.array([x.shape[1]]), np.random.default_rng(utterance))[0]
+
+
 def phone_error_rate(network: Network, store: FeatureStore, corpus: Corpus, augment: Augment | None) -> float:
     """Greedy, of the utterances whose words all have a pronunciation."""
-    network.eval()
-    network.set_chunk(16)
-    said, heard = [], []
-    phones = corpus.targets.units["phones"]
-    for index, utterance in enumerate(store.utterances):
-        tokens = corpus.targets.tokens(utterance.text, "phones")
-        if not tokens:
-            continue
-        x = store.features(index).astype(np.float32)[None]
-        if augment is not None:
-            x = augment(x, np.array([x.shape[1]]), np.random.default_rng(index))
-        features = (torch.from_numpy(x) - network.frontend.mean) / network.frontend.std
-        frames, mask = network.encoder(features, torch.ones(features.shape[:2], dtype=torch.bool))
-        search = CTCGreedySearch()
-        found = search.best(search.step(search.init(), network.decoders["phones"](frames, mask)[0][0].numpy()))
-        said.append(phones.decode(tokens))
-        heard.append(phones.decode(found.tokens))
-    return count_errors(said, heard).wer
+    sounds = store if augment is None else Augmented(store, augment)
+    heard = greedy_texts(network, sounds, corpus.targets.units, CHUNK, ["phones"], bf16=False)
+    return error_rates({"phones": corpus.dev_texts("phones")}, heard, [])["wer:phones"]
 
 
 def evaluate(folder: Path, corpus: Corpus, cache: Path, data: Path) -> dict[str, float]:

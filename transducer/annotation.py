@@ -15,7 +15,7 @@ from typing import Any
 
 from transducer.errors import MediaError, TransducerError, UsageError
 from transducer.media.fanout import FanOut
-from transducer.media.sources import STANDARD_INPUT, open_source
+from transducer.media.sources import STANDARD_INPUT, is_pipe, open_source
 from transducer.results import Labelling, Segment, Transcript
 
 PATIENCE = 3.0  # seconds that an interrupt waits for what is being decoded
@@ -148,7 +148,7 @@ class AnnotateSession:
                 open_source(STANDARD_INPUT)  # says what is wrong with it
         elif hasattr(source, "read"):
             name = str(getattr(source, "name", "open file"))
-        elif os.path.exists(source) and not os.path.isfile(source) and not os.path.isdir(source):
+        elif is_pipe(source):
             name = os.fspath(source)
             source = self._resources.enter_context(io.FileIO(source))
         else:

@@ -13,7 +13,7 @@ from transducer.atomic import atomic_write
 from transducer.cli.console import report, write_stdout
 from transducer.errors import UsageError
 from transducer.formats import check_format, render, write_transcript
-from transducer.media.sources import STANDARD_INPUT, open_source, printable
+from transducer.media.sources import STANDARD_INPUT, is_pipe, open_source, printable
 from transducer.results import Transcript
 
 
@@ -50,7 +50,7 @@ def require_file(source: str) -> None:
     elif "://" in source:
         looked_at = False
     else:
-        looked_at = os.path.isfile(source) or os.path.isdir(source) or not os.path.exists(source)
+        looked_at = not is_pipe(source)
     if looked_at:
         open_source(source).close()
 

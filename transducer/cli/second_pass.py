@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from typing import Any, BinaryIO
 
 from transducer.errors import UsageError
 from transducer.media.fanout import FanOut
-from transducer.media.sources import STANDARD_INPUT, open_source
+from transducer.media.sources import STANDARD_INPUT, is_pipe, open_source
 
 _READ_AGAIN = ("http", "https", "file")
 
@@ -77,9 +76,7 @@ class TwoPasses:
                 self.second = file
             else:
                 self._open_pipe(file, "standard input", twice)
-        elif (
-            "://" not in source and os.path.exists(source) and not os.path.isfile(source) and not os.path.isdir(source)
-        ):
+        elif "://" not in source and is_pipe(source):
             self._open_pipe(self._resources.enter_context(io.FileIO(source)), source, twice)
 
     def again(self) -> Any:

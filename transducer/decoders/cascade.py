@@ -33,7 +33,7 @@ class Posteriors(nn.Module):
 class CascadedRNNT(RNNT):
     """(B, T, C) -> (B, ceil(T / stack), predictor): CTC posteriors, Conformer layers, projected for the joint network.
 
-    It emits all pieces of a word when the word is over, `delay` of its own steps later: see
+    The last piece of a word comes when the word is over, some `delay` of its own steps later: see
     `transducer.training.aligned`.
 
     Args:
@@ -43,7 +43,7 @@ class CascadedRNNT(RNNT):
         stack: frames that its encoder takes at a time.
         width, heads, hidden, layers, kernel, chunk, left_context: see `ConformerLayer`, in steps of the encoder.
         predictor: units of the LSTM that reads what has been written.
-        delay: steps from the end of a word to its pieces.
+        delay: steps from the end of a word to its last piece, in the mean.
     """
 
     max_symbols = 12  # a whole word at a time

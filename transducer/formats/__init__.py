@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from transducer.atomic import atomic_write
-from transducer.errors import UsageError
 from transducer.formats.document import parse_json, render_json, render_json_line
+from transducer.formats.names import known_format
 from transducer.formats.tables import TSV_HEADER, ctm_rows, tsv_row, txt_row
 from transducer.results import Transcript
 
@@ -35,15 +35,8 @@ FORMATS = tuple(_RENDER)
 
 
 def check_format(name: str) -> str:
-    """The format's name, in lower case and without a leading dot.
-
-    Raises:
-        UsageError: there is no such format; lists those there are.
-    """
-    key = name.lower().removeprefix(".")
-    if key not in _RENDER:
-        raise UsageError(f"unknown format {name!r}; there are {', '.join(FORMATS)}")
-    return key
+    """See `known_format`."""
+    return known_format(name, FORMATS)
 
 
 def render(transcript: Transcript, format: str) -> str:

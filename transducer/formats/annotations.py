@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from transducer.annotation import Annotation
-from transducer.errors import UsageError
 from transducer.formats.cues import GAP_MS, MIN_MS, Cue, make_cues
 from transducer.formats.document import segment_to_dict
 from transducer.formats.labels.document import event_to_dict, scene_to_dict
 from transducer.formats.labels.sheet import Thumbnail, render_html
 from transducer.formats.labels.tables import clock, in_order
+from transducer.formats.names import known_format
 from transducer.formats.subtitles import cues_to_text
 from transducer.results import Event, Labelling, Scene, Segment
 
@@ -21,15 +21,8 @@ SNAP_IN, SNAP_OUT = 250, 500  # milliseconds after a cut in which a cue that beg
 
 
 def check_annotation_format(name: str) -> str:
-    """The format's name, in lower case and without a leading dot.
-
-    Raises:
-        UsageError: there is no such format; lists those there are.
-    """
-    key = name.lower().removeprefix(".")
-    if key not in ANNOTATION_FORMATS:
-        raise UsageError(f"unknown format {name!r}; there are {', '.join(ANNOTATION_FORMATS)}")
-    return key
+    """See `known_format`."""
+    return known_format(name, ANNOTATION_FORMATS)
 
 
 def annotation_to_dict(annotation: Annotation) -> dict[str, Any]:

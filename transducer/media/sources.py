@@ -140,6 +140,11 @@ class Source:
             self._owned.pop().close()
 
 
+def is_pipe(path: Any) -> bool:
+    """Whether a path leads to a named pipe, a device or a socket: what can be read once, and not looked at before."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
 def is_media_source(source: Any) -> bool:
     """A path, address or open file, and not an iterable of arrays."""
     return isinstance(source, str | bytes | os.PathLike) or hasattr(source, "read")

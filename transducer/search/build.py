@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from transducer.config import CascadedRNNTConfig, CTCConfig
 from transducer.errors import UsageError
@@ -21,6 +21,15 @@ SEARCHES = ("greedy", "beam")
 # Seconds without a word that end a segment, where words come when they are over: pauses and the word after them.
 LATE_WORDS = 1.4
 Hotwords = Sequence[tuple[str, float]]  # phrases and their weights
+
+
+def build_greedy_search(network: Network, name: str, silence: Iterable[int] = ()) -> Search:
+    """Greedy search over the outputs of a head, CTC's or RNN-T's, as the model's card wants it."""
+    head = network.decoders[name]
+    if isinstance(network.config.decoders[name], CTCConfig):
+        return CTCGreedySearch(silence)
+    penalty = network.config.card.get("defaults", {}).get("blank_penalty", 0.0)
+    return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, penalty)
 
 
 def build_segment_search(
@@ -73,13 +82,12 @@ def build_segment_search(
         timer = FinishedWordTimer(tokenizer, step, -part.delay * step)
         rules = rules or EndpointRules(silence_after_words=LATE_WORDS)
     search: Search
-    if isinstance(part, CTCConfig):
-        search = CTCBeamSearch(config, silence=silence) if kind == "beam" else CTCGreedySearch(silence)
-    elif kind == "beam":
+    if kind == "greedy":
+        search = build_greedy_search(network, name, silence)
+    elif isinstance(part, CTCConfig):
+        search = CTCBeamSearch(config, silence=silence)
+    else:
         # A search frame by frame compares hypotheses fairly if each frame is one symbol; a word at a time needs more.
         most = head.max_symbols if isinstance(part, CascadedRNNTConfig) else 1
         search = RNNTBeamSearch(head.predictor, head.joint, most, config, silence=silence)
-    else:
-        penalty = defaults.get("blank_penalty", 0.0)
-        search = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, penalty)
     return name, SegmentSearch(search, timer, rules, nbest)

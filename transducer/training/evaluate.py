@@ -8,11 +8,9 @@ import numpy as np
 import torch
 
 from transducer.data.features import FeatureStore
-from transducer.decoders.rnnt import RNNT
 from transducer.evaluation.wer import count_errors
 from transducer.model import Network
-from transducer.search.ctc import CTCGreedySearch
-from transducer.search.rnnt import RNNTGreedySearch
+from transducer.search.build import build_greedy_search
 from transducer.text.tokenizer import Tokenizer
 
 
@@ -37,14 +35,8 @@ def greedy_texts(
             frames, mask, _ = network.encode_with_taps(features, mask)
             outputs = {name: network.decoders[name](frames, mask)[0][0].float() for name in texts}
         for name, output in outputs.items():
-            head = network.decoders[name]
-            if isinstance(head, RNNT):
-                penalty = network.config.card.get("defaults", {}).get("blank_penalty", 0.0)
-                search = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, blank_penalty=penalty)
-                steps = output
-            else:
-                search, steps = CTCGreedySearch(), output.numpy()
-            tokens = search.best(search.step(search.init(), steps)).tokens
+            search = build_greedy_search(network, name)
+            tokens = search.best(search.step(search.init(), output.numpy())).tokens
             texts[name].append(units[network.config.decoders[name].units].decode(tokens))
     return texts
 

@@ -9,10 +9,8 @@ import torch
 
 from transducer.decoders.framewise import Framewise
 from transducer.decoders.pooled import Pooled
-from transducer.decoders.rnnt import RNNT
 from transducer.model import Network
-from transducer.search.ctc import CTCGreedySearch
-from transducer.search.rnnt import RNNTGreedySearch
+from transducer.search.build import build_greedy_search
 from transducer.training.pair_loader import collate
 from transducer.training.pair_losses import frame_labels, label_of, tokens_of
 from transducer.training.pairs import NO_LABEL, Pair, PairSource, fixed_pair
@@ -112,12 +110,8 @@ class TokenErrors:
 
 def greedy_tokens(network: Network, head: str, output: torch.Tensor) -> list[int]:
     """What a greedy search finds in a CTC or RNN-T decoder's output for one example."""
-    decoder = network.decoders[head]
-    if isinstance(decoder, RNNT):
-        search, steps = RNNTGreedySearch(decoder.predictor, decoder.joint), output
-    else:
-        search, steps = CTCGreedySearch(), output.numpy()
-    return list(search.best(search.step(search.init(), steps)).tokens)
+    search = build_greedy_search(network, head)
+    return list(search.best(search.step(search.init(), output.numpy())).tokens)
 
 
 def edits(right: Sequence[object], said: Sequence[object]) -> int:

@@ -10,18 +10,17 @@ more of the voice and of the words around.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchaudio.functional import forced_align
 
 from transducer.data.batches import BatchPlan
 from transducer.data.features import FeatureStore
 from transducer.data.loader import Augment, BatchLoader
 from transducer.model import Network
+from transducer.training.align import best_path
 from transducer.training.splice import BASE, choose_units, sort_units
 from transducer.training.targets import Targets
 
@@ -73,10 +72,9 @@ def hear(
             log_probs = network.decoders[decoder](frames, mask)[0].float().log_softmax(dim=-1)
         for text, row, length in zip(batch.texts, log_probs, mask.sum(1).tolist(), strict=True):
             tokens = targets.tokens(text, units)
-            if not tokens or len(tokens) + sum(a == b for a, b in pairwise(tokens)) > length:
-                continue
-            path, _ = forced_align(row[None, :length], torch.tensor([tokens], dtype=torch.int32), blank=0)
-            yield Heard(text.split(), row[:length].half().numpy(), path[0].numpy().astype(np.int16))
+            path = best_path(row[:length], tokens or [])
+            if path is not None:
+                yield Heard(text.split(), row[:length].half().numpy(), path.numpy().astype(np.int16))
 
 
 class PosteriorBank:

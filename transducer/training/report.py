@@ -13,7 +13,7 @@ from transducer.atomic import atomic_write
 from transducer.data.features import FeatureStore
 from transducer.decoders.rnnt import RNNT
 from transducer.model import Network
-from transducer.search.rnnt import RNNTGreedySearch
+from transducer.search.build import build_greedy_search
 from transducer.training.align import best_path, path_to_alignment
 from transducer.training.corpus import PHONES, Corpus
 from transducer.training.export import Results, default_chunk, frame_ms
@@ -162,7 +162,7 @@ def align_for_picture(
     tokens, spelled = corpus.targets.tokens(text, units), corpus.targets.units[units].tokens
     output = head(frames, mask)[0][0]
     if isinstance(head, RNNT):
-        search, seconds = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols), seconds * head.stride
+        search, seconds = build_greedy_search(network, decoder), seconds * head.stride
         found = search.best(search.step(search.init(), output))
         posteriors = torch.zeros(len(output), len(spelled))
         posteriors[:, 0] = 1

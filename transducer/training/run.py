@@ -18,7 +18,7 @@ from transducer.data.loader import BatchLoader
 from transducer.decoders.cascade import CascadedRNNT
 from transducer.decoders.ctc import CTC
 from transducer.errors import TransducerError, UsageError
-from transducer.frontends.augment import FeatureAugment
+from transducer.frontends.augment import AugmentConfig, FeatureAugment
 from transducer.model import Network
 from transducer.sequence import set_chunk
 from transducer.training.align import align_all
@@ -184,10 +184,10 @@ class _Run:
         head = dict(network.decoders.items()).get(names[0])
         if phase.losses.keys() - {f"aligned:{names[0]}", f"lm:{names[0]}"} or not isinstance(head, CascadedRNNT):
             raise UsageError(f'phase {phase.name}: "aligned" goes with "lm" alone, and with a cascaded RNN-T')
-        source = network.config.decoders[names[0]].source
+        part = network.config.decoders[names[0]]
+        source = part.source
         head.source.load_state_dict(network.decoders[source].state_dict())
         units, seed = network.config.decoders[source].units, recipe.seed + number
-        mean, _ = self._statistics()
 
         def build() -> PosteriorBank:
             heard = [
@@ -198,7 +198,7 @@ class _Run:
                     source,
                     corpus.train,
                     corpus.targets,
-                    FeatureAugment(augment, corpus.noise, mean=mean),
+                    self._augment(augment),
                     seed + index,
                     phase.bf16,
                 )
@@ -213,7 +213,7 @@ class _Run:
             corpus.texts,
             corpus.targets,
             units,
-            corpus.targets.units[network.config.decoders[names[0]].units],
+            corpus.targets.units[part.units],
             seed,
             phase.frames_per_batch // network.encoder.stride,
             phase.text_frames,
@@ -233,7 +233,7 @@ class _Run:
             store = Subset(store, rows)
         plan = BatchPlan(store.frames, phase.frames_per_batch, recipe.seed + number, self.ranks.world, self.ranks.rank)
         mean, std = self._statistics()
-        return BatchLoader(store, plan, augment=self._augment(phase), normalise=(mean, std))
+        return BatchLoader(store, plan, augment=self._augment(phase.augment), normalise=(mean, std))
 
     def _texts(self, number: int) -> SplicedTexts | None:
         recipe, phase, corpus = self.recipe, self.recipe.phases[number], self.corpus
@@ -244,7 +244,7 @@ class _Run:
 
         def build(weights: dict[str, Tensor], seed: int) -> SpliceBank:
             self.evaluated.load_state_dict(weights)
-            return SpliceBank.build(self.evaluated, corpus.train, corpus.targets, self._augment(phase), seed)
+            return SpliceBank.build(self.evaluated, corpus.train, corpus.targets, self._augment(phase.augment), seed)
 
         return SplicedTexts(
             build, corpus.texts, corpus.targets, recipe.seed + number, phase.text_frames, phase.text_renewal
@@ -259,8 +259,8 @@ class _Run:
         """The front-end's mean and standard deviation."""
         return self.network.frontend.mean.numpy().copy(), self.network.frontend.std.numpy().copy()
 
-    def _augment(self, phase: Phase) -> FeatureAugment | None:
-        return phase.augment and FeatureAugment(phase.augment, self.corpus.noise, mean=self._statistics()[0])
+    def _augment(self, config: AugmentConfig | None) -> FeatureAugment | None:
+        return config and FeatureAugment(config, self.corpus.noise, mean=self._statistics()[0])
 
     def _train(self, trainer: PhaseTrainer, title: str, stop: Callable[[], bool]) -> None:
         recipe, first = self.recipe, self.ranks.first

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from transducer.atomic import atomic_write
-from transducer.errors import UsageError
 from transducer.formats.labels.chapters import render_chapters
 from transducer.formats.labels.document import render_json, render_json_line
 from transducer.formats.labels.edl import render_edl
@@ -15,6 +14,7 @@ from transducer.formats.labels.otio import render_otio
 from transducer.formats.labels.sheet import Thumbnail, render_html
 from transducer.formats.labels.subtitles import render_subtitles
 from transducer.formats.labels.tables import render_csv, render_tsv, render_txt
+from transducer.formats.names import known_format
 from transducer.results import Labelling
 
 __all__ = ["LABEL_FORMATS", "check_label_format", "render_labelling", "write_labelling"]
@@ -37,15 +37,8 @@ LABEL_FORMATS = tuple(_RENDER)
 
 
 def check_label_format(name: str) -> str:
-    """The format's name, in lower case and without a leading dot.
-
-    Raises:
-        UsageError: there is no such format; lists those there are.
-    """
-    key = name.lower().removeprefix(".")
-    if key not in _RENDER:
-        raise UsageError(f"unknown format {name!r}; there are {', '.join(LABEL_FORMATS)}")
-    return key
+    """See `known_format`."""
+    return known_format(name, LABEL_FORMATS)
 
 
 def render_labelling(labelling: Labelling, format: str, thumbnails: Iterable[Thumbnail] = ()) -> Iterator[str]:
