@@ -16,7 +16,15 @@ from transducer.frontends.augment import AugmentConfig
 from transducer.search.rnnt import RNNTGreedySearch
 from transducer.text.characters import Characters
 from transducer.text.subwords import Subwords
-from transducer.training.aligned import AlignedBatches, Lattice, aligned_loss, lattice, predictor_loss, spell
+from transducer.training.aligned import (
+    AlignedBatches,
+    Lattice,
+    _BlankAndPiece,
+    aligned_loss,
+    lattice,
+    predictor_loss,
+    spell,
+)
 from transducer.training.posteriors import Heard, PosteriorBank, hear
 from transducer.training.recipe import Phase
 from transducer.training.run import build_network, train
@@ -102,6 +110,24 @@ def test_without_restriction_it_is_the_loss_of_an_rnnt():
         truth += head.loss(frames, mask.sum(1), [units.encode(row.words[0] + " ")]).item()
     assert loss.total.item() == pytest.approx(truth, rel=1e-4)
     assert aligned_loss(head, rows, units, bf16=False).total > loss.total
+
+
+def test_log_probabilities_of_the_blank_and_a_piece_with_their_gradient():
+    generator = torch.Generator().manual_seed(1)
+    values, weights = torch.randn(600, 7, generator=generator) * 3, torch.randn(600, 2, generator=generator)
+    values[3, 0] = -torch.inf
+    pieces = torch.randint(1, 7, (600,), generator=generator)
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 0.02)):
+        logits = [values.to(dtype, copy=True).requires_grad_() for _ in range(2)]
+        log_probs = logits[0].float().log_softmax(dim=-1)
+        wanted = torch.stack([log_probs[:, 0], log_probs.gather(1, pieces[:, None])[:, 0]], dim=1)
+        found = _BlankAndPiece.apply(logits[1], pieces)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, wanted)
+        for result in (wanted, found):
+            (result * weights)[wanted.isfinite()].sum().backward()
+        assert logits[1].grad.dtype == dtype
+        torch.testing.assert_close(logits[1].grad, logits[0].grad, rtol=tolerance, atol=tolerance)
 
 
 def test_recordings_come_as_they_are():

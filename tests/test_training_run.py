@@ -15,6 +15,7 @@ from tones import TEXTS, tone, write_tones
 from training_fixtures import LETTERS, corpus_of, tiny_model, tone_recipe, without_times
 
 import transducer
+from transducer.checkpoint import load_checkpoint
 from transducer.cli import main
 from transducer.errors import TransducerError, UsageError
 from transducer.training.corpus import open_corpus
@@ -87,6 +88,23 @@ def test_a_run_stopped_twice_is_the_run_that_was_not(tmp_path):
     with pytest.raises(UsageError, match=r"another recipe \(other seed, phase joint\)"):
         other = replace(recipe, seed=2, phases=(PHASES[0], replace(PHASES[1], steps=9), TEXT_PHASE))
         train(other, tmp_path / "parts", cache=cache, resume=True)
+
+
+def test_auxiliary_heads_are_trained_and_do_not_ship(tmp_path):
+    phase = Phase("both", 3, {"ctc:characters": 1.0, "ctc:phones": 0.5}, frames_per_batch=500)
+    align = Phase("align", 0, {}, realign=True)
+    recipe = replace(tone_recipe(tmp_path / "data", tiny_model(), (align, phase)), auxiliary=("characters",))
+    folder = train(recipe, tmp_path / "run", cache=tmp_path / "cache")
+    network, units = load_checkpoint(folder)
+    assert list(network.decoders) == ["phones"] and list(units) == ["phones"]
+    trained = weights_of(tmp_path / "run", "both")
+    assert {name for name in trained if name not in network.state_dict()} == {
+        "decoders.characters.module.0.weight",
+        "decoders.characters.module.0.bias",
+    }
+    torch.testing.assert_close(network.state_dict()["frontend.mean"], trained["frontend.mean"])
+    with pytest.raises(UsageError, match="auxiliary: the model has no decoder 'letters', but characters, phones"):
+        train(replace(recipe, auxiliary=("letters",)), tmp_path / "other", cache=tmp_path / "cache")
 
 
 def test_a_run_from_the_command_line(tmp_path, monkeypatch, capsys):

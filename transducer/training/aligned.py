@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from transducer.data.loader import in_background
 from transducer.decoders.cascade import CascadedRNNT
@@ -35,8 +35,9 @@ _FEWEST_FRAMES = 40  # of a sentence that does
 _SHORTEST, _LONGEST = 8, 40  # words
 _EARLIEST, _LATEST = 0, 5  # steps of the head after the end of a word that its last piece comes in
 _SPREAD = 2  # steps by which each piece before it may come earlier than the next: rare words are spelled as they go
+_BLOCK = 256  # rows of logits that are worked on at a time
 _NEVER = -40.0  # log-probability of what an alignment must not do: small enough, and finite for the gradient
-_READ, _READ_WORDS = 96, 48  # stretches of text alone in a batch, and words of each
+_READ, _READ_WORDS = 48, 48  # stretches of text alone in a batch, and words of each
 _MOST_FAILURES = 1000  # sentences in a batch that cannot be made
 
 
@@ -139,15 +140,48 @@ def aligned_loss(
         frames, _ = head.project(log_probs, lengths_to_mask(lengths, log_probs.shape[1]))
         logits = head.joint_logits(frames[row_index, time], head.predictor(read)[row_index, written])
     # All that counts at a place are the blank and the next piece: to torchaudio, a vocabulary of two.
-    logits = logits.float()
-    norm = logits.logsumexp(dim=-1)
-    blank = torch.where(waits, logits[:, BLANK] - norm, _NEVER)
-    piece = torch.where(emits, logits.gather(1, pieces[row_index, written][:, None])[:, 0] - norm, _NEVER)
-    table = logits.new_full((len(rows), int(steps.max()), pieces.shape[1], 2), _NEVER)
+    log_probs = _BlankAndPiece.apply(logits, pieces[row_index, written])
+    blank = torch.where(waits, log_probs[:, 0], _NEVER)
+    piece = torch.where(emits, log_probs[:, 1], _NEVER)
+    table = torch.full((len(rows), int(steps.max()), pieces.shape[1], 2), _NEVER)
     table[row_index, time, written] = torch.stack([blank, piece], dim=-1)
     ones = torch.ones(len(rows), pieces.shape[1] - 1, dtype=torch.int32)
     losses = rnnt_loss(table, ones, steps.int(), sizes.int(), blank=0, reduction="sum", fused_log_softmax=False)
     return Loss(losses, max(int(sizes.sum()), 1))
+
+
+class _BlankAndPiece(torch.autograd.Function):
+    """Logits (N, V), pieces (N,) -> float32 log-probabilities (N, 2) of the blank, and of one piece in each row.
+
+    What log_softmax and gather give, a few rows at a time, so that it stays in the processor's cache: tables of N
+    times V numbers in float32, and there and back again, were a quarter of a training step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, pieces: Tensor) -> Tensor:
+        result = logits.new_empty(len(logits), 2, dtype=torch.float32)
+        probs = torch.empty_like(logits)
+        for rows, wanted, out, kept in _blocks(logits, pieces, result, probs):
+            log_probs = rows.float().log_softmax(dim=-1)
+            out[:, 0] = log_probs[:, BLANK]
+            out[:, 1] = log_probs.gather(1, wanted[:, None])[:, 0]
+            kept.copy_(log_probs.exp_())
+        ctx.save_for_backward(probs, pieces)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        probs, pieces = ctx.saved_tensors
+        result, total = torch.empty_like(probs), -gradient.sum(dim=1, keepdim=True)
+        for kept, wanted, given, share, out in _blocks(probs, pieces, gradient, total, result):
+            torch.mul(kept, share.to(kept.dtype), out=out)
+            out[:, BLANK] += given[:, 0]
+            out.scatter_add_(1, wanted[:, None], given[:, 1:].to(out.dtype))
+        return result, None
+
+
+def _blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(tensor.split(_BLOCK) for tensor in tensors), strict=True)
 
 
 def predictor_loss(head: CascadedRNNT, texts: Sequence[Sequence[int]], bf16: bool = True) -> Loss:
@@ -163,8 +197,8 @@ def predictor_loss(head: CascadedRNNT, texts: Sequence[Sequence[int]], bf16: boo
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         predicted = head.predictor(pieces[:, :-1])[there]
         logits = head.joint_logits(torch.zeros_like(predicted), predicted)
-    # The blank is the first; it is no piece.
-    total = nn.functional.cross_entropy(logits.float()[:, 1:], pieces[there] - 1, reduction="sum")
+    logits = logits.index_fill(1, torch.tensor([BLANK]), -torch.inf)  # it is no piece
+    total = -_BlankAndPiece.apply(logits, pieces[there])[:, 1].sum()
     return Loss(total, int(there.sum()))
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from transducer.checkpoint import load_checkpoint, save_checkpoint
 from transducer.config import ModelConfig
 from transducer.encoders.subsampling import ConvSubsampling
+from transducer.errors import UsageError
 from transducer.model import Network
 from transducer.training.corpus import PHONES, Corpus
 from transducer.training.evaluate import error_rates, greedy_texts
@@ -59,8 +60,27 @@ def evaluation(
     return _rates(network.config, corpus, heard)
 
 
+def without(network: Network, decoders: Sequence[str]) -> Network:
+    """A copy of a network that lacks some decoders, and units that nothing else in it has.
+
+    Raises:
+        UsageError: it has no such decoder.
+    """
+    config = network.config
+    if strange := set(decoders) - config.decoders.keys():
+        raise UsageError(f"auxiliary: the model has no decoder {min(strange)!r}, but {', '.join(config.decoders)}")
+    kept = {name: part for name, part in config.decoders.items() if name not in decoders}
+    used = {part.units for part in (*kept.values(), *filter(None, [config.conditioning]))}
+    units = {name: size for name, size in config.units.items() if name in used}
+    result = Network(replace(config, decoders=kept, units=units))
+    weights = network.state_dict()
+    result.load_state_dict({name: weights[name] for name in result.state_dict()})
+    return result
+
+
 def export(folder: Path, network: Network, recipe: Recipe, corpus: Corpus, decoders: Sequence[str]) -> Results:
     """Write the checkpoint folder, measure what is in it on the dev table, and put that on its card."""
+    units = {name: recipe.units[name] for name in network.config.units}
     config = network.config
     card = {**config.card, **_card(recipe, corpus)}
     words = recipe.word_model(folder.parent / "words") if recipe.word_model else None
@@ -69,13 +89,13 @@ def export(folder: Path, network: Network, recipe: Recipe, corpus: Corpus, decod
         prior = tuple(round(value, 3) for value in log_prior(network, corpus, decoder).tolist())
         words.config = replace(words.config, log_prior=prior)
     storage = getattr(torch, recipe.storage)
-    save_checkpoint(folder, network, replace(config, card=card), recipe.units, storage, words)
+    save_checkpoint(folder, network, replace(config, card=card), units, storage, words)
     loaded, _ = load_checkpoint(folder)
     if not corpus.dev or not decoders:
         return Results(loaded, {}, [])
     rates, heard, default = {}, [], default_chunk(config)
     for chunk in config.chunks:
-        texts = greedy_texts(loaded, corpus.dev, recipe.units, chunk, decoders, bf16=False)
+        texts = greedy_texts(loaded, corpus.dev, units, chunk, decoders, bf16=False)
         rates[chunk] = _rates(config, corpus, texts)
         if chunk == default:
             heard = texts[decoders[0]]
@@ -84,7 +104,7 @@ def export(folder: Path, network: Network, recipe: Recipe, corpus: Corpus, decod
         card["measured"] = [
             f"WER {100 * wer:.1f} % on {recipe.dev.title}, greedy, in chunks of {default * frame_ms(config):g} ms"
         ]
-    save_checkpoint(folder, network, replace(config, card=card), recipe.units, storage, words)
+    save_checkpoint(folder, network, replace(config, card=card), units, storage, words)
     return Results(loaded, rates, heard)
 
 

@@ -107,6 +107,7 @@ class Recipe:
         initial: a checkpoint folder to start from; parts that it lacks, or has in other shapes, start anew.
         normalise: whether texts go through `transducer.text.normalise` first; False for units that are no plain text.
         word_model: makes the lexicon and language model of the beam search, in a folder that it may keep files in.
+        auxiliary: decoders that help to train the rest, and are not in the checkpoint.
         storage: of the weights on disk, "float16" or "int8".
         speeds: of the copies of each recording to train on.
         variants: further copies, ("reverb", seed) in a simulated room, ("codec", seed) through a codec or telephone;
@@ -130,6 +131,7 @@ class Recipe:
     initial: Path | None = None
     normalise: bool = True
     word_model: Callable[[Path], WordModel] | None = None
+    auxiliary: tuple[str, ...] = ()
     storage: str = "float16"
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
     variants: tuple[tuple[str, float], ...] = ()

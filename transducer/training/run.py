@@ -24,7 +24,7 @@ from transducer.sequence import set_chunk
 from transducer.training.align import align_all
 from transducer.training.aligned import AlignedBatches, AlignedTrainer
 from transducer.training.corpus import PHONES, Corpus, Subset, open_corpus
-from transducer.training.export import evaluation, export
+from transducer.training.export import evaluation, export, without
 from transducer.training.folder import RunFolder
 from transducer.training.initial import take_weights
 from transducer.training.interrupt import Interrupt
@@ -125,8 +125,10 @@ def train(
                     return None
             checkpoint = output / recipe.name
             if ranks.first:
-                results = export(checkpoint, run.network, recipe, run.corpus, run.trained)
-                report = write_report(recipe, folder, run.corpus, results, run.trained, command)
+                network = without(run.network, recipe.auxiliary)
+                decoders = [name for name in run.trained if name not in recipe.auxiliary]
+                results = export(checkpoint, network, recipe, run.corpus, decoders)
+                report = write_report(recipe, folder, run.corpus, results, decoders, command)
                 say(f"The model is in {checkpoint}, the report in {report}")
             return checkpoint
     finally:
@@ -141,6 +143,7 @@ class _Run:
         self.corpus = open_corpus(recipe, cache, torch.get_num_threads(), progress=ranks.first)
         self.given = frozenset(self.corpus.targets.alignments)  # these stay as they are when others are made anew
         self.network = build_network(recipe, self.corpus)
+        without(self.network, recipe.auxiliary)  # a wrong name is to be known now, and not after the last phase
         self.evaluated = Network(self.network.config)
         self.trained: list[str] = []  # decoders, in the order of the model
         self.steps = 0
@@ -299,6 +302,7 @@ class _Run:
         path, targets = self.folder.alignments(phase.name), self.corpus.targets
         phones = self.recipe.units[PHONES]
         if self.ranks.first and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
             set_chunk(self.network.encoder, max(self.network.config.chunks))
             made = align_all(self.network, self.corpus.train, targets, self.given, bf16=phase.bf16)
             write_alignments(path, dict(made), phones)
