@@ -75,7 +75,7 @@ def recipe(data: Path, output: Path, mixture: str, steps: int) -> Recipe:
     phase = Phase(
         "more",
         steps,
-        {"ctc:characters": 1.0, "ctc:phones": 0.5},
+        {"ctc:phones": 1.0},
         frames_per_batch=12000,
         learning_rate=4e-4,
         matrix_learning_rate=2.5e-3,
@@ -83,11 +83,11 @@ def recipe(data: Path, output: Path, mixture: str, steps: int) -> Recipe:
         augment=augment,
         average_decay=0.98,
     )
-    heads = {name: part for name, part in speech_en.MODEL.decoders.items() if name in ("characters", "phones")}
     return replace(
         base,
-        model=replace(speech_en.MODEL, decoders=heads),
-        units={name: base.units[name] for name in ("characters", "phones")},
+        model=replace(speech_en.MODEL, decoders={"phones": speech_en.MODEL.decoders["phones"]}),
+        units={"phones": base.units["phones"]},
+        auxiliary=(),
         train=base.train + more,
         variants=variants,
         phases=(phase,),

@@ -3,7 +3,7 @@
     transducer train pipelines/speech_en.py --data DATA --output runs/speech-en
 
 DATA is a folder with the tables, recordings and texts named below. The model is one Conformer with three
-heads, and it learns in five phases:
+heads, and it learns in six phases, from the recordings at three speeds, in simulated rooms and through codecs:
 
 1. `frames`: from alignments of 1.7 hours, which phone every frame is, by cross-entropy. CTC alone, from nothing,
    takes far longer to find out that letters follow sounds. The model then aligns everything else.
@@ -13,7 +13,8 @@ heads, and it learns in five phases:
    the inner features of recorded phones.
 4. `silence`: the same at lower rates and in more noise, and to write nothing where nobody speaks: on noise, and on
    music that is made for this.
-5. `pieces`: a third head, an RNN-T on the phones' posteriors that writes words in pieces without lexicon or language
+5. `phones`: phones alone, because the characters have done what they were there for, and do not ship.
+6. `pieces`: a third head, an RNN-T on the phones' posteriors that writes words in pieces without lexicon or language
    model, for greedy search. It learns from what the finished network says of the recordings, of sentences
    of novels spliced from that, and from the novels themselves; nothing below it changes any more.
 
@@ -161,6 +162,9 @@ def recipe(
     silence_rate: float = 4e-4,
     silence_matrix_rate: float = 2.5e-3,
     silence_weight: float = 0.3,
+    phones_steps: int = 2000,
+    phones_rate: float = 6e-4,
+    phones_matrix_rate: float = 4e-3,
     pieces_count: int = 2000,
     pieces_steps: int = 1700,
     pieces_rate: float = 1.2e-3,
@@ -173,8 +177,8 @@ def recipe(
 
     Args:
         data: the folder with `speech`, `noise`, `lexicon` and `text`.
-        frames_rate, joint_rate, texts_rate, silence_rate, pieces_rate: peak learning rates of
-            AdamW; ..._matrix_rate: of Muon.
+        frames_rate, joint_rate, texts_rate, silence_rate, phones_rate, pieces_rate: peak learning rates
+            of AdamW; ..._matrix_rate: of Muon.
         joint_final: what is left of these at the end of the second phase; the third goes on from there.
         text_weight: of the loss on spliced sentences; silence_weight: of that on sound without speech.
         pieces_count: of the tokens that the third head writes with.
@@ -185,7 +189,7 @@ def recipe(
     text_frames = 2200
     if quick:
         frames_steps, joint_steps, texts_steps, silence_steps, frames_per_batch, text_frames = 6, 4, 4, 4, 4000, 300
-        pieces_steps, pieces_count = 4, 200
+        phones_steps, pieces_steps, pieces_count = 3, 3, 200
 
     frames = Phase(
         "frames",
@@ -231,6 +235,16 @@ def recipe(
         learning_rate=silence_rate,
         matrix_learning_rate=silence_matrix_rate,
         augment=NOISY_AUGMENT,
+        realign=True,
+    )
+    phones = replace(
+        noisy,
+        name="phones",
+        steps=phones_steps,
+        losses={"ctc:phones": 1.0, "frames": 0.5, "silence": silence_weight},
+        learning_rate=phones_rate,
+        matrix_learning_rate=phones_matrix_rate,
+        realign=False,
     )
     written = Phase(
         "pieces",
@@ -272,8 +286,10 @@ def recipe(
         alignments=speech / "phone-alignments.tsv",
         texts=partial(sentences, data, novels=500 if quick else 120_000),
         word_model=partial(words, data, quick),
+        auxiliary=("characters",),
         storage="int8",
-        phases=(frames, joint, texts, noisy, written),
+        variants=(("reverb", 1.0), ("codec", 1.0)),
+        phases=(frames, joint, texts, noisy, phones, written),
         seed=seed,
         evaluate_every=400,
         save_every=100,

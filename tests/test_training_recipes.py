@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import speech_compare
+from pipelines import speech_compare, speech_sizes
 from transducer.errors import UsageError
 from transducer.training.recipe_file import load_recipe
 
@@ -76,3 +76,11 @@ def test_mixtures_to_compare_never_train_on_dev(shared_data, tmp_path):
         recipe = speech_compare.recipe(shared_data, tmp_path, name, 5)
         assert [table.path.stem for table in recipe.train] == ["librispeech-train", "speechocean-train", "vctk-p239"]
         assert recipe.initial.name == "speech-en" and recipe.phases[0].steps == 5
+
+
+def test_sizes_to_compare_never_train_on_dev(shared_data):
+    for size in speech_sizes.SIZES:
+        recipe = speech_sizes.recipe(shared_data, size, 5)
+        assert [table.path.stem for table in recipe.train] == ["librispeech-train", "speechocean-train", "vctk-p239"]
+        assert recipe.initial is None and [phase.steps for phase in recipe.phases] == [5]
+        assert size == f"{recipe.model.core.layers}x{recipe.model.core.channels}"

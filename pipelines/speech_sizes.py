@@ -1,0 +1,123 @@
+"""How wide and how deep: encoders of several sizes, trained alike on frame labels, a little.
+
+    python -m pipelines.speech_sizes DATA OUTPUT [--steps 150] [--sizes 8x192 ...]
+
+Every size goes through the first phase of `pipelines/speech_en.py`, cross-entropy on the frames of 1.7 hours, from
+nothing, with as much sound. Printed are phone error rates of librispeech-dev at 640 ms (what the labels of frames say,
+with repeats taken out), the time that the encoder takes, as a multiple of that of the bundled size, and that of
+training. OUTPUT/results.json has them, too, and what is there already is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table as Grid
+
+from pipelines import speech_en
+from pipelines.speech_compare import phone_error_rate
+from transducer.atomic import atomic_write
+from transducer.checkpoint import load_checkpoint
+from transducer.config import CTCConfig
+from transducer.model import Network
+from transducer.packing import pack_linears
+from transducer.training.corpus import open_corpus
+from transducer.training.recipe import Recipe
+from transducer.training.run import train
+
+BUNDLED = "8x192"
+SIZES = ("4x192", BUNDLED, "12x192", "8x128", "8x256")
+_FRAMES, _ROUNDS = 6000, 5  # a minute of features
+
+
+def recipe(data: Path, size: str, steps: int) -> Recipe:
+    """The first phase for LAYERSxCHANNELS; the intermediate head stays in the middle."""
+    layers, channels = map(int, size.split("x"))
+    base = speech_en.recipe(data, frames_steps=steps)
+    model = replace(
+        speech_en.MODEL,
+        core=replace(speech_en.MODEL.core, layers=layers, channels=channels, hidden=channels * 8 // 3),
+        decoders={"phones": CTCConfig("phones")},
+        conditioning=replace(speech_en.MODEL.conditioning, after=layers // 2),
+    )
+    return replace(
+        base,
+        model=model,
+        units={"phones": base.units["phones"]},
+        phases=(replace(base.phases[0], realign=False),),
+        variants=(),
+        auxiliary=(),
+        silence=None,
+        texts=None,
+        word_model=None,
+        storage="float16",
+        evaluate_every=0,
+    )
+
+
+@torch.inference_mode()
+def seconds(network: Network) -> float:
+    """What the encoder takes for a minute of sound, packed as in use: the fastest of some rounds."""
+    pack_linears(network)
+    x, mask = torch.randn(1, _FRAMES, network.frontend.bins), torch.ones(1, _FRAMES, dtype=torch.bool)
+    times = []
+    for _ in range(_ROUNDS):
+        started = time.perf_counter()
+        network.encoder(x, mask)
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--sizes", nargs="+", default=list(SIZES), metavar="LAYERSxCHANNELS")
+    parser.add_argument("--cache", type=Path, help="of features; OUTPUT/cache by default")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    cache, path = options.cache or options.output / "cache", options.output / "results.json"
+    options.output.mkdir(parents=True, exist_ok=True)
+    results: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
+    plan = partial(recipe, options.data, steps=options.steps)
+    corpus = open_corpus(plan(BUNDLED), cache)
+    for size in options.sizes:
+        if size not in results:
+            started = time.monotonic()
+            folder = train(plan(size), options.output / size, cache=cache)
+            trained = time.monotonic() - started
+            network, _ = load_checkpoint(folder)
+            results[size] = {
+                "per": phone_error_rate(network, corpus.dev, corpus, None),
+                "training": trained,
+                "weights": sum(value.numel() for value in network.state_dict().values()),
+            }
+            with atomic_write(path) as file:
+                file.write(json.dumps(results, indent=1) + "\n")
+    # All in one go, so that they can be compared.
+    spent = {size: seconds(load_checkpoint(options.output / size / "speech-en")[0]) for size in options.sizes}
+    unit = spent.get(BUNDLED, min(spent.values()))
+    grid = Grid("layers x channels", "weights", "phone error rate", "encoder's time", "training")
+    for size in options.sizes:
+        row = results[size]
+        grid.add_row(
+            size,
+            f"{row['weights'] / 1e6:.1f} M",
+            f"{100 * row['per']:.1f} %",
+            f"{spent[size] / unit:.2f}",
+            f"{row['training']:.0f} s",
+        )
+    Console().print(grid)
+
+
+if __name__ == "__main__":
+    main()
