@@ -49,6 +49,7 @@ from transducer.training.recipe import Phase
 START = Path(__file__).resolve().parents[1] / "transducer" / "checkpoints" / "speech-en"
 SOURCE, UNITS = "phones", "phones"
 CHUNK = 16  # encoder frames: 640 ms
+_SECONDS = 0.04  # of one
 PASSES = (speech_en.NOISY_AUGMENT, speech_en.LIGHT_AUGMENT)
 HEADS = {
     "rnnt-characters": ("rnnt", 0),
@@ -140,7 +141,7 @@ def train_head(name: str, data: Path, given: Given, steps: int, seed: int = 1) -
     stream, started = batches.stream(), time.monotonic()
     with Progress(name, steps) as progress:
         for step in range(steps):
-            batch = next(stream)
+            begun, batch = time.monotonic(), next(stream)
             rng = np.random.default_rng(batch.seed)
             parts = [
                 aligned_loss(head, rows, tokenizer, rng) if kind == "rnnt" else head.loss(rows, tokenizer)
@@ -152,7 +153,8 @@ def train_head(name: str, data: Path, given: Given, steps: int, seed: int = 1) -
             nn.utils.clip_grad_norm_(head.parameters(), phase.clip)
             optimizers.step(step)
             average.update(head)
-            progress(step + 1, {"loss": loss.item()})
+            heard = sum(len(row.log_probs) for rows in batch.parts for row in rows) * _SECONDS
+            progress(step + 1, {"loss": loss.item(), "audio_per_second": heard / (time.monotonic() - begun)})
     stream.close()
     seconds = time.monotonic() - started
     head.load_state_dict(average.weights)
