@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -55,7 +56,9 @@ def packed(network: Network) -> Network:
 
 def quantised(network: Network) -> Network:
     """Linear layers that multiply bytes; what they are given is made bytes on the fly."""
-    return torch.ao.quantization.quantize_dynamic(network, {nn.Linear}, torch.qint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch means to move it to another package
+        return torch.ao.quantization.quantize_dynamic(network, {nn.Linear}, torch.qint8)
 
 
 @torch.inference_mode()

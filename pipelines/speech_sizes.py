@@ -1,6 +1,6 @@
 """How wide and how deep: encoders of several sizes, trained alike on frame labels, a little.
 
-    python -m pipelines.speech_sizes DATA OUTPUT [--steps 150] [--sizes 8x192 ...]
+    python -m pipelines.speech_sizes DATA OUTPUT [--steps 300] [--sizes 8x192 ...]
 
 Every size goes through the first phase of `pipelines/speech_en.py`, cross-entropy on the frames of 1.7 hours, from
 nothing, with as much sound. Printed are phone error rates of librispeech-dev at 640 ms (what the labels of frames say,
@@ -35,13 +35,14 @@ from transducer.training.run import train
 
 BUNDLED = "8x192"
 SIZES = ("4x192", BUNDLED, "12x192", "8x128", "8x256")
+_BATCH = 4000  # frames: small ones, because what counts here is to have taken many steps
 _FRAMES, _ROUNDS = 6000, 5  # a minute of features
 
 
 def recipe(data: Path, size: str, steps: int) -> Recipe:
     """The first phase for LAYERSxCHANNELS; the intermediate head stays in the middle."""
     layers, channels = map(int, size.split("x"))
-    base = speech_en.recipe(data, frames_steps=steps)
+    base = speech_en.recipe(data, frames_steps=steps, frames_per_batch=_BATCH)
     model = replace(
         speech_en.MODEL,
         core=replace(speech_en.MODEL.core, layers=layers, channels=channels, hidden=channels * 8 // 3),
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), metavar="LAYERSxCHANNELS")
     parser.add_argument("--cache", type=Path, help="of features; OUTPUT/cache by default")
     options = parser.parse_args(arguments)
