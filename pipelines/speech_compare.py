@@ -9,8 +9,6 @@ telephones. OUTPUT/results.json has them, too, and what is there already is not 
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,8 +19,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines import speech_en
+from pipelines.comparison import parser, phones_only, read_results, write_results
 from pipelines.speech_synthetic import synthetic
-from transducer.atomic import atomic_write
 from transducer.checkpoint import load_checkpoint
 from transducer.data.features import FeatureConfig, FeatureStore
 from transducer.data.loader import Augment
@@ -83,21 +81,13 @@ def recipe(data: Path, output: Path, mixture: str, steps: int) -> Recipe:
         augment=augment,
         average_decay=0.98,
     )
-    return replace(
+    return phones_only(
         base,
-        model=replace(speech_en.MODEL, decoders={"phones": speech_en.MODEL.decoders["phones"]}),
-        units={"phones": base.units["phones"]},
-        auxiliary=(),
         train=base.train + more,
         variants=variants,
         phases=(phase,),
         initial=START,
-        silence=None,
         alignments=None,
-        texts=None,
-        word_model=None,
-        storage="float16",
-        evaluate_every=0,
     )
 
 
@@ -138,15 +128,10 @@ def evaluate(folder: Path, corpus: Corpus, cache: Path, data: Path) -> dict[str,
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--mixtures", nargs="+", choices=list(MIXTURES), default=list(MIXTURES))
-    options = parser.parse_args(arguments)
-    cache, path = options.output / "cache", options.output / "results.json"
-    options.output.mkdir(parents=True, exist_ok=True)
-    results: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
+    command = parser(__doc__, steps=150)
+    command.add_argument("--mixtures", nargs="+", choices=list(MIXTURES), default=list(MIXTURES))
+    options = command.parse_args(arguments)
+    cache, results = options.output / "cache", read_results(options.output)
     plan = partial(recipe, options.data, options.output, steps=options.steps)
     corpus = open_corpus(plan(mixture="real"), cache)
     for name in ["before", *options.mixtures]:
@@ -156,8 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if name != "before":
             folder = train(plan(mixture=name), options.output / name.replace(" ", "-"), cache=cache)
         results[name] = evaluate(folder, corpus, cache, options.data)
-        with atomic_write(path) as file:
-            file.write(json.dumps(results, indent=1) + "\n")
+        write_results(options.output, results)
         grid = Grid("trained on with", *CONDITIONS, title="Phone error rates (%)")
         for row, rates in results.items():
             grid.add_row(row, *(f"{100 * rates[condition]:.1f}" for condition in CONDITIONS))

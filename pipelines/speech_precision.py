@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +24,7 @@ from rich.table import Table as Grid
 from torch import Tensor, nn
 
 from pipelines import speech_en
+from pipelines.comparison import fastest
 from pipelines.speech_compare import CHUNK, phone_error_rate
 from pipelines.word_lm import PHONES
 from transducer.checkpoint import load_checkpoint, save_checkpoint
@@ -34,7 +34,7 @@ from transducer.packing import pack_linears
 from transducer.text.symbols import Symbols
 from transducer.training.corpus import open_corpus
 
-_STEPS, _STEP, _ROUNDS = 94, 64, 5  # a minute, in steps of 640 ms of features
+_STEPS, _STEP = 94, 64  # a minute, in steps of 640 ms of features
 DISK = {"float32": torch.float32, "float16": torch.float16, "bytes": torch.int8}
 
 
@@ -66,14 +66,14 @@ def seconds(network: Network, precision: Callable[[], AbstractContextManager[obj
     """What the encoder takes for a minute, one stream in steps: the fastest of some rounds."""
     network.set_chunk(CHUNK)
     x, mask = torch.randn(1, _STEP, network.frontend.bins), torch.ones(1, _STEP, dtype=torch.bool)
-    times = []
-    for _ in range(_ROUNDS):
-        state, started = network.encoder.init_state(1, x), time.perf_counter()
+
+    def stream() -> None:
+        state = network.encoder.init_state(1, x)
         with precision():
             for _ in range(_STEPS):
                 _, _, state = network.encoder.step(x, mask, state)
-        times.append(time.perf_counter() - started)
-    return min(times)
+
+    return fastest(stream)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,8 +10,6 @@ training. OUTPUT/results.json has them, too, and what is there already is not do
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,10 +21,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines import speech_en
+from pipelines.comparison import fastest, parser, phones_only, read_results, write_results
 from pipelines.speech_compare import phone_error_rate
-from transducer.atomic import atomic_write
 from transducer.checkpoint import load_checkpoint
-from transducer.config import CTCConfig
 from transducer.model import Network
 from transducer.packing import pack_linears
 from transducer.training.corpus import open_corpus
@@ -36,7 +33,7 @@ from transducer.training.run import train
 BUNDLED = "8x192"
 SIZES = ("4x192", BUNDLED, "12x192", "8x128", "8x256")
 _BATCH = 4000  # frames: small ones, because what counts here is to have taken many steps
-_FRAMES, _ROUNDS = 6000, 5  # a minute of features
+_FRAMES = 6000  # a minute of features
 
 
 def recipe(data: Path, size: str, steps: int) -> Recipe:
@@ -46,21 +43,13 @@ def recipe(data: Path, size: str, steps: int) -> Recipe:
     model = replace(
         speech_en.MODEL,
         core=replace(speech_en.MODEL.core, layers=layers, channels=channels, hidden=channels * 8 // 3),
-        decoders={"phones": CTCConfig("phones")},
         conditioning=replace(speech_en.MODEL.conditioning, after=layers // 2),
     )
-    return replace(
+    return phones_only(
         base,
         model=model,
-        units={"phones": base.units["phones"]},
         phases=(replace(base.phases[0], realign=False),),
         variants=(),
-        auxiliary=(),
-        silence=None,
-        texts=None,
-        word_model=None,
-        storage="float16",
-        evaluate_every=0,
     )
 
 
@@ -69,26 +58,16 @@ def seconds(network: Network) -> float:
     """What the encoder takes for a minute of sound, packed as in use: the fastest of some rounds."""
     pack_linears(network)
     x, mask = torch.randn(1, _FRAMES, network.frontend.bins), torch.ones(1, _FRAMES, dtype=torch.bool)
-    times = []
-    for _ in range(_ROUNDS):
-        started = time.perf_counter()
-        network.encoder(x, mask)
-        times.append(time.perf_counter() - started)
-    return min(times)
+    return fastest(lambda: network.encoder(x, mask))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES), metavar="LAYERSxCHANNELS")
-    parser.add_argument("--cache", type=Path, help="of features; OUTPUT/cache by default")
-    options = parser.parse_args(arguments)
+    command = parser(__doc__, steps=300)
+    command.add_argument("--sizes", nargs="+", default=list(SIZES), metavar="LAYERSxCHANNELS")
+    command.add_argument("--cache", type=Path, help="of features; OUTPUT/cache by default")
+    options = command.parse_args(arguments)
     torch.set_num_threads(1)
-    cache, path = options.cache or options.output / "cache", options.output / "results.json"
-    options.output.mkdir(parents=True, exist_ok=True)
-    results: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
+    cache, results = options.cache or options.output / "cache", read_results(options.output)
     plan = partial(recipe, options.data, steps=options.steps)
     corpus = open_corpus(plan(BUNDLED), cache)
     for size in options.sizes:
@@ -102,8 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "training": trained,
                 "weights": sum(value.numel() for value in network.state_dict().values()),
             }
-            with atomic_write(path) as file:
-                file.write(json.dumps(results, indent=1) + "\n")
+            write_results(options.output, results)
     # All in one go, so that they can be compared.
     spent = {size: seconds(load_checkpoint(options.output / size / "speech-en")[0]) for size in options.sizes}
     unit = spent.get(BUNDLED, min(spent.values()))

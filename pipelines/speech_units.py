@@ -10,8 +10,6 @@ and what is there already is not done again.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,7 +23,7 @@ from rich.table import Table as Grid
 from torch import Tensor, nn
 
 from pipelines import speech_en
-from transducer.atomic import atomic_write
+from pipelines.comparison import parser, read_results, write_results
 from transducer.checkpoint import load_checkpoint
 from transducer.decoders.cascade import CascadedRNNT
 from transducer.decoders.ctc import CTC
@@ -38,7 +36,7 @@ from transducer.search.rnnt import RNNTGreedySearch
 from transducer.sequence import lengths_to_mask
 from transducer.text.characters import Characters
 from transducer.text.tokenizer import Tokenizer
-from transducer.training.aligned import AlignedBatches, aligned_loss
+from transducer.training.aligned import AlignedBatches, aligned_loss, pad
 from transducer.training.corpus import Corpus, open_corpus
 from transducer.training.losses import Loss
 from transducer.training.optimizer import Average, Optimizers
@@ -84,10 +82,7 @@ class CascadedCTC(nn.Module):
         return self.decoders["ctc"](*self.core(log_probs, mask))[0]
 
     def loss(self, rows: Sequence[Row], tokenizer: Tokenizer) -> Loss:
-        lengths = torch.tensor([len(row.log_probs) for row in rows])
-        log_probs = torch.zeros(len(rows), int(lengths.max()), rows[0].log_probs.shape[1])
-        for target, row in zip(log_probs, rows, strict=True):
-            target[: len(row.log_probs)] = torch.from_numpy(row.log_probs)
+        log_probs, lengths = pad(rows)
         targets = [tokenizer.encode(" ".join(row.words)) for row in rows]
         with torch.autocast("cpu", torch.bfloat16):
             outputs = self(log_probs, lengths_to_mask(lengths, log_probs.shape[1]))
@@ -180,22 +175,16 @@ def _errors(head: CascadedRNNT | CascadedCTC, tokenizer: Tokenizer, given: Given
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--steps", type=int, default=250)
-    parser.add_argument("--heads", nargs="+", choices=list(HEADS), default=list(HEADS))
-    parser.add_argument("--cache", type=Path, help="of features; OUTPUT/cache by default")
-    options = parser.parse_args(arguments)
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / "results.json"
-    results: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
+    command = parser(__doc__, steps=250)
+    command.add_argument("--heads", nargs="+", choices=list(HEADS), default=list(HEADS))
+    command.add_argument("--cache", type=Path, help="of features; OUTPUT/cache by default")
+    options = command.parse_args(arguments)
+    results = read_results(options.output)
     todo = [name for name in options.heads if name not in results]
     given = prepare(options.data, options.cache or options.output / "cache") if todo else None
     for name in todo:
         results[name] = train_head(name, options.data, given, options.steps)
-        with atomic_write(path) as file:
-            file.write(json.dumps(results, indent=1) + "\n")
+        write_results(options.output, results)
     grid = Grid("head", "word error rate", "weights", "seconds", title=f"librispeech-dev after {options.steps} steps")
     for name in options.heads:
         row = results[name]

@@ -102,6 +102,15 @@ def lattice(
     return Lattice(time, written, emits, done | (time < stops[written]), [piece for word in words for piece in word])
 
 
+def pad(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
+    """The log-probabilities of the rows in one tensor (B, T, V), with zeros at their ends, and their lengths (B,)."""
+    lengths = torch.tensor([len(row.log_probs) for row in rows])
+    log_probs = torch.zeros(len(rows), int(lengths.max()), rows[0].log_probs.shape[1])
+    for target, row in zip(log_probs, rows, strict=True):
+        target[: len(row.log_probs)] = torch.from_numpy(row.log_probs)
+    return log_probs, lengths
+
+
 def aligned_loss(
     head: CascadedRNNT,
     rows: Sequence[Row],
@@ -119,12 +128,10 @@ def aligned_loss(
     """
     from torchaudio.functional import rnnt_loss
 
-    lengths = torch.tensor([len(row.log_probs) for row in rows])
+    log_probs, lengths = pad(rows)
     steps = -(-lengths // head.stride)
-    log_probs = torch.zeros(len(rows), int(lengths.max()), rows[0].log_probs.shape[1])
     lattices = []
-    for target, row, count in zip(log_probs, rows, steps.tolist(), strict=True):
-        target[: len(row.log_probs)] = torch.from_numpy(row.log_probs)
+    for row, count in zip(rows, steps.tolist(), strict=True):
         words = [spell(word, tokenizer) for word in row.words]
         lattices.append(lattice(words, row.ends // head.stride, count, earliest, latest, spread))
     sizes = torch.tensor([len(part.pieces) for part in lattices])

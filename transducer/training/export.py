@@ -60,19 +60,23 @@ def evaluation(
     return _rates(network.config, corpus, heard)
 
 
-def without(network: Network, decoders: Sequence[str]) -> Network:
-    """A copy of a network that lacks some decoders, and units that nothing else in it has.
+def config_without(config: ModelConfig, decoders: Sequence[str]) -> ModelConfig:
+    """A model that lacks some decoders, and units that nothing else in it has.
 
     Raises:
         UsageError: it has no such decoder.
     """
-    config = network.config
     if strange := set(decoders) - config.decoders.keys():
         raise UsageError(f"auxiliary: the model has no decoder {min(strange)!r}, but {', '.join(config.decoders)}")
     kept = {name: part for name, part in config.decoders.items() if name not in decoders}
     used = {part.units for part in (*kept.values(), *filter(None, [config.conditioning]))}
     units = {name: size for name, size in config.units.items() if name in used}
-    result = Network(replace(config, decoders=kept, units=units))
+    return replace(config, decoders=kept, units=units)
+
+
+def without(network: Network, decoders: Sequence[str]) -> Network:
+    """A copy of a network that lacks some decoders; see `config_without`."""
+    result = Network(config_without(network.config, decoders))
     weights = network.state_dict()
     result.load_state_dict({name: weights[name] for name in result.state_dict()})
     return result

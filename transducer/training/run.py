@@ -24,7 +24,7 @@ from transducer.sequence import set_chunk
 from transducer.training.align import align_all
 from transducer.training.aligned import AlignedBatches, AlignedTrainer
 from transducer.training.corpus import PHONES, Corpus, Subset, open_corpus
-from transducer.training.export import evaluation, export, without
+from transducer.training.export import config_without, evaluation, export, without
 from transducer.training.folder import RunFolder
 from transducer.training.initial import take_weights
 from transducer.training.interrupt import Interrupt
@@ -143,7 +143,7 @@ class _Run:
         self.corpus = open_corpus(recipe, cache, torch.get_num_threads(), progress=ranks.first)
         self.given = frozenset(self.corpus.targets.alignments)  # these stay as they are when others are made anew
         self.network = build_network(recipe, self.corpus)
-        without(self.network, recipe.auxiliary)  # a wrong name is to be known now, and not after the last phase
+        config_without(self.network.config, recipe.auxiliary)  # a wrong name is told now, not at the end
         self.evaluated = Network(self.network.config)
         self.trained: list[str] = []  # decoders, in the order of the model
         self.steps = 0
