@@ -2,8 +2,8 @@
 
     transducer train pipelines/speech_en.py --data DATA --output runs/speech-en
 
-DATA is a folder with the tables, recordings and texts named below. The model is one Conformer with three
-heads, and it learns in six phases, from the recordings at three speeds, in simulated rooms and through codecs:
+DATA is a folder with the tables, recordings and texts named below. The model is one Conformer with four
+heads, and it learns in seven phases, from the recordings at three speeds, in simulated rooms and through codecs:
 
 1. `frames`: from alignments of 1.7 hours, which phone every frame is, by cross-entropy. CTC alone, from nothing,
    takes far longer to find out that letters follow sounds. The model then aligns everything else.
@@ -14,7 +14,9 @@ heads, and it learns in six phases, from the recordings at three speeds, in simu
 4. `silence`: the same at lower rates and in more noise, and to write nothing where nobody speaks: on noise, and on
    music that is made for this.
 5. `phones`: phones alone, because the characters have done what they were there for, and do not ship.
-6. `pieces`: a third head, an RNN-T on the phones' posteriors that writes words in pieces without lexicon or language
+6. `crf`: the same, and another head for phones learns what sets them apart from all that the language could have
+   said in their place. It is the one that beam search reads, which has a language model.
+7. `pieces`: another head, an RNN-T on the phones' posteriors that writes words in pieces without lexicon or language
    model, for greedy search. It learns from what the finished network says of the recordings, of sentences
    of novels spliced from that, and from the novels themselves; nothing below it changes any more.
 
@@ -55,9 +57,10 @@ from transducer.training.recipe import Phase, Recipe, Table
 MODEL = ModelConfig(
     # 40 ms a frame; a chunk is seen whole, and 2.56 s before it.
     core=ConformerConfig(channels=192, heads=4, hidden=512, layers=8, kernel=15, chunk=16, left_context=64),
-    # The first is what greedy search reads.
+    # The first is what greedy search reads; beam search reads the first that has phones.
     decoders={
         "pieces": CascadedRNNTConfig("pieces", source="phones"),
+        "crf": CTCConfig("phones"),
         "characters": CTCConfig("characters"),
         "phones": CTCConfig("phones"),
     },
@@ -162,9 +165,12 @@ def recipe(
     silence_rate: float = 4e-4,
     silence_matrix_rate: float = 2.5e-3,
     silence_weight: float = 0.3,
-    phones_steps: int = 2000,
+    phones_steps: int = 3000,
     phones_rate: float = 6e-4,
     phones_matrix_rate: float = 4e-3,
+    phones_final: float = 0.4,
+    crf_steps: int = 1000,
+    crf_weight: float = 1.0,
     pieces_count: int = 2000,
     pieces_steps: int = 1900,
     pieces_rate: float = 1.2e-3,
@@ -179,7 +185,9 @@ def recipe(
         data: the folder with `speech`, `noise`, `lexicon` and `text`.
         frames_rate, joint_rate, texts_rate, silence_rate, phones_rate, pieces_rate: peak learning rates
             of AdamW; ..._matrix_rate: of Muon.
-        joint_final: what is left of these at the end of the second phase; the third goes on from there.
+        joint_final, phones_final: what is left of these at the end of the second and the fifth phase; the phases after
+            them go on from there.
+        crf_weight: of the loss on what the language could have said, against 1 for CTC.
         text_weight: of the loss on spliced sentences; silence_weight: of that on sound without speech.
         pieces_count: of the tokens that the third head writes with.
         frames_per_batch: of 10 ms.
@@ -189,7 +197,7 @@ def recipe(
     text_frames = 2200
     if quick:
         frames_steps, joint_steps, texts_steps, silence_steps, frames_per_batch, text_frames = 6, 4, 4, 4, 4000, 300
-        phones_steps, pieces_steps, pieces_count = 3, 3, 200
+        phones_steps, crf_steps, pieces_steps, pieces_count = 2, 2, 2, 200
 
     frames = Phase(
         "frames",
@@ -206,7 +214,7 @@ def recipe(
     joint = Phase(
         "joint",
         joint_steps,
-        {"ctc:characters": 1.0, "ctc:phones": 0.5, "frames": 0.5},
+        {"ctc:characters": 1.0, "ctc:phones": 0.5, "ctc:crf": 0.1, "frames": 0.5},
         frames_per_batch=frames_per_batch,
         learning_rate=joint_rate,
         matrix_learning_rate=joint_matrix_rate,
@@ -241,10 +249,20 @@ def recipe(
         noisy,
         name="phones",
         steps=phones_steps,
-        losses={"ctc:phones": 1.0, "frames": 0.5, "silence": silence_weight},
+        losses={"ctc:phones": 1.0, "ctc:crf": 0.1, "frames": 0.5, "silence": silence_weight},
         learning_rate=phones_rate,
         matrix_learning_rate=phones_matrix_rate,
+        final_fraction=phones_final,
         realign=False,
+    )
+    crf = replace(
+        phones,
+        name="crf",
+        steps=crf_steps,
+        losses={**phones.losses, "crf:crf": crf_weight},
+        learning_rate=phones_rate * phones_final,
+        matrix_learning_rate=phones_matrix_rate * phones_final,
+        final_fraction=0.02,
     )
     written = Phase(
         "pieces",
@@ -289,7 +307,7 @@ def recipe(
         auxiliary=("characters",),
         storage="int8",
         variants=(("reverb", 1.0), ("codec", 1.0)),
-        phases=(frames, joint, texts, noisy, phones, written),
+        phases=(frames, joint, texts, noisy, phones, crf, written),
         seed=seed,
         evaluate_every=400,
         save_every=100,

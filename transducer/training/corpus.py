@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from transducer.config import LogMelConfig
+from transducer.config import CTCConfig, LogMelConfig
 from transducer.data.features import FeatureConfig, FeatureStore
 from transducer.data.manifest import Utterance, read_manifest
 from transducer.errors import UsageError
 from transducer.text.lexicon import Pronunciations, load_pronunciations, read_cmudict, save_pronunciations
 from transducer.text.normalise import normalise
+from transducer.training.crf import trigrams
 from transducer.training.recipe import Recipe, Table
 from transducer.training.targets import Targets, read_alignments
 
@@ -79,6 +80,10 @@ def open_corpus(recipe: Recipe, cache: Path, workers: int = 1, progress: bool = 
     if recipe.alignments:
         targets.alignments.update(read_alignments(recipe.alignments, recipe.units[PHONES]))
 
+    for units in _modelled(recipe):
+        known = (targets.tokens(utterance.text, units) for utterance in train)
+        targets.models[units] = trigrams(filter(None, known), len(recipe.units[units]))
+
     def build(utterances: Sequence[Utterance], speeds: Iterable[float], *others: tuple[str, float]) -> FeatureStore:
         config = replace(frontend, variants=(*(("speed", speed) for speed in speeds), *others))
         return FeatureStore.build(utterances, cache, config, workers=workers, progress=progress)
@@ -134,6 +139,16 @@ def _texts(recipe: Recipe) -> list[str]:
             return False
 
     return [text for text in recipe.texts() if spelled(text)]
+
+
+def _modelled(recipe: Recipe) -> set[str]:
+    """The units of the "crf" losses."""
+    heads = {name.removeprefix("crf:") for phase in recipe.phases for name in phase.losses if name.startswith("crf:")}
+    decoders = recipe.model.decoders
+    for head in sorted(heads):
+        if not isinstance(decoders.get(head), CTCConfig):
+            raise UsageError(f"crf:{head}: the model has no CTC decoder {head!r}")
+    return {decoders[head].units for head in heads}
 
 
 def _pronunciations(recipe: Recipe, texts: Iterable[str], cache: Path) -> dict[str, list[str]]:

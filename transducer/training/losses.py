@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from transducer.data.loader import Batch
 from transducer.model import Network
+from transducer.training.crf import crf_loss
 from transducer.training.targets import IGNORE, Targets
 
 
@@ -51,7 +52,7 @@ def batch_losses(
                     count,
                 )
             continue
-        loss = sequence_loss(network, head, frames, mask, lengths, batch.texts, targets, bf16)
+        loss = sequence_loss(network, head, frames, mask, lengths, batch.texts, targets, bf16, kind == "crf")
         if loss:
             losses[name] = loss
     return losses
@@ -66,11 +67,13 @@ def sequence_loss(
     texts: Sequence[str],
     targets: Targets,
     bf16: bool,
+    crf: bool = False,
 ) -> Loss | None:
     """CTC's or RNN-T's loss of a decoder, as it is one or the other; None where no text has a target.
 
     Args:
         frames: (B, T, C), the encoder's; mask: (B, T); lengths: (B,) of them.
+        crf: CTC's with a model of its tokens, see `training.crf`.
     """
     decoder, units = network.decoders[head], network.config.decoders[head].units
     tokens = [targets.tokens(text, units) for text in texts]
@@ -80,4 +83,9 @@ def sequence_loss(
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         projected, _ = decoder(frames[rows], mask[rows])
     known = [tokens[row] for row in rows]
-    return Loss(decoder.loss(projected, -(-lengths[rows] // decoder.stride), known).sum(), sum(map(len, known)))
+    steps = -(-lengths[rows] // decoder.stride)
+    if crf:
+        losses = crf_loss(projected, steps, known, targets.models[units])
+    else:
+        losses = decoder.loss(projected, steps, known)
+    return Loss(losses.sum(), sum(map(len, known)))

@@ -170,7 +170,7 @@ def _plain(axes: Axes) -> None:
 
 def _is_loss(name: str) -> bool:
     return (
-        name.startswith(("ctc:", "rnnt:", "frames:", "framewise:", "pooled:", "text:", "aligned:", "lm:"))
+        name.startswith(("ctc:", "crf:", "rnnt:", "frames:", "framewise:", "pooled:", "text:", "aligned:", "lm:"))
         or name == "frames"
     )
 

@@ -42,14 +42,15 @@ class Phase:
     Attributes:
         name: for the log and the files of its state.
         steps: optimizer steps.
-        losses: name of a loss -> weight. "ctc:NAME" and "rnnt:NAME" train decoder NAME; "frames" is cross-entropy
-            of the intermediate head, "frames:NAME" of decoder NAME, on frame labels (alignments). "text:NAME" trains
-            decoder NAME and the layers above the intermediate head on sentences of the recipe's `texts`, spliced from
-            features of recorded phones (see `training.splice`). "silence" makes the blanks of all CTC heads likely on
-            the recipe's `silence` (see `training.silence`). "aligned:NAME" trains the cascaded RNN-T NAME on what the
-            head that it reads says of the recordings, and of sentences of the recipe's `texts` spliced from that;
-            "lm:NAME" may join it, and lets its predictor read these texts alone (see `training.aligned`). A phase with
-            these has no other losses.
+        losses: name of a loss -> weight. "ctc:NAME" and "rnnt:NAME" train decoder NAME; "crf:NAME" a CTC decoder on
+            what sets its target apart from all else that might have been said (see `training.crf`). "frames" is
+            cross-entropy of the intermediate head, "frames:NAME" of decoder NAME, on frame labels (alignments).
+            "text:NAME" trains decoder NAME and the layers above the intermediate head on sentences of the recipe's
+            `texts`, spliced from features of recorded phones (see `training.splice`). "silence" makes the blanks of all
+            CTC heads likely on the recipe's `silence` (see `training.silence`). "aligned:NAME" trains the cascaded
+            RNN-T NAME on what the head that it reads says of the recordings, and of sentences of the recipe's `texts`
+            spliced from that; "lm:NAME" may join it, and lets its predictor read these texts alone (see
+            `training.aligned`). A phase with these has no other losses.
         aligned_only: use only the utterances whose alignment is given.
         frames_per_batch: features (10 ms) in a batch, padding counted.
         learning_rate: of AdamW, at the peak; `matrix_learning_rate`: of Muon, at the peak.
