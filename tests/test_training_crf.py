@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from itertools import groupby, product
 from math import exp, log
 from pathlib import Path
 
 import pytest
 import torch
+from tones import TEXTS, write_tones
 from training_fixtures import tiny_model, tone_recipe
 
+from transducer.config import CTCConfig
 from transducer.errors import UsageError
 from transducer.training.crf import crf_loss, log_denominator, trigrams
-from transducer.training.recipe import Phase
+from transducer.training.log import read_log
+from transducer.training.recipe import Phase, Table
 from transducer.training.run import train
 
 TOKENS = 3  # with the blank
@@ -100,13 +103,20 @@ def test_a_long_sequence_neither_overflows_nor_vanishes():
     assert x.grad.isfinite().all()
 
 
-def test_training_with_it(tmp_path: Path):
-    phase = Phase("crf", 60, {"crf:phones": 1.0}, frames_per_batch=1500, warmup=2, augment=None)
-    train(tone_recipe(tmp_path, tiny_model(), (phase,)), tmp_path / "run", cache=tmp_path / "cache")
-    lines = map(json.loads, (tmp_path / "run" / "log.jsonl").read_text().splitlines())
-    losses = [line["crf:phones"] for line in lines if "crf:phones" in line]
-    assert len(losses) == 60
-    assert 0 < sum(losses[-5:]) / 5 < 0.5 * losses[0]
+def test_training_with_it(tmp_path: Path, capsys):
+    model = tiny_model({"crf": CTCConfig("phones"), "phones": CTCConfig("phones")})
+    losses = {"crf:crf": 1.0, "ctc:phones": 1.0}
+    phase = Phase("both", 60, losses, frames_per_batch=1500, warmup=2, augment=None)
+    dev = Table(write_tones(tmp_path / "dev", TEXTS[:2], "dev.tsv"))
+    recipe = tone_recipe(tmp_path, model, (phase,))
+    train(replace(recipe, dev=dev, evaluate_every=60), tmp_path / "run")
+    rows = read_log(tmp_path / "run" / "log.jsonl")
+    found = [row["crf:crf"] for row in rows if "crf:crf" in row]
+    assert len(found) == 60
+    assert 0 < sum(found[-5:]) / 5 < 0.5 * found[0]
+    assert {"per:crf", "per:phones"} < rows[-1].keys()
+    said = capsys.readouterr().err
+    assert "phone error rate (crf) " in said and "phone error rate " in said and "WER" not in said
 
 
 def test_a_decoder_that_is_not_there(tmp_path: Path):

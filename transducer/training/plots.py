@@ -52,7 +52,7 @@ def plot_error_rates(rows: Rows, phases: Sequence[tuple[str, int]], path: Path) 
     figure = _figure(8, 4.2)
     axes = figure.subplots()
     rated = [row for row in rows if "loss" not in row and row["phase"] in offsets]
-    names = sorted({name for row in rated for name in row if name.startswith(("wer:", "cer:"))})
+    names = sorted({name for row in rated for name in row if name.startswith(("wer:", "cer:", "per:"))})
     for name, colour in zip(names, COLOURS * len(names), strict=False):
         points = [(offsets[row["phase"]] + row["step"], 100 * row[name]) for row in rated if name in row]
         x, y = np.array(points).T

@@ -87,12 +87,12 @@ class Progress:
 
 
 def label(name: str) -> str:
-    """An error rate's name for people: "wer:characters" -> "WER", "wer:phones" -> "phone error rate"."""
+    """An error rate's name for people: "wer:characters" -> "WER", "per:phones" -> "phone error rate"."""
     kind, _, decoder = name.partition(":")
     if kind in ("accuracy", "error"):
         return f"{kind} ({decoder})"
-    if decoder == "phones":
-        return "phone error rate"
+    if kind == "per":
+        return "phone error rate" if decoder == "phones" else f"phone error rate ({decoder})"
     return kind.upper() if decoder in ("", "characters", "ctc", "rnnt") else f"{kind.upper()} ({decoder})"
 
 
