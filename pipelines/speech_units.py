@@ -57,7 +57,7 @@ HEADS = {
     "ctc-characters": ("ctc", 0),
     "ctc-pieces-500": ("ctc", 500),
 }
-PENALTIES = (0.0, 1.0, 2.0)  # on the blank, for RNN-T; the best is chosen on what is reported
+WINDOWS = (None, 2, 4)  # of the blank, for RNN-T; the best is chosen on what is reported
 
 
 class Given(NamedTuple):
@@ -153,21 +153,21 @@ def train_head(name: str, data: Path, given: Given, steps: int, seed: int = 1) -
     stream.close()
     seconds = time.monotonic() - started
     head.load_state_dict(average.weights)
-    penalties = PENALTIES if kind == "rnnt" else PENALTIES[:1]
-    rates = {f"penalty {penalty:g}": _errors(head.eval(), tokenizer, given, penalty) for penalty in penalties}
+    windows = WINDOWS if kind == "rnnt" else WINDOWS[:1]
+    rates = {f"blank window {window}": _errors(head.eval(), tokenizer, given, window) for window in windows}
     weights = sum(value.numel() for key, value in head.state_dict().items() if not key.startswith("source."))
     return {"wer": min(rates.values()), **rates, "seconds": seconds, "weights": weights}
 
 
 @torch.inference_mode()
-def _errors(head: CascadedRNNT | CascadedCTC, tokenizer: Tokenizer, given: Given, penalty: float) -> float:
+def _errors(head: CascadedRNNT | CascadedCTC, tokenizer: Tokenizer, given: Given, window: int | None) -> float:
     hypotheses = []
     for log_probs in given.dev:
         mask = torch.ones(1, len(log_probs), dtype=torch.bool)
         search: Search
         if isinstance(head, CascadedRNNT):
             outputs = head.project(log_probs[None], mask)[0][0]
-            search = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, blank_penalty=penalty)
+            search = RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, blank_window=window)
         else:
             outputs, search = head(log_probs[None], mask)[0], CTCGreedySearch()
         hypotheses.append(tokenizer.decode(search.best(search.step(search.init(), outputs.numpy())).tokens))

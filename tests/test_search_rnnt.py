@@ -129,11 +129,12 @@ def test_beam_1_is_greedy(kind, seed, sharpness, count, max_symbols):
     st.lists(st.integers(0, 20), max_size=5),
     st.sampled_from([None, 1, 2, 4]),
     st.sampled_from([None, 0, 4]),
+    st.sampled_from([None, 1, 3]),
 )
-def test_laws(kind, seed, sharpness, max_symbols, cuts, size, commit_after):
+def test_laws(kind, seed, sharpness, max_symbols, cuts, size, commit_after, window):
     predictor, joint = model(kind, seed, 5, sharpness)
     if size is None:
-        search = RNNTGreedySearch(predictor, joint, max_symbols, silence=[2])
+        search = RNNTGreedySearch(predictor, joint, max_symbols, silence=[2], blank_window=window)
     else:
         config = BeamConfig(size=size, width=8.0, commit_after=commit_after)
         search = RNNTBeamSearch(predictor, joint, max_symbols, config, silence=[2])
@@ -174,13 +175,22 @@ def test_several_tokens_on_one_frame():
         assert best.confidences == pytest.approx([0.98] * 6)
 
 
-@pytest.mark.parametrize("penalty", [0.0, 0.5, 1.0, 50.0])
-def test_a_blank_penalty_lets_the_best_token_win_where_it_is_not_far_behind(penalty):
+@pytest.mark.parametrize("window", [None, 1, 2, 3])
+def test_a_blank_window_adds_up_what_is_spread_over_frames(window):
     predictor, _ = model("stateless", 0, 3, 1.0)
-    frames = np.log(np.array([[0.6, 0.3, 0.1], [0.5, 0.1, 0.4], [0.9, 0.06, 0.04], [0.2, 0.7, 0.1]], np.float32))
-    search = RNNTGreedySearch(predictor, lambda frame, read: frame[None], max_symbols=1, blank_penalty=penalty)
+    probs = [
+        [0.7, 0.2, 0.1],
+        [0.6, 0.1, 0.3],
+        [0.9, 0.06, 0.04],
+        [0.8, 0.15, 0.05],
+        [0.65, 0.3, 0.05],
+        [0.45, 0.3, 0.25],
+    ]
+    frames = np.log(np.array(probs, np.float32))
+    search = RNNTGreedySearch(predictor, lambda frame, read: frame[None], max_symbols=1, blank_window=window)
     found = search.best(search.step(search.init(), frames))
-    expected = {0.0: (1,), 0.5: (2, 1), 1.0: (1, 2, 1), 50.0: (1, 2, 1, 1)}[penalty]
-    assert found.tokens == expected
-    assert found.confidences[-1] == pytest.approx(0.7)  # the penalty is no part of it
-    assert search.best(search.step(search.step(search.init(), frames[:2]), frames[2:])) == found
+    # After a token the sum begins anew: 0.9 * 0.8 > 0.5, 0.9 * 0.8 * 0.65 < 0.5.
+    expected = {None: {}, 1: {5: 1}, 2: {1: 2, 5: 1}, 3: {1: 2, 4: 1, 5: 1}}[window]
+    assert dict(zip(found.frames, found.tokens, strict=True)) == expected
+    for cut in range(len(frames)):
+        assert search.best(search.step(search.step(search.init(), frames[:cut]), frames[cut:])) == found

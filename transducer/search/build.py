@@ -28,8 +28,8 @@ def build_greedy_search(network: Network, name: str, silence: Iterable[int] = ()
     head = network.decoders[name]
     if isinstance(network.config.decoders[name], CTCConfig):
         return CTCGreedySearch(silence)
-    penalty = network.config.card.get("defaults", {}).get("blank_penalty", 0.0)
-    return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, penalty)
+    window = network.config.card.get("defaults", {}).get("blank_window")
+    return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, window)
 
 
 def build_segment_search(

@@ -13,6 +13,7 @@ Legend: T frames, D features, N hypotheses, V tokens with the blank at 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -40,6 +41,8 @@ class Predictor(Protocol):
         ...
 
 
+_HALF = math.log(0.5)
+
 # (D,) encoder frame, (N, D') predictor output -> (N, V) log-probabilities.
 Joint = Callable[[Tensor, Tensor], Tensor]
 
@@ -53,6 +56,7 @@ class GreedyState(NamedTuple):
         score: log-probability of the path taken.
         output: (1, D') of the predictor after the last token.
         predictor: its state.
+        blanks: log-probabilities of the blank on the last frames since the last token.
     """
 
     frame: int
@@ -60,17 +64,22 @@ class GreedyState(NamedTuple):
     score: float
     output: Tensor
     predictor: Any
+    blanks: tuple[float, ...] = ()
 
 
 class RNNTGreedySearch(Search[GreedyState]):
     """The most probable symbol, again and again, until the frame is over.
 
+    A token whose time is uncertain is spread over some frames, and may lose to the blank on each of them, though it was
+    surely said: words are left out. With `blank_window` N the question is not what is likeliest on this frame: the
+    best token comes as soon as the blanks of the last N frames since the token before it are together less likely
+    than that one of them was none.
+
     Args:
         predictor, joint: of the model.
         max_symbols: tokens per frame, at most.
         silence: tokens that stand for silence, for `speech_end`.
-        blank_penalty: taken from the blank's log-probability where tokens compete with it. The best token of many
-            that are possible often loses against the blank, though there is surely one: words are left out.
+        blank_window: frames, or None to take what is likeliest on each.
     """
 
     def __init__(
@@ -79,12 +88,12 @@ class RNNTGreedySearch(Search[GreedyState]):
         joint: Joint,
         max_symbols: int = 3,
         silence: Iterable[int] = (),
-        blank_penalty: float = 0.0,
+        blank_window: int | None = None,
     ):
         self.predictor = predictor
         self.joint = joint
         self.max_symbols = max_symbols
-        self.blank_penalty = blank_penalty
+        self.blank_window = blank_window
         self.silence = frozenset(silence)
 
     @torch.inference_mode()
@@ -93,22 +102,31 @@ class RNNTGreedySearch(Search[GreedyState]):
 
     @torch.inference_mode()
     def step(self, state: GreedyState, frames: Any) -> GreedyState:
-        frame, earlier, score, output, predictor = state
+        frame, earlier, score, output, predictor, blanks = state
         tokens: list[Token] = []
         for encoded in torch.as_tensor(frames):
             for _ in range(self.max_symbols):
                 log_probs = self.joint(encoded, output)[0]
                 token = 1 + int(log_probs[1:].argmax())
-                if log_probs[token] <= log_probs[BLANK] - self.blank_penalty:
-                    token = BLANK
+                blank = float(log_probs[BLANK])
+                if self._waits(blank, float(log_probs[token]), blanks):
+                    score += blank
+                    if self.blank_window is not None:
+                        blanks = (*blanks, blank)[-self.blank_window :]
+                    break
                 log_prob = float(log_probs[token])
                 score += log_prob
-                if token == BLANK:
-                    break
                 tokens.append(Token(token, frame, frame + 1, log_prob))
                 output, predictor = self.predictor.extend([token], predictor)
+                blanks = ()
             frame += 1
-        return GreedyState(frame, earlier + tuple(tokens) if tokens else earlier, score, output, predictor)
+        return GreedyState(frame, earlier + tuple(tokens) if tokens else earlier, score, output, predictor, blanks)
+
+    def _waits(self, blank: float, token: float, blanks: tuple[float, ...]) -> bool:
+        """Whether this frame is over, from the log-probabilities of its blank, its best token and earlier blanks."""
+        if self.blank_window is None:
+            return token <= blank
+        return sum((*blanks, blank)[-self.blank_window :]) > _HALF
 
     def best(self, state: GreedyState) -> Hypothesis:
         return Hypothesis.of(state.tokens, state.score)
