@@ -70,7 +70,7 @@ MODEL = ModelConfig(
         "description": "Streaming English speech recognition: clear speech to lower-case words",
         "languages": ["English"],
         # Words begin 90 ms after where alignments of the training data have them: spikes come late.
-        "defaults": {"chunk_ms": 640, "search": "beam", "time_shift": -0.09, "blank_penalty": 1.0},
+        "defaults": {"chunk_ms": 640, "search": "beam", "time_shift": -0.09, "blank_window": 2},
         "pronunciations": {"name": "CMUdict", "licence": "BSD"},
     },
 )
@@ -172,7 +172,7 @@ def recipe(
     crf_steps: int = 1000,
     crf_weight: float = 1.0,
     pieces_count: int = 2000,
-    pieces_steps: int = 1900,
+    pieces_steps: int = 2750,
     pieces_rate: float = 1.2e-3,
     pieces_matrix_rate: float = 0.012,
     frames_per_batch: int = 12000,

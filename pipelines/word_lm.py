@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     say("letter-phone models")
     pronunciations, ways = pronounce(words[len(SPECIAL) :], dictionary, whole)
     phones = Symbols(PHONES)
-    weights = WordModelConfig(word_bonus=-0.5)  # tuned on librispeech-dev: insertions come near deletions
+    weights = WordModelConfig(lm_weight=1.2, word_bonus=-0.5)  # tuned on librispeech-dev
     WordModel(weights, phones, lm, Lexicon.pronounced(pronunciations, phones), small).save(args.output)
     say(f"pronunciations: {dict(ways)}")
     report = {
