@@ -194,3 +194,34 @@ def test_a_blank_window_adds_up_what_is_spread_over_frames(window):
     assert dict(zip(found.frames, found.tokens, strict=True)) == expected
     for cut in range(len(frames)):
         assert search.best(search.step(search.step(search.init(), frames[:cut]), frames[cut:])) == found
+
+
+@pytest.mark.parametrize("kind", ["stateless", "lstm"])
+@pytest.mark.parametrize("context", [0, 3, 50])
+def test_the_next_segment_goes_on_reading_where_the_last_one_ended(kind, context):
+    predictor, joint = model(kind, 3, 5, 20.0)
+    search = RNNTGreedySearch(predictor, joint, 2, context=context)
+    frames, said = encoded(3, 30), []
+    state = search.init()
+    for start, end in ((0, 12), (12, 20), (20, 30)):
+        whole = search.step(state, frames[start:])  # what comes after the end is searched again
+        said += [token.token for token in whole.tokens if token.frame < end - start]
+        state = search.restart(whole, end - start)
+        output, read = predictor.extend([0], predictor.start())
+        for token in said[-context:] if context else []:
+            output, read = predictor.extend([token], read)
+        assert torch.equal(state.output, output)
+        assert (state.frame, state.tokens, state.score) == (0, (), 0.0)
+    assert len(said) > 5
+
+
+def test_cuts_change_no_token_where_all_is_read():
+    predictor, joint = model("lstm", 8, 5, 20.0)
+    search = RNNTGreedySearch(predictor, joint, 2, context=1000)
+    frames, found, state = encoded(8, 40), [], search.init()
+    for start in range(0, 40, 8):
+        state = search.step(state, frames[start : start + 8])
+        found += search.best(state).tokens
+        state = search.restart(state, 8)
+    assert tuple(found) == search.best(search.step(search.init(), frames)).tokens
+    assert len(found) > 5

@@ -20,6 +20,7 @@ from transducer.text.tokenizer import Tokenizer
 SEARCHES = ("greedy", "beam")
 # Seconds without a word that end a segment, where words come when they are over: pauses and the word after them.
 LATE_WORDS = 1.4
+CONTEXT = 32  # pieces of the segments before that a cascaded head's predictor reads first
 Hotwords = Sequence[tuple[str, float]]  # phrases and their weights
 
 
@@ -29,7 +30,8 @@ def build_greedy_search(network: Network, name: str, silence: Iterable[int] = ()
     if isinstance(network.config.decoders[name], CTCConfig):
         return CTCGreedySearch(silence)
     window = network.config.card.get("defaults", {}).get("blank_window")
-    return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, window)
+    context = CONTEXT if isinstance(network.config.decoders[name], CascadedRNNTConfig) else 0
+    return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, window, context)
 
 
 def build_segment_search(

@@ -80,6 +80,10 @@ class Search(Protocol[State]):
         """State after T more frames, (T, V) log-probabilities or (T, D) encoder output. Pure."""
         ...
 
+    def restart(self, state: State, frame: int) -> State:
+        """State before the first frame of the next segment, where the one of `state` ends before its `frame`."""
+        return self.init()
+
     def finish(self, state: State) -> State:
         """State at the end of a segment, to read results from: only hypotheses that may end here."""
         return state

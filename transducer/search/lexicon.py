@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transducer.errors import UsageError
-from transducer.search.hypothesis import Hypothesis, Token
+from transducer.search.hypothesis import Hypothesis, Search, Token
 from transducer.search.prefix_tree import ROOT, PrefixTree
 from transducer.search.word_scorer import WordScorer
 from transducer.search.word_trace import WORD, Trace
@@ -111,7 +111,7 @@ class LexiconState(NamedTuple):
     beam: Beam
 
 
-class LexiconSearch:
+class LexiconSearch(Search[LexiconState]):
     """The search; what it finds are word ids.
 
     Args:

@@ -57,6 +57,7 @@ class GreedyState(NamedTuple):
         output: (1, D') of the predictor after the last token.
         predictor: its state.
         blanks: log-probabilities of the blank on the last frames since the last token.
+        context: tokens of the segments before, which the predictor has read first.
     """
 
     frame: int
@@ -65,6 +66,7 @@ class GreedyState(NamedTuple):
     output: Tensor
     predictor: Any
     blanks: tuple[float, ...] = ()
+    context: tuple[int, ...] = ()
 
 
 class RNNTGreedySearch(Search[GreedyState]):
@@ -80,6 +82,9 @@ class RNNTGreedySearch(Search[GreedyState]):
         max_symbols: tokens per frame, at most.
         silence: tokens that stand for silence, for `speech_end`.
         blank_window: frames, or None to take what is likeliest on each.
+        context: tokens of the segments before that the predictor reads at the start of the next. A predictor that
+            has read nothing, and frames that know that something was said before, are what no training showed: the
+            first words of a segment came twice.
     """
 
     def __init__(
@@ -89,11 +94,13 @@ class RNNTGreedySearch(Search[GreedyState]):
         max_symbols: int = 3,
         silence: Iterable[int] = (),
         blank_window: int | None = None,
+        context: int = 0,
     ):
         self.predictor = predictor
         self.joint = joint
         self.max_symbols = max_symbols
         self.blank_window = blank_window
+        self.context = context
         self.silence = frozenset(silence)
 
     @torch.inference_mode()
@@ -101,8 +108,19 @@ class RNNTGreedySearch(Search[GreedyState]):
         return GreedyState(0, (), 0.0, *self.predictor.extend([BLANK], self.predictor.start()))
 
     @torch.inference_mode()
+    def restart(self, state: GreedyState, frame: int) -> GreedyState:
+        fresh = self.init()
+        if not self.context:
+            return fresh
+        said = (token.token for token in state.tokens if token.frame < frame)
+        context, output, predictor = (*state.context, *said)[-self.context :], fresh.output, fresh.predictor
+        for token in context:
+            output, predictor = self.predictor.extend([token], predictor)
+        return fresh._replace(output=output, predictor=predictor, context=context)
+
+    @torch.inference_mode()
     def step(self, state: GreedyState, frames: Any) -> GreedyState:
-        frame, earlier, score, output, predictor, blanks = state
+        frame, earlier, score, output, predictor, blanks, _ = state
         tokens: list[Token] = []
         for encoded in torch.as_tensor(frames):
             for _ in range(self.max_symbols):
@@ -120,7 +138,8 @@ class RNNTGreedySearch(Search[GreedyState]):
                 output, predictor = self.predictor.extend([token], predictor)
                 blanks = ()
             frame += 1
-        return GreedyState(frame, earlier + tuple(tokens) if tokens else earlier, score, output, predictor, blanks)
+        tokens_so_far = earlier + tuple(tokens) if tokens else earlier
+        return GreedyState(frame, tokens_so_far, score, output, predictor, blanks, state.context)
 
     def _waits(self, blank: float, token: float, blanks: tuple[float, ...]) -> bool:
         """Whether this frame is over, from the log-probabilities of its blank, its best token and earlier blanks."""

@@ -86,7 +86,8 @@ class SegmentSearch:
             final = self._final(state._replace(search=search, start=start, length=end))
             finals += final
             # Without a final segment nothing has replaced the partial one yet.
-            search, start, length, shown = self.search.init(), start + end, 0, None if final else shown
+            search = self.search.restart(search, end)
+            start, length, shown = start + end, 0, None if final else shown
 
         best = self.search.best(search)
         cut = self._certain_cut(best, self.search.stable(search))
@@ -106,8 +107,8 @@ class SegmentSearch:
     def flush(self, state: SegmentState) -> tuple[SegmentState, list[Segment]]:
         """End the segment here: at the end of the stream, or because the user wants the text now."""
         finals = self._final(state._replace(search=self.search.finish(state.search)))
-        start = state.start + state.length
-        return SegmentState(self.search.init(), start, 0, None, None, state.offset), finals
+        search, start = self.search.restart(state.search, state.length), state.start + state.length
+        return SegmentState(search, start, 0, None, None, state.offset), finals
 
     def _cut(self, search: Any, length: int) -> int:
         """Where to end a segment that is `length` frames long, too long: the first frame of the next one."""
