@@ -109,7 +109,7 @@ def phone_error_rate(network: Network, store: FeatureStore, corpus: Corpus, augm
     """Greedy, of the utterances whose words all have a pronunciation."""
     sounds = store if augment is None else Augmented(store, augment)
     heard = greedy_texts(network, sounds, corpus.targets.units, CHUNK, ["phones"], bf16=False)
-    return error_rates({"phones": corpus.dev_texts("phones")}, heard, [])["wer:phones"]
+    return error_rates({"phones": corpus.dev_texts("phones")}, heard, [])["per:phones"]
 
 
 def evaluate(folder: Path, corpus: Corpus, cache: Path, data: Path) -> dict[str, float]:

@@ -189,7 +189,7 @@ def recipe(
             them go on from there.
         crf_weight: of the loss on what the language could have said, against 1 for CTC.
         text_weight: of the loss on spliced sentences; silence_weight: of that on sound without speech.
-        pieces_count: of the tokens that the third head writes with.
+        pieces_count: of the tokens that the last head writes with.
         frames_per_batch: of 10 ms.
         average_decay: of the averaged weights from the second phase on.
     """

@@ -73,7 +73,7 @@ def test_hotwords_bring_out_what_was_said(model):
     lifted = model.transcribe(SAMPLES / "letters.opus", search="beam", hotwords=[("kitchen table", 8.0)]).text.split()
     assert "kitchen" not in plain
     assert lifted[:3] == ["the", "kitchen", "table"]
-    assert lifted[lifted.index("covered") :] == plain[plain.index("covered") :]
+    assert lifted[3:] == plain[3:]
 
 
 def test_a_hotword_may_be_new_to_the_lexicon(model):

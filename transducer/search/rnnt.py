@@ -126,13 +126,11 @@ class RNNTGreedySearch(Search[GreedyState]):
             for _ in range(self.max_symbols):
                 log_probs = self.joint(encoded, output)[0]
                 token = 1 + int(log_probs[1:].argmax())
-                blank = float(log_probs[BLANK])
-                if self._waits(blank, float(log_probs[token]), blanks):
-                    score += blank
-                    if self.blank_window is not None:
-                        blanks = (*blanks, blank)[-self.blank_window :]
+                blank, log_prob = float(log_probs[BLANK]), float(log_probs[token])
+                recent = () if self.blank_window is None else (*blanks, blank)[-self.blank_window :]
+                if sum(recent) > _HALF if recent else log_prob <= blank:
+                    score, blanks = score + blank, recent
                     break
-                log_prob = float(log_probs[token])
                 score += log_prob
                 tokens.append(Token(token, frame, frame + 1, log_prob))
                 output, predictor = self.predictor.extend([token], predictor)
@@ -140,12 +138,6 @@ class RNNTGreedySearch(Search[GreedyState]):
             frame += 1
         tokens_so_far = earlier + tuple(tokens) if tokens else earlier
         return GreedyState(frame, tokens_so_far, score, output, predictor, blanks, state.context)
-
-    def _waits(self, blank: float, token: float, blanks: tuple[float, ...]) -> bool:
-        """Whether this frame is over, from the log-probabilities of its blank, its best token and earlier blanks."""
-        if self.blank_window is None:
-            return token <= blank
-        return sum((*blanks, blank)[-self.blank_window :]) > _HALF
 
     def best(self, state: GreedyState) -> Hypothesis:
         return Hypothesis.of(state.tokens, state.score)

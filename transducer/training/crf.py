@@ -38,8 +38,7 @@ def trigrams(sequences: Iterable[Sequence[int]], tokens: int) -> Tensor:
         raise UsageError(f"a crf loss is for units of at most {_MOST_TOKENS} tokens, phones or characters: {tokens}")
     counts = torch.zeros(tokens, tokens, tokens + 1)
     for sequence in sequences:
-        read = torch.tensor([BLANK, BLANK, *sequence, tokens])
-        counts.index_put_((read[:-2], read[1:-1], read[2:]), torch.ones(len(read) - 2), accumulate=True)
+        counts.index_put_(_places(sequence, tokens), torch.ones(len(sequence) + 1), accumulate=True)
     result = torch.full((tokens + 1,), 1 / tokens)
     result[BLANK] = 0.0
     for seen in (counts.sum(dim=(0, 1)), counts.sum(dim=0), counts):
@@ -57,13 +56,15 @@ def crf_loss(log_probs: Tensor, lengths: Tensor, targets: list[list[int]], model
         log_probs: (B, T, V). lengths: (B,) frames. targets: B token lists without blanks. model: see `trigrams`.
     """
     alone = CTC.loss(log_probs, lengths, targets)
-    rest = log_denominator(log_probs.float(), lengths, model) - torch.stack([_log_prob(t, model) for t in targets])
+    expected = torch.stack([model[_places(target, len(model))].log().sum() for target in targets])
+    rest = log_denominator(log_probs.float(), lengths, model) - expected
     return torch.where(alone > 0, alone + rest, 0.0)
 
 
-def _log_prob(sequence: Sequence[int], model: Tensor) -> Tensor:
-    read = torch.tensor([BLANK, BLANK, *sequence, len(model)])
-    return model[read[:-2], read[1:-1], read[2:]].log().sum()
+def _places(sequence: Sequence[int], tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Where a table of trigrams has the tokens of a sequence, and its end."""
+    read = torch.tensor([BLANK, BLANK, *sequence, tokens])
+    return read[:-2], read[1:-1], read[2:]
 
 
 def log_denominator(log_probs: Tensor, lengths: Tensor, model: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def greedy_texts(
 def error_rates(
     references: Mapping[str, Sequence[str]], hypotheses: Mapping[str, Sequence[str]], spelled: Iterable[str]
 ) -> dict[str, float]:
-    """`wer:NAME` of every decoder, and `cer:NAME` of those `spelled` in letters, as fractions.
+    """`wer:NAME` and `cer:NAME` of the decoders `spelled` in letters, `per:NAME` of the others, as fractions.
 
     Args:
         references, hypotheses: decoder -> the text of each utterance; a reference that is "" is left out.
@@ -55,7 +55,7 @@ def error_rates(
         if not pairs:
             continue
         counts = count_errors(*zip(*pairs, strict=True))
-        result[f"wer:{name}"] = counts.wer
+        result[f"wer:{name}" if name in spelled else f"per:{name}"] = counts.wer
         if name in spelled:
             result[f"cer:{name}"] = counts.cer
     return result

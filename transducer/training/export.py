@@ -132,9 +132,7 @@ def log_prior(network: Network, corpus: Corpus, decoder: str, utterances: int = 
 def _rates(config: ModelConfig, corpus: Corpus, heard: dict[str, list[str]]) -> dict[str, float]:
     units = {name: config.decoders[name].units for name in heard}
     references = {name: corpus.dev_texts(unit) for name, unit in units.items()}
-    rates = error_rates(references, heard, [name for name, unit in units.items() if unit != PHONES])
-    phones = {f"wer:{name}": f"per:{name}" for name, unit in units.items() if unit == PHONES}
-    return {phones.get(name, name): rate for name, rate in rates.items()}
+    return error_rates(references, heard, [name for name, unit in units.items() if unit != PHONES])
 
 
 def _card(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:

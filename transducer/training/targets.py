@@ -88,6 +88,8 @@ class Targets:
         units: name -> tokenizer.
         pronunciations: word -> phones, for the units called "phones".
         alignments: utterance id -> Alignment, for frame labels.
+
+    Attributes:
         models: name of units -> probabilities of their tokens in context, for the "crf" losses.
     """
 
@@ -96,12 +98,11 @@ class Targets:
         units: Mapping[str, Tokenizer],
         pronunciations: Mapping[str, Sequence[str]] | None = None,
         alignments: Mapping[str, Alignment] | None = None,
-        models: Mapping[str, Tensor] | None = None,
     ):
         self.units = units
         self.pronunciations = pronunciations or {}
         self.alignments = dict(alignments or {})
-        self.models = dict(models or {})
+        self.models: dict[str, Tensor] = {}
 
     def tokens(self, text: str, units: str) -> list[int] | None:
         """Token ids of a text; None where a word has no known pronunciation."""
