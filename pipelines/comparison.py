@@ -17,12 +17,13 @@ _ROUNDS = 5
 Results = dict[str, dict[str, float]]  # variant -> what was measured
 
 
-def parser(documentation: str | None, steps: int) -> argparse.ArgumentParser:
-    """The arguments that all have."""
+def parser(documentation: str | None, steps: int | None = None) -> argparse.ArgumentParser:
+    """The arguments that all have; `--steps` only where there is something to train."""
     result = argparse.ArgumentParser(description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("data", type=Path)
     result.add_argument("output", type=Path)
-    result.add_argument("--steps", type=int, default=steps)
+    if steps is not None:
+        result.add_argument("--steps", type=int, default=steps)
     return result
 
 

@@ -104,13 +104,14 @@ def prepare(data: Path, cache: Path) -> Given:
     return Given(
         corpus,
         bank,
-        list(_posteriors(network, corpus, mean, std)),
+        list(posteriors(network, corpus, mean, std)),
         [utterance.text for utterance in corpus.dev.utterances],
     )
 
 
 @torch.inference_mode()
-def _posteriors(network: Network, corpus: Corpus, mean: np.ndarray, std: np.ndarray) -> Iterator[Tensor]:
+def posteriors(network: Network, corpus: Corpus, mean: np.ndarray, std: np.ndarray) -> Iterator[Tensor]:
+    """Log-probabilities (T, V) of dev's utterances, each as a whole."""
     network.set_chunk(CHUNK)
     for index in range(len(corpus.dev)):
         x = torch.from_numpy((corpus.dev.features(index).astype(np.float32) - mean) / std)[None]

@@ -160,6 +160,32 @@ def test_scorer_and_length_bonus_change_the_order():
     assert {h.tokens: h.score for h in found} == pytest.approx(expected, abs=1e-4)
 
 
+@settings(max_examples=30)
+@given(kinds, seeds, sharpnesses, st.sampled_from([(1, 3), (3, 1), (2, 2)]), st.sampled_from([0.3, 1.0]))
+def test_what_the_model_itself_expects_is_taken_off_the_score_of_every_token(kind, seed, sharpness, size, weight):
+    count, max_symbols = size
+    predictor, joint = model(kind, seed, 3, sharpness)
+
+    def internal_lm(read: Tensor) -> Tensor:
+        return joint(torch.zeros(D), read).index_fill(-1, torch.tensor([0]), -torch.inf).log_softmax(dim=-1)
+
+    def expected(tokens: tuple[int, ...]) -> float:
+        total, (output, state) = 0.0, predictor.extend([0], predictor.start())
+        for token in tokens:
+            total += float(internal_lm(output)[0, token])
+            output, state = predictor.extend([token], state)
+        return total
+
+    frames = encoded(seed, count)
+    search = RNNTBeamSearch(predictor, joint, max_symbols, EXACT, internal_lm=internal_lm, internal_weight=weight)
+    found = search.nbest(search.step(search.init(), frames), 10**6)
+    with torch.no_grad():
+        truth = all_sequences(predictor, joint, frames, max_symbols)
+        assert {h.tokens: h.score for h in found} == pytest.approx(
+            {tokens: log_prob - weight * expected(tokens) for tokens, log_prob in truth.items()}, abs=1e-3
+        )
+
+
 def test_several_tokens_on_one_frame():
     """A model that always wants token 1 emits `max_symbols` of it on every frame."""
     predictor = Stateless(3)

@@ -187,6 +187,11 @@ def test_the_predictor_learns_what_comes_next():
     torch.testing.assert_close(
         first.total, sum(predictor_loss(head, [text], bf16=False).total for text in texts), rtol=1e-4, atol=1e-3
     )
+    expected = [head.internal_lm(head.predictor(torch.tensor([text])))[0, :-1] for text in texts]  # beam search's
+    written = sum(part[range(len(text)), text].sum() for part, text in zip(expected, texts, strict=True))
+    torch.testing.assert_close(first.total, -written, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(torch.cat(expected).exp().sum(dim=1), torch.ones(first.count))
+    assert (torch.cat(expected)[:, 0] == -torch.inf).all()
     for _ in range(60):
         optimizer.zero_grad()
         loss = predictor_loss(head, texts, bf16=False)

@@ -116,6 +116,18 @@ class RNNT(Streaming):
         """One projected frame (hidden,) and N predictor outputs (N, hidden) -> log-probabilities (N, V)."""
         return self.joint_logits(frame, predicted).log_softmax(dim=-1)
 
+    def internal_logits(self, predicted: Tensor) -> Tensor:
+        """Predictor outputs (..., hidden) -> (..., V) of the next token where nothing is heard, never the blank.
+
+        It is what the head knows of the language by itself (Variani et al. 2020, arXiv:2003.07705).
+        """
+        logits = self.joint_logits(torch.zeros_like(predicted), predicted)
+        return logits.index_fill(-1, torch.tensor([BLANK], device=logits.device), -torch.inf)
+
+    def internal_lm(self, predicted: Tensor) -> Tensor:
+        """The same as log-probabilities."""
+        return self.internal_logits(predicted).log_softmax(dim=-1)
+
     def loss(self, frames: Tensor, lengths: Tensor, targets: list[list[int]]) -> Tensor:
         """Negative log-likelihood (B,) of the targets, summed over alignments, by torchaudio.
 

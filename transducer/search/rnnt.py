@@ -4,6 +4,7 @@ Sources:
     A. Graves, "Sequence Transduction with Recurrent Neural Networks", 2012
     W. Kang et al., "Fast and parallel decoding for transducer", 2022 (modified beam search: a bounded number of
         symbols per frame, equal prefixes merged)
+    Z. Meng et al., "Internal Language Model Estimation for Domain-Adaptive End-to-End Speech Recognition", 2021
 
 A frame is over after a blank, or after `max_symbols` tokens without one. So the ways through a frame are the
 leaves of a tree whose probabilities sum to one, and with `max_symbols` 1 every frame emits one symbol.
@@ -45,6 +46,8 @@ _HALF = math.log(0.5)
 
 # (D,) encoder frame, (N, D') predictor output -> (N, V) log-probabilities.
 Joint = Callable[[Tensor, Tensor], Tensor]
+# (N, D') predictor output -> (N, V) log-probabilities of the next token where nothing is heard; none is a blank.
+InternalLM = Callable[[Tensor], Tensor]
 
 
 class GreedyState(NamedTuple):
@@ -222,6 +225,8 @@ class RNNTBeamSearch(BeamSearch):
         predictor, joint: of the model.
         max_symbols: tokens per frame, at most.
         config, scorer, silence: see BeamSearch.
+        internal_lm: what the model itself expects to be written. A scorer says the same once more; so
+            `internal_weight` times this is taken off the score of every token (Meng et al., equation 9).
     """
 
     def __init__(
@@ -232,11 +237,15 @@ class RNNTBeamSearch(BeamSearch):
         config: BeamConfig | None = None,
         scorer: Scorer | None = None,
         silence: Iterable[int] = (),
+        internal_lm: InternalLM | None = None,
+        internal_weight: float = 0.2,
     ):
         super().__init__(config, scorer, silence)
         self.predictor = predictor
         self.joint = joint
         self.max_symbols = max_symbols
+        self.internal_lm = internal_lm
+        self.internal_weight = internal_weight
 
     @torch.inference_mode()
     def init(self) -> BeamState:
@@ -267,8 +276,10 @@ class RNNTBeamSearch(BeamSearch):
         for prefix in done:
             candidate = found[True, prefix.tokens] = _Candidate(prefix.fusion, prefix.scorer_state)
             candidate.arrive(prefix, BLANK, 0.0, frame)
-        log_probs = self.joint(encoded, torch.cat([prefix.output for prefix in active])).numpy()
-        for prefix, row in zip(active, log_probs, strict=True):
+        outputs = torch.cat([prefix.output for prefix in active])
+        log_probs = self.joint(encoded, outputs).numpy()
+        expected = [None] * len(active) if self.internal_lm is None else self.internal_lm(outputs).numpy()
+        for prefix, row, internal in zip(active, log_probs, expected, strict=True):
             for token in (BLANK, *self._candidates(row)):
                 key = (True, prefix.tokens) if token == BLANK else (last, (*prefix.tokens, token))
                 candidate = found.get(key)
@@ -276,6 +287,8 @@ class RNNTBeamSearch(BeamSearch):
                     fusion, scorer_state = 0.0, prefix.scorer_state
                     if token != BLANK:
                         fusion, scorer_state = self._fuse(prefix.scorer_state, token)
+                        if internal is not None:
+                            fusion -= self.internal_weight * float(internal[token])
                     candidate = found[key] = _Candidate(prefix.fusion + fusion, scorer_state)
                 candidate.arrive(prefix, token, float(row[token]), frame)
         survivors = self._prune(found)

@@ -203,8 +203,7 @@ def predictor_loss(head: CascadedRNNT, texts: Sequence[Sequence[int]], bf16: boo
     there = pieces > 0
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         predicted = head.predictor(pieces[:, :-1])[there]
-        logits = head.joint_logits(torch.zeros_like(predicted), predicted)
-    logits = logits.index_fill(1, torch.tensor([BLANK]), -torch.inf)  # it is no piece
+        logits = head.internal_logits(predicted)
     total = -_BlankAndPiece.apply(logits, pieces[there])[:, 1].sum()
     return Loss(total, int(there.sum()))
 
