@@ -59,7 +59,7 @@ MODEL = ModelConfig(
     core=ConformerConfig(channels=192, heads=4, hidden=512, layers=8, kernel=15, chunk=16, left_context=64),
     # The first is what greedy search reads; beam search reads the first that has phones.
     decoders={
-        "pieces": CascadedRNNTConfig("pieces", source="phones"),
+        "pieces": CascadedRNNTConfig("pieces", source="phones", layers=5),
         "crf": CTCConfig("phones"),
         "characters": CTCConfig("characters"),
         "phones": CTCConfig("phones"),
@@ -119,8 +119,8 @@ def pieces(data: Path, quick: bool, size: int) -> Subwords:
         return Subwords.train([line.strip() for line in islice(file, 2000 if quick else None)], size)
 
 
-def sentences(data: Path, novels: int, seed: int = 1, shortest: int = 4, longest: int = 24) -> list[str]:
-    """Stretches of the transcripts, all of them, and so many sentences of the novels; lengths in words."""
+def sentences(data: Path, novels: int | None = None, seed: int = 1, shortest: int = 4, longest: int = 24) -> list[str]:
+    """Stretches of the transcripts, all of them, and so many sentences of the novels, or all; lengths in words."""
     rng = np.random.default_rng(seed)
     result = []
     for line in (data / "text" / "librispeech-train-transcripts.txt").read_text().splitlines():
@@ -169,10 +169,10 @@ def recipe(
     phones_rate: float = 6e-4,
     phones_matrix_rate: float = 4e-3,
     phones_final: float = 0.4,
-    crf_steps: int = 1000,
+    crf_steps: int = 2000,
     crf_weight: float = 1.0,
     pieces_count: int = 2000,
-    pieces_steps: int = 2750,
+    pieces_steps: int = 4000,
     pieces_rate: float = 1.2e-3,
     pieces_matrix_rate: float = 0.012,
     frames_per_batch: int = 12000,
@@ -267,9 +267,9 @@ def recipe(
     written = Phase(
         "pieces",
         pieces_steps,
-        {"aligned:pieces": 1.0, "lm:pieces": 0.7},
-        frames_per_batch=1000 if quick else 19_200,
-        text_frames=1000 if quick else 19_200,
+        {"aligned:pieces": 1.0, "lm:pieces": 1.0},
+        frames_per_batch=1000 if quick else 16_000,
+        text_frames=1000 if quick else 12_000,  # of the encoder: three times as much
         learning_rate=pieces_rate,
         matrix_learning_rate=pieces_matrix_rate,
         warmup=100,
@@ -302,7 +302,7 @@ def recipe(
         lexicon=data / "lexicon" / "cmudict.dict",
         pronounce=pronounce_a_little if quick else pronounce_unknown,
         alignments=speech / "phone-alignments.tsv",
-        texts=partial(sentences, data, novels=500 if quick else 500_000),
+        texts=partial(sentences, data, novels=500 if quick else None),
         word_model=partial(words, data, quick),
         auxiliary=("characters",),
         storage="int8",

@@ -2,10 +2,10 @@
 
     python -m pipelines.speech_units DATA OUTPUT [--steps 250] [--heads rnnt-pieces-2000 ctc-characters ...]
 
-Every head is as large as the one of `speech-en` for greedy search, starts from nothing, reads the posteriors of the
-bundled model's phones, and learns as phase `pieces` of `pipelines/speech_en.py` does: from recordings, and as much of
-spliced sentences. Printed are word error rates of librispeech-dev, greedy at 640 ms. OUTPUT/results.json has them, too,
-and what is there already is not done again.
+Every head has three Conformer layers (that of `speech-en` for greedy search has five), starts from nothing, reads the
+posteriors of the bundled model's phones, and learns as phase `pieces` of `pipelines/speech_en.py` does, but from as
+much of recordings as of spliced sentences. Printed are word error rates of librispeech-dev, greedy at 640 ms.
+OUTPUT/results.json has them, too, and what is there already is not done again.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from transducer.text.subwords import Subwords
 from transducer.training.aligned import (
     AlignedBatches,
     Lattice,
+    Vocabulary,
     _BlankAndPiece,
     aligned_loss,
     lattice,
@@ -282,6 +283,52 @@ def test_batches_are_a_function_of_seed_and_number(cascade):
     )
     spliced = {word for batch in first for row in batch.parts[1] for word in row.words}
     assert spliced <= {"dead", "cab", "abc"}
+
+
+def test_what_is_heard_is_sharpened_by_a_power_for_each_recording(cascade, monkeypatch):
+    recipe, folder = cascade
+    corpus = corpus_of(recipe, folder)
+    network = build_network(recipe, corpus)
+    said = list(hear(network, "phones", corpus.train, corpus.targets, None, 1, bf16=False))
+    monkeypatch.setattr("transducer.training.posteriors._SHARPEST", 1.0)
+    plain = list(hear(network, "phones", corpus.train, corpus.targets, None, 1, bf16=False))
+    powers = []
+    for a, b in zip(said, plain, strict=True):
+        powers.append(np.ptp(a.log_probs[0]) / np.ptp(b.log_probs[0]))
+        scaled = torch.from_numpy(b.log_probs.astype(np.float32) * powers[-1]).log_softmax(dim=-1)
+        np.testing.assert_allclose(a.log_probs, scaled, atol=0.02)
+    assert 1 <= min(powers) < 1.2 < 1.4 < max(powers) <= 1.61
+
+
+@pytest.mark.parametrize(("swapped", "found"), [(0.0, {"dead", "cab", "abc"}), (1.0, {"abc"})])
+def test_words_give_way_to_others_of_the_vocabulary(cascade, monkeypatch, swapped, found):
+    recipe, folder = cascade
+    corpus = corpus_of(recipe, folder)
+    phones = {word: corpus.targets.tokens(word, "phones") for word in ("dead", "cab", "abc")}
+    path = [0, *(token for word in phones.values() for token in (*word, 0))]
+    log_probs = np.zeros((len(path), len(corpus.targets.units["phones"])), np.float16)
+    bank = PosteriorBank([Heard(list(phones), log_probs, np.array(path, np.int16))], phones)
+    monkeypatch.setattr("transducer.training.aligned._SWAPPED", swapped)
+    texts = ["dead cab", "abc abc"]  # what comes once is no vocabulary
+    stream = AlignedBatches(
+        lambda: bank, texts, corpus.targets, "phones", UNITS["characters"], 1, 60, 200, prefetch=0
+    ).stream()
+    batches = [next(stream) for _ in range(3)]
+    assert {word for batch in batches for row in batch.parts[1] for word in row.words} == found
+    read = {word for batch in batches for text in batch.texts for word in UNITS["characters"].decode(text).split()}
+    assert read == {"dead", "cab", "abc"}  # what the predictor reads alone stays as it is
+
+
+def test_rare_words_are_drawn_more_often_than_texts_have_them():
+    words = [f"w{rank}" for rank in range(1, 3001)]
+    texts = [" ".join([word] * max(2, 6000 // rank)) for rank, word in enumerate(words, 1)]
+    vocabulary = Vocabulary([*texts, "once w1 w1"], lambda word: word != "w2")
+    assert set(vocabulary.words) == {*words} - {"w2"}
+    rng = np.random.default_rng(1)
+    ranks = [int(vocabulary.draw(rng)[1:]) for _ in range(4000)]
+    # 1 / (rank + 1000) up to 3000: half of the draws are from the first thousand, where Zipf's law has seven eighths.
+    assert np.mean(np.array(ranks) <= 1000) == pytest.approx(0.5, abs=0.03)
+    assert min(ranks) < 10 and max(ranks) > 2990
 
 
 def test_a_run_trains_only_the_cascaded_head_and_resumes_exactly(cascade, tmp_path):

@@ -8,7 +8,8 @@ arXiv:2011.03072). That leaves a few outputs for each step, affords thousands of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,13 +32,15 @@ from transducer.training.targets import Targets
 _ROWS = 17  # keeps this random stream apart from those of the data
 _CORRUPTED = 0.1  # of the pieces that the predictor reads: in use it will read its own mistakes
 _CUT = 0.2  # of the spliced sentences break off
+_FREQUENT = 1000  # words that are frequent
 _FEWEST_FRAMES = 40  # of a sentence that does
 _SHORTEST, _LONGEST = 8, 40  # words
 _EARLIEST, _LATEST = 0, 5  # steps of the head after the end of a word that its last piece comes in
 _SPREAD = 2  # steps by which each piece before it may come earlier than the next: rare words are spelled as they go
 _BLOCK = 256  # rows of logits that are worked on at a time
 _NEVER = -40.0  # log-probability of what an alignment must not do: small enough, and finite for the gradient
-_READ, _READ_WORDS = 48, 48  # stretches of text alone in a batch, and words of each
+_READ, _READ_WORDS = 128, 48  # stretches of text alone in a batch, and words of each
+_SWAPPED = 0.15  # of the words of a spliced sentence: others come in their place, see `Vocabulary`
 _MOST_FAILURES = 1000  # sentences in a batch that cannot be made
 
 
@@ -214,6 +217,22 @@ def spell(word: str, tokenizer: Tokenizer) -> list[int]:
     return pieces if tokenizer.starts_word(pieces[0]) else tokenizer.encode(word + " ")
 
 
+class Vocabulary:
+    """Words to be learned one by one: rare ones need to be met more often than texts have them.
+
+    Args:
+        texts: whose words these are, but those met once. known: whether a word can be spliced.
+    """
+
+    def __init__(self, texts: Iterable[str], known: Callable[[str], bool]):
+        counts = Counter(word for text in texts for word in text.split())
+        self.words = [word for word, count in counts.most_common() if count > 1 and known(word)]
+
+    def draw(self, rng: np.random.Generator) -> str:
+        """A word with a probability that falls as 1 / (rank + _FREQUENT): slowly, where Zipf's law has 1 / rank."""
+        return self.words[int(_FREQUENT * (1 + len(self.words) / _FREQUENT) ** rng.random() - _FREQUENT)]
+
+
 class AlignedBatches:
     """Batches of recordings and spliced sentences: a function of the seed and the number asked for.
 
@@ -244,6 +263,7 @@ class AlignedBatches:
         self.texts, self.targets, self.units, self.tokenizer, self.seed = texts, targets, units, tokenizer, seed
         self.frames, self.world, self.rank, self.prefetch = (recorded, spliced), world, rank, prefetch
         self._build, self._bank = build, None
+        self._vocabulary = Vocabulary(texts, lambda word: bool(targets.tokens(word, units)))
 
     def stream(self, epoch: int = 0, step: int = 0) -> Iterator[AlignedBatch]:
         """Batches without end, from this step on; the epoch is always the first."""
@@ -265,6 +285,8 @@ class AlignedBatches:
         count, failed, length = 0, 0, int(rng.integers(_SHORTEST, _LONGEST + 1))
         while count < self.frames[1]:
             words = self._stretch(length, rng)
+            for place in np.flatnonzero(rng.random(len(words)) < _SWAPPED) if self._vocabulary.words else ():
+                words[place] = self._vocabulary.draw(rng)
             phones = [self.targets.tokens(word, self.units) for word in words]
             row = self._bank.splice(words, phones, rng) if all(phones) else None
             if row is None:

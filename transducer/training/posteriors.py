@@ -3,8 +3,8 @@
 A head that reads nothing but posteriors (`transducer.decoders.cascade`) can be trained on sentences of any text,
 spliced from recorded stretches of them: phones in context, and whole words where a word was recorded often enough.
 With them come the mistakes that the network makes, since it heard each recording several times under different
-augmentation. Compare `training.splice`, which does the same in the middle of the network, where the features hold
-more of the voice and of the words around.
+augmentation, and the certainty with which it makes them elsewhere, see `hear`. Compare `training.splice`, which does
+the same in the middle of the network, where the features hold more of the voice and of the words around.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from transducer.training.targets import Targets
 _CHUNKS = 21  # keeps this random stream apart from those of the data
 _LONG = 8  # frames without a phone that are a pause; _EDGE of them belong to the phones on both sides
 _EDGE = 3
+_SHARPEST = 1.6  # power of the probabilities, at most
 _OFTEN = 3  # recordings of a word from which on it is taken as a whole
 _PAUSE, _END = 20, 25  # frames of a spliced pause, and of that before and after a sentence, at most
 
@@ -57,7 +58,11 @@ def hear(
     seed: int,
     bf16: bool = True,
 ) -> Iterator[Heard]:
-    """What a CTC head says of every recording whose words have a pronunciation, each at a random speed and chunk."""
+    """What a CTC head says of every recording whose words have a pronunciation, each at a random speed and chunk.
+
+    Where augmentation makes the network err on recordings that it was trained on, it is in doubt; on others, where it
+    errs as often, it is surer of itself. So the probabilities are sharpened, each recording's by another power.
+    """
     mean, std = network.frontend.mean.numpy(), network.frontend.std.numpy()
     units = network.config.decoders[decoder].units
     loader = BatchLoader(
@@ -69,7 +74,9 @@ def hear(
         network.set_chunk(int(rng.choice(network.config.chunks)))
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             frames, mask = network.encoder(batch.features, batch.mask)
-            log_probs = network.decoders[decoder](frames, mask)[0].float().log_softmax(dim=-1)
+            log_probs = network.decoders[decoder](frames, mask)[0].float()
+        log_probs *= torch.from_numpy(rng.uniform(1.0, _SHARPEST, (len(log_probs), 1, 1))).float()
+        log_probs = log_probs.log_softmax(dim=-1)
         for text, row, length in zip(batch.texts, log_probs, mask.sum(1).tolist(), strict=True):
             tokens = targets.tokens(text, units)
             path = best_path(row[:length], tokens or [])
