@@ -141,18 +141,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     base = speech_en.recipe(options.data)
     phones = {speech_units.UNITS: base.units[speech_units.UNITS]}
     corpus = open_corpus(replace(base, units=phones), options.cache or options.output / "cache")
-    mean, std = network.frontend.mean.numpy(), network.frontend.std.numpy()
     references = [utterance.text for utterance in corpus.dev.utterances]
     perplexity = perplexities(lm, head, tokenizer, references)
     todo = [setting for setting in options.settings if setting not in results]
     if todo:
-        network.set_chunk(speech_units.CHUNK)
         frames = []
-        for log_probs in speech_units.posteriors(network, corpus, mean, std):
+        for log_probs in speech_units.posteriors(network, corpus):
             mask = torch.ones(1, len(log_probs), dtype=torch.bool)
             frames.append(head.project(log_probs[None], mask)[0][0])
+    scorer = PieceNGram(lm, len(tokenizer))
     for setting in todo:
-        scorer = PieceNGram(lm, len(tokenizer))
         results[setting] = errors(head, tokenizer.decode, frames, references, scorer, options.beam, setting)
         write_results(options.output, results)
     table = Table(

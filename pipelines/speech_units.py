@@ -94,25 +94,25 @@ def prepare(data: Path, cache: Path) -> Given:
     network, _ = load_checkpoint(START)
     base = speech_en.recipe(data)
     corpus = open_corpus(replace(base, units={UNITS: base.units[UNITS]}), cache)
-    mean, std = network.frontend.mean.numpy(), network.frontend.std.numpy()
     heard = []
     for seed, config in enumerate(PASSES):
-        augment = FeatureAugment(config, corpus.noise, mean=mean)
+        augment = FeatureAugment(config, corpus.noise, mean=network.frontend.mean.numpy())
         heard += hear(network, SOURCE, corpus.train, corpus.targets, augment, seed)
     words = {word for item in heard for word in item.words}
     bank = PosteriorBank(heard, {word: corpus.targets.tokens(word, UNITS) for word in words})
     return Given(
         corpus,
         bank,
-        list(posteriors(network, corpus, mean, std)),
+        list(posteriors(network, corpus)),
         [utterance.text for utterance in corpus.dev.utterances],
     )
 
 
 @torch.inference_mode()
-def posteriors(network: Network, corpus: Corpus, mean: np.ndarray, std: np.ndarray) -> Iterator[Tensor]:
+def posteriors(network: Network, corpus: Corpus) -> Iterator[Tensor]:
     """Log-probabilities (T, V) of dev's utterances, each as a whole."""
     network.set_chunk(CHUNK)
+    mean, std = network.frontend.mean.numpy(), network.frontend.std.numpy()
     for index in range(len(corpus.dev)):
         x = torch.from_numpy((corpus.dev.features(index).astype(np.float32) - mean) / std)[None]
         with torch.autocast("cpu", torch.bfloat16):

@@ -32,7 +32,6 @@ from transducer.training.targets import Targets
 _ROWS = 17  # keeps this random stream apart from those of the data
 _CORRUPTED = 0.1  # of the pieces that the predictor reads: in use it will read its own mistakes
 _CUT = 0.2  # of the spliced sentences break off
-_FREQUENT = 1000  # words that are frequent
 _FEWEST_FRAMES = 40  # of a sentence that does
 _SHORTEST, _LONGEST = 8, 40  # words
 _EARLIEST, _LATEST = 0, 5  # steps of the head after the end of a word that its last piece comes in
@@ -41,6 +40,7 @@ _BLOCK = 256  # rows of logits that are worked on at a time
 _NEVER = -40.0  # log-probability of what an alignment must not do: small enough, and finite for the gradient
 _READ, _READ_WORDS = 128, 48  # stretches of text alone in a batch, and words of each
 _SWAPPED = 0.15  # of the words of a spliced sentence: others come in their place, see `Vocabulary`
+_FREQUENT = 1000  # words that are frequent
 _MOST_FAILURES = 1000  # sentences in a batch that cannot be made
 
 
