@@ -20,7 +20,7 @@ from rich.progress import track
 
 import transducer
 from transducer.evaluation.table import read_table
-from transducer.text.normalise import normalise
+from transducer.text.english.normalise import normalise
 
 
 def area_under_roc(right: np.ndarray, wrong: np.ndarray) -> float:

@@ -23,7 +23,7 @@ from rich.table import Table
 import transducer
 from transducer.cli.options import read_hotwords
 from transducer.evaluation.table import read_table
-from transducer.text.normalise import normalise
+from transducer.text.english.normalise import normalise
 
 
 def count(references: list[str], hypotheses: list[str], listed: set[str]) -> dict[str, float]:

@@ -19,8 +19,8 @@ from rich.progress import track
 from rich.table import Table
 
 import transducer
+from transducer.data.augment.waveform import add_noise
 from transducer.data.manifest import read_manifest
-from transducer.data.waveform import add_noise
 from transducer.evaluation.table import read_table
 from transducer.evaluation.wer import count_errors
 from transducer.media import read_audio

@@ -77,14 +77,14 @@ def read_clips(folder: Path) -> list[Clip]:
 
 def probe(path: Path) -> tuple[float, int]:
     """Frames a second, and how many as far as the header tells, else 0."""
-    from transducer.media.video import open_video
+    from transducer.media.video.reader import open_video
 
     with open_video(path, (27, 48), fast=True) as video:
         return float(video.fps), video.frames or 0
 
 
 def decoding(size: tuple[int, int], counts: dict[Path, int], path: Path) -> list[Interval]:
-    from transducer.media.video import open_video
+    from transducer.media.video.reader import open_video
 
     with open_video(path, size, fast=True) as video:
         counts[path] = sum(len(images) for images, _, _ in video.batches(128))

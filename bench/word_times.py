@@ -26,7 +26,7 @@ from rich.progress import track
 import transducer
 from transducer.evaluation.table import read_table
 from transducer.media import read_audio
-from transducer.text.normalise import normalise
+from transducer.text.english.normalise import normalise
 
 RATE = 16000
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transducer.config import ConformerConfig, CTCConfig, ModelConfig, RNNTConfig
+from transducer.data.augment.features import AugmentConfig
 from transducer.errors import UsageError
-from transducer.frontends.augment import AugmentConfig
-from transducer.text.characters import ENGLISH, Characters
+from transducer.model.config import ConformerConfig, CTCConfig, ModelConfig, RNNTConfig
+from transducer.text.tokenizers.characters import ENGLISH, Characters
 from transducer.training.recipe import Phase, Recipe, Table
 
 

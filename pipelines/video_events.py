@@ -23,7 +23,12 @@ from pathlib import Path
 import numpy as np
 
 from transducer.cli.console import report
-from transducer.config import (
+from transducer.data.augment.clips import ClipAugment
+from transducer.data.clip_pairs import ClipPairs
+from transducer.data.clips import DecodedClip, decode_clips
+from transducer.data.video_manifest import VideoManifest, read_video_manifest
+from transducer.errors import UsageError
+from transducer.model.config import (
     Core,
     CTCConfig,
     FrameCNNConfig,
@@ -35,12 +40,7 @@ from transducer.config import (
     TCNConfig,
     TransformerConfig,
 )
-from transducer.data.clip_augment import ClipAugment
-from transducer.data.clip_pairs import ClipPairs
-from transducer.data.clips import DecodedClip, decode_clips
-from transducer.data.video_manifest import VideoManifest, read_video_manifest
-from transducer.errors import UsageError
-from transducer.text.labels import Labels
+from transducer.text.tokenizers.labels import Labels
 from transducer.training.pairs import PairRecipe
 
 CHUNK = 4  # frames that a transformer judges at a time
@@ -199,7 +199,7 @@ def _weights(counts: np.ndarray) -> list[float]:
 
 
 def _rules(manifest: VideoManifest, train: ClipPairs, units: Labels) -> dict[str, object]:
-    """How `transducer label` makes events of probabilities: see `transducer.search.event_rules`."""
+    """How `transducer label` makes events of probabilities: see `transducer.search.events.rules`."""
     if manifest.kind == "label":
         return {"kind": "clip"}
     if manifest.kind == "text":

@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any
 from transducer.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from transducer.api import Model, load, models
-    from transducer.labelling import LabelStream
+    from transducer.engine.labelling import LabelStream
+    from transducer.engine.model import Model, load, models
+    from transducer.engine.stream import Stream, StreamBatch
     from transducer.results import Event, Labelling, Scene, Segment, Transcript, Word
     from transducer.search.endpoint import EndpointRules
-    from transducer.search.event_rules import EventRules
-    from transducer.streaming import Stream, StreamBatch
+    from transducer.search.events.rules import EventRules
 
 # Imported at first use: torch takes seconds, and `transducer --help` should not wait for it.
 _HOMES = {
-    "load": "transducer.api",
-    "models": "transducer.api",
-    "Model": "transducer.api",
-    "Stream": "transducer.streaming",
-    "StreamBatch": "transducer.streaming",
+    "load": "transducer.engine.model",
+    "models": "transducer.engine.model",
+    "Model": "transducer.engine.model",
+    "Stream": "transducer.engine.stream",
+    "StreamBatch": "transducer.engine.stream",
     "EndpointRules": "transducer.search.endpoint",
-    "LabelStream": "transducer.labelling",
-    "EventRules": "transducer.search.event_rules",
+    "LabelStream": "transducer.engine.labelling",
+    "EventRules": "transducer.search.events.rules",
     **dict.fromkeys(("Event", "Labelling", "Scene", "Segment", "Transcript", "Word"), "transducer.results"),
 }
 

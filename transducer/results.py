@@ -140,7 +140,7 @@ class Labelling:
         segments: at least one, unless there is no frame.
         warnings: what could not be read, and where.
         kind: of the events: "transitions", "spans", "dense", "peaks", "clip" or "sequence"; see
-            `transducer.search.event_rules`.
+            `transducer.search.events.rules`.
         labels: the names that the model knows; the first is "", the background. Empty for sequences.
         frame_times: when each frame is shown, in seconds; None unless asked for.
         frame_scores: for each frame the probability of each of `labels`; None unless asked for.

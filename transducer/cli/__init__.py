@@ -19,7 +19,7 @@ import typer
 from transducer.cli.console import StdoutError, drop_stdout, report
 from transducer.errors import TransducerError
 from transducer.formats import FORMATS
-from transducer.formats.labels import LABEL_FORMATS
+from transducer.formats.events import LABEL_FORMATS
 from transducer.version import VERSION
 
 DEFAULT_MODEL = "speech-en"
@@ -276,7 +276,7 @@ def evaluate(
 @app.command()
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="FILE or FILE:FUNCTION, such as pipelines/speech_en.py.")
+        str, typer.Argument(metavar="RECIPE", help="FILE or FILE:FUNCTION, such as pipelines/speech_en.")
     ],
     data: Annotated[
         str | None, typer.Option("--data", help="The folder with the data: $TRANSDUCER_DATA, or else this folder.")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import transducer
-from transducer.annotation import AnnotateSession, Annotation
 from transducer.cli.console import report
 from transducer.cli.label import check_threshold, read_pictures
 from transducer.cli.label_views import Pictures, choose_whole_view
@@ -16,6 +15,7 @@ from transducer.cli.options import set_threads
 from transducer.cli.outputs import plan_outputs, source_name, write_pieces
 from transducer.cli.second_pass import TwoPasses
 from transducer.cli.sources import check_formats, for_each_source
+from transducer.engine.multi import AnnotateSession, Annotation
 from transducer.errors import MediaError, TransducerError, UsageError
 from transducer.formats.annotations import check_annotation_format, render_annotation
 

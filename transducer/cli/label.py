@@ -18,9 +18,9 @@ from transducer.cli.sources import check_formats, for_each_source
 from transducer.cli.thumbnails import read_thumbnails
 from transducer.cli.views import WarningReporter
 from transducer.errors import MediaError, TransducerError, UsageError
-from transducer.formats.labels import check_label_format, render_labelling
-from transducer.formats.labels.sheet import Thumbnail, wanted_frames
-from transducer.formats.labels.tables import LISTED_SCENES
+from transducer.formats.events import check_label_format, render_labelling
+from transducer.formats.events.sheet import Thumbnail, wanted_frames
+from transducer.formats.events.tables import LISTED_SCENES
 from transducer.results import Event, Labelling, Scene
 
 # With these, the output of several sources on one pipe can still be told apart.
@@ -89,7 +89,7 @@ def _check_overlay(job: LabelJob, target: Path) -> None:
         raise UsageError("--overlay makes a copy of one video: name one source")
     if is_live(job.sources[0]):
         raise UsageError("--overlay needs a source that can be read twice, and a live address cannot")
-    from transducer.media.overlay import CONTAINERS
+    from transducer.media.overlay.copy import CONTAINERS
 
     if target.is_dir():
         raise UsageError(f"{target}: is a folder; --overlay needs a file, such as {target / 'labels.mp4'}")
@@ -181,7 +181,7 @@ def _pieces(labelling: Labelling, format: str, pictures: Pictures) -> Iterator[s
 
 
 def _overlay(passes: TwoPasses, labelling: Labelling, output: str) -> None:
-    from transducer.media.overlay import write_overlay
+    from transducer.media.overlay.copy import write_overlay
 
     transitions = labelling.kind == "transitions"
     warnings = write_overlay(passes.again(), output, labelling.events, labelling.segments, transitions=transitions)

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from transducer.cli.console import write_stdout
 from transducer.cli.views import LiveView
-from transducer.formats.labels import render_labelling
-from transducer.formats.labels.document import render_json, render_json_line
-from transducer.formats.labels.sheet import Thumbnail
-from transducer.formats.labels.tables import txt_row
+from transducer.formats.events import render_labelling
+from transducer.formats.events.document import render_json, render_json_line
+from transducer.formats.events.sheet import Thumbnail
+from transducer.formats.events.tables import txt_row
 from transducer.results import Event, Labelling, Scene
 
 Pictures = Callable[[], Iterable[Thumbnail]]

@@ -79,7 +79,7 @@ def text_stages(punctuate: bool, digits: bool) -> TextStages:
     """
     if not (punctuate or digits):
         return iter
-    from transducer.text.digits import digits as to_digits
+    from transducer.text.english.digits import digits as to_digits
     from transducer.text.readable import Readable, load_readable
 
     model = load_readable() if punctuate else None

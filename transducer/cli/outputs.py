@@ -13,7 +13,7 @@ from transducer.atomic import atomic_write
 from transducer.cli.console import report, write_stdout
 from transducer.errors import UsageError
 from transducer.formats import check_format, render, write_transcript
-from transducer.media.sources import STANDARD_INPUT, is_pipe, open_source, printable
+from transducer.media.io.sources import STANDARD_INPUT, is_pipe, open_source, printable
 from transducer.results import Transcript
 
 

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 from transducer.errors import UsageError
-from transducer.media.fanout import FanOut
-from transducer.media.sources import STANDARD_INPUT, is_pipe, open_source
+from transducer.media.io.fanout import FanOut
+from transducer.media.io.sources import STANDARD_INPUT, is_pipe, open_source
 
 _READ_AGAIN = ("http", "https", "file")
 

@@ -9,7 +9,7 @@ from typing import Any
 from transducer.cli.console import report
 from transducer.cli.outputs import require_file, source_name
 from transducer.errors import TransducerError, UsageError
-from transducer.media.sources import STANDARD_INPUT
+from transducer.media.io.sources import STANDARD_INPUT
 
 
 def check_formats(
@@ -27,7 +27,7 @@ def check_formats(
     if sources.count(STANDARD_INPUT) > 1:
         raise UsageError("standard input (-) can be read only once")
     if "html" in formats:
-        from transducer.opencv import load_opencv
+        from transducer.media.video.opencv import load_opencv
 
         load_opencv()  # for its pictures, which are made when all else is done
     if output_dir is not None:

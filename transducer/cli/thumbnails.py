@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from transducer.formats.labels.sheet import Thumbnail, thumbnail_size
+from transducer.formats.events.sheet import Thumbnail, thumbnail_size
 
 QUALITY = 75
 
@@ -19,8 +19,8 @@ def read_thumbnails(source: Callable[[], Any], frames: Iterable[int]) -> Iterato
     Raises:
         MediaError: it cannot be read again.
     """
-    from transducer.media.video import open_video
-    from transducer.opencv import load_opencv
+    from transducer.media.video.opencv import load_opencv
+    from transducer.media.video.reader import open_video
 
     cv2 = load_opencv()
 

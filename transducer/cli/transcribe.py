@@ -13,8 +13,8 @@ from transducer.cli.sources import check_formats, for_each_source
 from transducer.cli.views import WarningReporter, choose_view
 from transducer.errors import TransducerError, UsageError
 from transducer.formats import check_format
-from transducer.formats.streaming import ROW_FORMATS
-from transducer.media.sources import RawFormat
+from transducer.formats.words.streaming import ROW_FORMATS
+from transducer.media.io.sources import RawFormat
 from transducer.results import Segment, Transcript
 
 # With these, the output of several sources on one pipe can still be told apart.

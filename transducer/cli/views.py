@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from transducer.cli.console import report, write_stdout
-from transducer.formats.streaming import ROW_FORMATS, ResultWriter
+from transducer.formats.words.streaming import ROW_FORMATS, ResultWriter
 from transducer.results import Segment, Transcript
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from transducer.sequence import Streaming, apply_mask
+from transducer.model.sequence import Streaming, apply_mask
 
 # Rotation angles repeat exactly after this many steps, so that a stream's position can wrap around.
 ROTARY_PERIOD = 8192

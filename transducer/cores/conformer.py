@@ -6,7 +6,7 @@ from torch import nn
 
 from transducer.cores.attention import ChunkAttention
 from transducer.cores.layers import CausalConvModule, FeedForward, Pointwise
-from transducer.sequence import Residual, Serial, Streaming
+from transducer.model.sequence import Residual, Serial, Streaming
 
 
 def normed(channels: int, body: Streaming) -> Serial:

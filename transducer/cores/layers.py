@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from transducer.sequence import Streaming, apply_mask
+from transducer.model.sequence import Streaming, apply_mask
 
 
 class Pointwise(Streaming):

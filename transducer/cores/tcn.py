@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from transducer.cores.layers import Pointwise
-from transducer.sequence import Residual, Serial, Streaming, apply_mask
+from transducer.model.sequence import Residual, Serial, Streaming, apply_mask
 
 
 class DilatedConvState(NamedTuple):

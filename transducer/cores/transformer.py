@@ -7,7 +7,7 @@ from torch import nn
 from transducer.cores.attention import ChunkAttention
 from transducer.cores.conformer import normed
 from transducer.cores.layers import FeedForward, Pointwise
-from transducer.sequence import Residual, Serial
+from transducer.model.sequence import Residual, Serial
 
 
 class TransformerLayer(Serial):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from transducer.data.clip_augment import ClipAugment
+from transducer.data.augment.clips import ClipAugment
 from transducer.data.clips import DecodedClip, frame_labels
 from transducer.training.pairs import Pair
 

@@ -16,7 +16,7 @@ import numpy as np
 from transducer.atomic import atomic_write
 from transducer.data.video_manifest import Clip, Mark, VideoManifest
 from transducer.errors import MediaError, TransducerError, UsageError
-from transducer.media.video import open_video
+from transducer.media.video.reader import open_video
 
 _BATCH = 64  # frames decoded between two writes
 

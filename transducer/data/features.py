@@ -2,7 +2,7 @@
 
 On a small machine the decoding, resampling and Fourier transforms of training data cost as much as the training.
 They are the same every epoch, so they are done once for a few variants of each recording (speeds, simulated
-rooms); what is cheap in the feature domain is left to `transducer.frontends.augment`.
+rooms); what is cheap in the feature domain is left to `transducer.data.augment.features`.
 
 A cache is a folder named by a hash of everything that its contents depend on:
 
@@ -28,9 +28,9 @@ from pathlib import Path
 
 import numpy as np
 
-from transducer.data.codecs import through_codec
+from transducer.data.augment.codecs import through_codec
+from transducer.data.augment.waveform import change_speed, read_waveform, reverberate
 from transducer.data.manifest import Utterance, read_manifest, write_manifest
-from transducer.data.waveform import change_speed, read_waveform, reverberate
 from transducer.errors import UsageError
 
 FORMAT = 1

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from transducer.data.batches import BatchPlan
 from transducer.data.manifest import Utterance
-from transducer.prefetch import Prefetch
+from transducer.media.io.prefetch import Prefetch
 
 _AUGMENT = 2  # keeps this random stream apart from those of BatchPlan
 
@@ -69,7 +69,7 @@ class BatchLoader:
         store: a FeatureStore.
         plan: made from `store.frames`.
         augment: `(features (B, T, C), lengths (B,), generator) -> features`, training only; see
-            `transducer.frontends.augment`. Its generator is seeded from (seed, epoch, step, rank).
+            `transducer.data.augment.features`. Its generator is seeded from (seed, epoch, step, rank).
         normalise: mean and standard deviation, (C,) each, as the model's front-end has them; applied last.
         tokenizer: text -> token numbers.
         prefetch: how many batches the thread prepares ahead; 0 works in the caller's thread.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from transducer.encoders.framecnn import FrameCNN
-from transducer.encoders.subsampling import ConvSubsampling
-from transducer.sequence import State, Streaming
+from transducer.encoders.conv_subsampling import ConvSubsampling
+from transducer.encoders.frame_cnn import FrameCNN
+from transducer.model.sequence import State, Streaming
 
 
 class Fusion(Streaming):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from transducer.sequence import Streaming, apply_mask, mask_stride
+from transducer.model.sequence import Streaming, apply_mask, mask_stride
 
 
 class Stack(Streaming):

@@ -35,7 +35,7 @@ class ClipEvaluation:
     """What was found in the clips so far, and what is there.
 
     Attributes:
-        kind: of the model's events, see `transducer.search.event_rules`.
+        kind: of the model's events, see `transducer.search.events.rules`.
         labels: that the model has, the background first; empty for sequences.
         truths, guesses: the label of each frame, (T,) numbers for each clip; of models for whole clips, of the clip.
         true_spots, spots: where events begin, or moments are.

@@ -195,8 +195,8 @@ def spots_of_scores(
         window: frames to both sides in which a peak is the highest.
         floor: less probable peaks are left out.
     """
-    from transducer.search.event_frames import PeakSearch
-    from transducer.search.event_rules import EventRules
+    from transducer.search.events.frames import PeakSearch
+    from transducer.search.events.rules import EventRules
 
     search = PeakSearch(tuple(labels), EventRules("peaks", high=floor, window=window))
     with np.errstate(divide="ignore"):

@@ -12,7 +12,7 @@ from typing import Any
 from transducer.atomic import atomic_write
 from transducer.errors import TransducerError, UsageError
 from transducer.evaluation.wer import ErrorCounts, count_errors
-from transducer.text.normalise import normalise
+from transducer.text.english.normalise import normalise
 
 
 @dataclass(frozen=True)

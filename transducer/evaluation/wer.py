@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transducer.text.normalise import normalise
+from transducer.text.english.normalise import normalise
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from transducer.atomic import atomic_write
-from transducer.formats.document import parse_json, render_json, render_json_line
 from transducer.formats.names import known_format
-from transducer.formats.tables import TSV_HEADER, ctm_rows, tsv_row, txt_row
+from transducer.formats.words.document import parse_json, render_json, render_json_line
+from transducer.formats.words.tables import TSV_HEADER, ctm_rows, tsv_row, txt_row
 from transducer.results import Transcript
 
 __all__ = ["FORMATS", "check_format", "parse_json", "render", "write_transcript"]
 
 
 def _subtitles(transcript: Transcript, kind: str) -> str:
-    from transducer.formats.subtitles import render_subtitles
+    from transducer.formats.words.subtitles import render_subtitles
 
     return render_subtitles(transcript, kind)
 

@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from transducer.annotation import Annotation
-from transducer.formats.cues import GAP_MS, MIN_MS, Cue, make_cues
-from transducer.formats.document import segment_to_dict
-from transducer.formats.labels.document import event_to_dict, scene_to_dict
-from transducer.formats.labels.sheet import Thumbnail, render_html
-from transducer.formats.labels.tables import clock, in_order
+from transducer.engine.multi import Annotation
+from transducer.formats.events.document import event_to_dict, scene_to_dict
+from transducer.formats.events.sheet import Thumbnail, render_html
+from transducer.formats.events.tables import clock, in_order
 from transducer.formats.names import known_format
-from transducer.formats.subtitles import cues_to_text
+from transducer.formats.words.cues import GAP_MS, MIN_MS, Cue, make_cues
+from transducer.formats.words.document import segment_to_dict
+from transducer.formats.words.subtitles import cues_to_text
 from transducer.results import Event, Labelling, Scene, Segment
 
 ANNOTATION_FORMATS = ("json", "jsonl", "txt", "srt", "vtt", "html")
@@ -53,7 +53,7 @@ def render_annotation(
     """The contents of the annotation's file in one of ANNOTATION_FORMATS, in pieces.
 
     Args:
-        thumbnails: see `transducer.formats.labels.render_labelling`.
+        thumbnails: see `transducer.formats.events.render_labelling`.
         indent: of json; None puts it on one line.
 
     Raises:

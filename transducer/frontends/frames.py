@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from transducer.sequence import Streaming, apply_mask
+from transducer.model.sequence import Streaming, apply_mask
 
 HALF = 127.5  # half of the range of a byte
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transducer.sequence import Streaming, apply_mask, mask_stride
+from transducer.model.sequence import Streaming, apply_mask, mask_stride
 
 
 class LogMelState(NamedTuple):

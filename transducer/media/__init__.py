@@ -1,8 +1,8 @@
 """Media in: bytes from anywhere -> timed float32 samples and RGB frames, lazily and in constant memory."""
 
-from transducer.media.audio import AudioReader, open_audio, read_audio
-from transducer.media.live import microphone
-from transducer.media.sources import RAW_ENCODINGS, RawFormat
+from transducer.media.audio.reader import AudioReader, open_audio, read_audio
+from transducer.media.io.sources import RAW_ENCODINGS, RawFormat
+from transducer.media.live.microphone import microphone
 
 __all__ = [
     "RAW_ENCODINGS",
@@ -20,7 +20,7 @@ __all__ = [
 def __getattr__(name: str):
     # OpenCV takes a while to load, and sound doesn't need it.
     if name in ("VideoFrame", "VideoReader", "open_video"):
-        from transducer.media import video
+        from transducer.media.video import reader as video
 
         return getattr(video, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

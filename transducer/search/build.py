@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from transducer.config import CascadedRNNTConfig, CTCConfig
 from transducer.errors import UsageError
-from transducer.model import Network
-from transducer.search.beam import BeamConfig
-from transducer.search.ctc import CTCBeamSearch, CTCGreedySearch
+from transducer.model.config import CascadedRNNTConfig, CTCConfig
+from transducer.model.network import Network
 from transducer.search.endpoint import EndpointRules
-from transducer.search.hypothesis import Search
-from transducer.search.rnnt import RNNTBeamSearch, RNNTGreedySearch
 from transducer.search.segments import SegmentSearch
-from transducer.search.word_model import WordModel
-from transducer.search.words import FinishedWordTimer, WordTimer
-from transducer.text.tokenizer import Tokenizer
+from transducer.search.tokens.beam import BeamConfig
+from transducer.search.tokens.ctc import CTCBeamSearch, CTCGreedySearch
+from transducer.search.tokens.hypothesis import Search
+from transducer.search.tokens.rnnt import RNNTBeamSearch, RNNTGreedySearch
+from transducer.search.tokens.word_model import WordModel
+from transducer.search.tokens.words import FinishedWordTimer, WordTimer
+from transducer.text.tokenizers.tokenizer import Tokenizer
 
 SEARCHES = ("greedy", "beam")
 # Seconds without a word that end a segment, where words come when they are over: pauses and the word after them.

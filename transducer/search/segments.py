@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from transducer.results import Segment
 from transducer.search.endpoint import Endpointer, EndpointRules
-from transducer.search.hypothesis import Hypothesis, Search
-from transducer.search.words import Cut, WordTimer
+from transducer.search.tokens.hypothesis import Hypothesis, Search
+from transducer.search.tokens.words import Cut, WordTimer
 
 
 class SegmentState(NamedTuple):

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from transducer.data.features import FeatureStore
-from transducer.model import Network
+from transducer.model.network import Network
+from transducer.model.torchaudio import torchaudio_functional
 from transducer.training.targets import Alignment, Targets
 
 
@@ -55,7 +56,7 @@ def best_path(log_probs: Tensor, tokens: Sequence[int]) -> Tensor | None:
     Args:
         log_probs: (T, V).
     """
-    from torchaudio.functional import forced_align
+    forced_align = torchaudio_functional().forced_align
 
     repeats = sum(a == b for a, b in pairwise(tokens))
     if not tokens or len(tokens) + repeats > len(log_probs):

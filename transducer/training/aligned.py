@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from transducer.data.loader import in_background
-from transducer.decoders.cascade import CascadedRNNT
-from transducer.decoders.ctc import BLANK
 from transducer.errors import UsageError
-from transducer.sequence import lengths_to_mask
-from transducer.text.tokenizer import Tokenizer
+from transducer.heads.cascaded_rnnt import CascadedRNNT
+from transducer.heads.ctc import BLANK
+from transducer.model.sequence import lengths_to_mask
+from transducer.model.torchaudio import torchaudio_functional
+from transducer.text.tokenizers.tokenizer import Tokenizer
 from transducer.training.loop import PhaseTrainer
 from transducer.training.losses import Loss
 from transducer.training.posteriors import PosteriorBank, Row
@@ -129,7 +130,7 @@ def aligned_loss(
     Args:
         rng: puts wrong pieces into what the predictor reads; none without it.
     """
-    from torchaudio.functional import rnnt_loss
+    rnnt_loss = torchaudio_functional().rnnt_loss
 
     log_probs, lengths = pad(rows)
     steps = -(-lengths // head.stride)

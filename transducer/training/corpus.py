@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from transducer.config import CTCConfig, LogMelConfig
 from transducer.data.features import FeatureConfig, FeatureStore
 from transducer.data.manifest import Utterance, read_manifest
 from transducer.errors import UsageError
-from transducer.text.lexicon import Pronunciations, load_pronunciations, read_cmudict, save_pronunciations
-from transducer.text.normalise import normalise
+from transducer.model.config import CTCConfig, LogMelConfig
+from transducer.text.english.lexicon import Pronunciations, load_pronunciations, read_cmudict, save_pronunciations
+from transducer.text.english.normalise import normalise
 from transducer.training.crf import trigrams
 from transducer.training.recipe import Recipe, Table
 from transducer.training.targets import Targets, read_alignments

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transducer.decoders.ctc import BLANK, CTC
 from transducer.errors import UsageError
+from transducer.heads.ctc import BLANK, CTC
 
 _MOST_TOKENS = 100  # whose trigrams fit a table that can be summed over at every frame
 _DISCOUNT = 0.7  # of every count, for what has not been seen

@@ -9,9 +9,9 @@ import torch
 
 from transducer.data.features import FeatureStore
 from transducer.evaluation.wer import count_errors
-from transducer.model import Network
+from transducer.model.network import Network
 from transducer.search.build import build_greedy_search
-from transducer.text.tokenizer import Tokenizer
+from transducer.text.tokenizers.tokenizer import Tokenizer
 
 
 @torch.inference_mode()

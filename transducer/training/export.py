@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transducer.checkpoint import load_checkpoint, save_checkpoint
-from transducer.config import ModelConfig
-from transducer.encoders.subsampling import ConvSubsampling
+from transducer.encoders.conv_subsampling import ConvSubsampling
 from transducer.errors import UsageError
-from transducer.model import Network
+from transducer.model.checkpoint import load_checkpoint, save_checkpoint
+from transducer.model.config import ModelConfig
+from transducer.model.network import Network
 from transducer.training.corpus import PHONES, Corpus
 from transducer.training.evaluate import error_rates, greedy_texts
 from transducer.training.recipe import Recipe

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from transducer.atomic import atomic_write
-from transducer.config import to_json
 from transducer.errors import UsageError
+from transducer.model.config import to_json
 from transducer.training.pairs import PairRecipe
 from transducer.training.recipe import Recipe
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transducer.checkpoint import load_checkpoint
-from transducer.model import Network
+from transducer.model.checkpoint import load_checkpoint
+from transducer.model.network import Network
 from transducer.training.progress import say
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from transducer.data.loader import Batch, BatchLoader
 from transducer.errors import CheckpointError, TransducerError
-from transducer.model import Network
+from transducer.model.network import Network
 from transducer.training.losses import Loss, batch_losses
 from transducer.training.optimizer import Average, Optimizers
 from transducer.training.ranks import Ranks

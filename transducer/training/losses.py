@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from transducer.data.loader import Batch
-from transducer.model import Network
+from transducer.model.network import Network
 from transducer.training.crf import crf_loss
 from transducer.training.targets import IGNORE, Targets
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from transducer.cores.tcn import DilatedConv
-from transducer.decoders.cascade import CascadedRNNT
+from transducer.heads.cascaded_rnnt import CascadedRNNT
 from transducer.training.recipe import Phase
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from transducer.decoders.framewise import Framewise
-from transducer.decoders.pooled import Pooled
-from transducer.model import Network
+from transducer.heads.framewise import Framewise
+from transducer.heads.pooled import Pooled
+from transducer.model.network import Network
 from transducer.search.build import build_greedy_search
 from transducer.training.pair_loader import collate
 from transducer.training.pair_losses import frame_labels, label_of, tokens_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from transducer.errors import UsageError
-from transducer.model import Network
+from transducer.model.network import Network
 from transducer.training.loop import PhaseTrainer
 from transducer.training.pair_loader import PairBatch, PairLoader
 from transducer.training.pair_losses import KINDS, pair_losses

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from transducer.errors import UsageError
-from transducer.model import Network
+from transducer.model.network import Network
 from transducer.training.losses import Loss
 from transducer.training.pair_loader import PairBatch
 from transducer.training.pairs import NO_LABEL, Pair

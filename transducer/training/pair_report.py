@@ -11,7 +11,7 @@ import numpy as np
 
 from transducer.atomic import atomic_write
 from transducer.evaluation.confusion import write_confusion_matrix
-from transducer.model import Network
+from transducer.model.network import Network
 from transducer.training.folder import RunFolder
 from transducer.training.log import read_log
 from transducer.training.pair_evaluation import Confusion, outputs

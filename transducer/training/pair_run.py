@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from transducer.checkpoint import load_checkpoint, save_checkpoint
-from transducer.decoders.ctc import CTC
 from transducer.errors import UsageError
-from transducer.frontends.audiovisual import AudioVisual
+from transducer.frontends.audio_visual import AudioVisual
 from transducer.frontends.logmel import LogMel
-from transducer.model import Network
+from transducer.heads.ctc import CTC
+from transducer.model.checkpoint import load_checkpoint, save_checkpoint
+from transducer.model.network import Network
 from transducer.training.folder import RunFolder
 from transducer.training.initial import take_weights
 from transducer.training.log import Log

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from transducer.config import ModelConfig, to_json
-from transducer.model import Network
-from transducer.text.tokenizer import Tokenizer
+from transducer.model.config import ModelConfig, to_json
+from transducer.model.network import Network
+from transducer.text.tokenizers.tokenizer import Tokenizer
 from transducer.training.recipe import Phase
 
 NO_LABEL = -1  # of frames that nothing is learned from

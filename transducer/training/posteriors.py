@@ -1,6 +1,6 @@
 """Posteriors as training data: what a CTC head says of recordings, and of sentences that nobody recorded.
 
-A head that reads nothing but posteriors (`transducer.decoders.cascade`) can be trained on sentences of any text,
+A head that reads nothing but posteriors (`transducer.heads.cascaded_rnnt`) can be trained on sentences of any text,
 spliced from recorded stretches of them: phones in context, and whole words where a word was recorded often enough.
 With them come the mistakes that the network makes, since it heard each recording several times under different
 augmentation, and the certainty with which it makes them elsewhere, see `hear`. Compare `training.splice`, which does
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from transducer.data.batches import BatchPlan
 from transducer.data.features import FeatureStore
 from transducer.data.loader import Augment, BatchLoader
-from transducer.model import Network
+from transducer.model.network import Network
 from transducer.training.align import best_path
 from transducer.training.splice import BASE, choose_units, sort_units
 from transducer.training.targets import Targets

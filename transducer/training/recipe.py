@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transducer.config import ModelConfig
-from transducer.frontends.augment import AugmentConfig
-from transducer.search.word_model import WordModel
-from transducer.text.lexicon import Pronunciations
-from transducer.text.tokenizer import Tokenizer
+from transducer.data.augment.features import AugmentConfig
+from transducer.model.config import ModelConfig
+from transducer.search.tokens.word_model import WordModel
+from transducer.text.english.lexicon import Pronunciations
+from transducer.text.tokenizers.tokenizer import Tokenizer
 
 Pronounce = Callable[[Sequence[str], Pronunciations], Pronunciations]
 
@@ -106,7 +106,7 @@ class Recipe:
         alignments: a table of phone alignments (utterance, phones, starts, ends), for the "frames" losses.
         texts: gives the sentences for the "text" losses, spelled as transcripts are.
         initial: a checkpoint folder to start from; parts that it lacks, or has in other shapes, start anew.
-        normalise: whether texts go through `transducer.text.normalise` first; False for units that are no plain text.
+        normalise: whether texts go through `text.english.normalise` first; False for units that are no plain text.
         word_model: makes the lexicon and language model of the beam search, in a folder that it may keep files in.
         auxiliary: decoders that help to train the rest, and are not in the checkpoint.
         storage: of the weights on disk, "float16" or "int8".

@@ -23,7 +23,9 @@ def load_recipe(
 ) -> Recipe | PairRecipe:
     """Call the function FILE or FILE:FUNCTION: `recipe(data: Path, quick: bool, *, NAME: TYPE = DEFAULT, ...)`.
 
-    The file may import its neighbours by the name of their folder: `from pipelines.word_lm import ...`.
+    A folder stands for its file recipe.py.
+
+    The file may import its neighbours by the name of their folder: `from pipelines.speech_en.word_lm import ...`.
 
     Args:
         settings: "NAME=VALUE" for the keyword parameters of the function, which are the settings that it has.
@@ -55,13 +57,19 @@ def _find(spec: str) -> Callable[..., Any]:
     path, name = Path(spec), FUNCTION
     if not path.exists() and ":" in spec:
         path, name = Path(spec.rpartition(":")[0]), spec.rpartition(":")[2]
+    if (path / f"{FUNCTION}.py").is_file():
+        path /= f"{FUNCTION}.py"
     if not path.is_file():
         raise UsageError(f"{path}: no such recipe; it is a Python file, such as those in the folder pipelines")
     module_spec = importlib.util.spec_from_file_location(f"transducer_recipe_{path.stem}", path)
     if module_spec is None or module_spec.loader is None:
         raise UsageError(f"{path}: a recipe is a Python file, its name ends in .py")
     module = importlib.util.module_from_spec(module_spec)
-    parent = str(path.resolve().parent.parent)
+    root = path.resolve().parent
+    while (root / "__init__.py").exists():
+        root = root.parent
+    # A recipe in a package is imported from the folder of the package, any other from that of its own folder.
+    parent = str(root if root != path.resolve().parent else root.parent)
     if parent not in sys.path:
         sys.path.append(parent)
     sys.modules[module.__name__] = module  # dataclasses look their module up, and so does pickle

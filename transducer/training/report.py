@@ -11,8 +11,8 @@ import torch
 
 from transducer.atomic import atomic_write
 from transducer.data.features import FeatureStore
-from transducer.decoders.rnnt import RNNT
-from transducer.model import Network
+from transducer.heads.rnnt import RNNT
+from transducer.model.network import Network
 from transducer.search.build import build_greedy_search
 from transducer.training.align import best_path, path_to_alignment
 from transducer.training.corpus import PHONES, Corpus
@@ -122,7 +122,7 @@ def _pictures(
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        yield "No pictures: they need matplotlib, which `pip install transducer[train]` brings along.\n"
+        yield "No pictures: they need matplotlib, part of the extra `train`.\n"
         return
     from transducer.training.plots import plot_alignment, plot_error_rates, plot_losses
 

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from transducer.data.augment.features import AugmentConfig, FeatureAugment
 from transducer.data.batches import BatchPlan
 from transducer.data.loader import BatchLoader
-from transducer.decoders.cascade import CascadedRNNT
-from transducer.decoders.ctc import CTC
 from transducer.errors import TransducerError, UsageError
-from transducer.frontends.augment import AugmentConfig, FeatureAugment
-from transducer.model import Network
-from transducer.sequence import set_chunk
+from transducer.heads.cascaded_rnnt import CascadedRNNT
+from transducer.heads.ctc import CTC
+from transducer.model.network import Network
+from transducer.model.sequence import set_chunk
 from transducer.training.align import align_all
 from transducer.training.aligned import AlignedBatches, AlignedTrainer
 from transducer.training.corpus import PHONES, Corpus, Subset, open_corpus

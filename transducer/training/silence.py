@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from transducer.data.augment.features import DB
 from transducer.data.loader import Store
-from transducer.decoders.ctc import CTC
-from transducer.frontends.augment import DB
-from transducer.model import Network
+from transducer.heads.ctc import CTC
+from transducer.model.network import Network
 from transducer.training.losses import Loss
 
 BLANK = 0

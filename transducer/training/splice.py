@@ -20,10 +20,10 @@ from torch import Tensor
 from transducer.data.batches import BatchPlan
 from transducer.data.features import FeatureStore
 from transducer.data.loader import Augment, BatchLoader
-from transducer.decoders.ctc import SelfConditioning
 from transducer.errors import UsageError
-from transducer.model import Network
-from transducer.sequence import lengths_to_mask, set_chunk
+from transducer.heads.ctc import SelfConditioning
+from transducer.model.network import Network
+from transducer.model.sequence import lengths_to_mask, set_chunk
 from transducer.training.losses import Loss, sequence_loss
 from transducer.training.targets import Targets
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from transducer.atomic import atomic_write
 from transducer.data.loader import Batch
 from transducer.errors import UsageError
-from transducer.text.symbols import Symbols
-from transducer.text.tokenizer import Tokenizer
+from transducer.text.tokenizers.symbols import Symbols
+from transducer.text.tokenizers.tokenizer import Tokenizer
 
 IGNORE = -100  # label of frames that no loss is taken on, torch's own value for it
 

@@ -16,9 +16,9 @@ from safetensors.torch import load, save
 
 from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError, UsageError
-from transducer.packing import pack_linears
-from transducer.quantization import SCALE, dequantise, quantise
-from transducer.sequence import State
+from transducer.model.packing import pack_linears
+from transducer.model.quantization import SCALE, dequantise, quantise
+from transducer.model.sequence import State
 from transducer.text.readable.features import NGRAMS, WordFeatures
 from transducer.text.readable.labels import MARKS
 from transducer.text.readable.network import ReadableConfig, ReadableNetwork, log_probabilities
@@ -130,7 +130,7 @@ def load_readable(name_or_folder: str | Path = DEFAULT) -> ReadableModel:
     try:
         config = ReadableConfig(**{**document["config"], "dilations": tuple(document["config"]["dilations"])})
         network = ReadableNetwork(config)
-        # Far finer than the bytes' own steps, and the CPU has a fast kernel for float16: see transducer.packing.
+        # Far finer than the bytes' own steps, and the CPU has a fast kernel for float16: see transducer.model.packing.
         weights = {
             name: value.half().float() if name + SCALE in stored else value
             for name, value in dequantise(stored).items()

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from transducer.model.sequence import State
 from transducer.results import Segment, Word
 from transducer.search.endpoint import EndpointRules
-from transducer.sequence import State
 from transducer.text.readable.labels import CAPITALISED, MARKS, SENTENCE_ENDS, best_marks, with_case
 from transducer.text.readable.model import ReadableModel, Scores, load_readable
 

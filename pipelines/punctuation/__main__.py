@@ -1,0 +1,3 @@
+from pipelines.punctuation.recipe import main
+
+main()

@@ -1,0 +1,194 @@
+"""Law 7: losses against torch, torchaudio and the enumeration of paths."""
+
+from __future__ import annotations
+
+from itertools import groupby, product
+
+import numpy as np
+import pytest
+import torch
+from training_fixtures import UNITS, batch_of, tiny_model, with_units
+
+from transducer.heads.ctc import CTC
+from transducer.heads.rnnt import RNNT
+from transducer.model.config import RNNTConfig
+from transducer.model.network import Network
+from transducer.training.losses import batch_losses
+from transducer.training.targets import IGNORE, Alignment, Targets
+
+
+def log_probs(*shape: int, seed: int = 0) -> torch.Tensor:
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return (2 * x).log_softmax(dim=-1).requires_grad_()
+
+
+def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(token for token, _ in groupby(path) if token)
+
+
+# --- CTC
+
+
+def enumerated_ctc(row: torch.Tensor) -> dict[tuple[int, ...], torch.Tensor]:
+    """Target -> log-probability, from every path through (T, V)."""
+    frames, tokens = row.shape
+    paths: dict[tuple[int, ...], list[torch.Tensor]] = {}
+    for path in product(range(tokens), repeat=frames):
+        paths.setdefault(collapse(path), []).append(row[torch.arange(frames), list(path)].sum())
+    return {target: torch.stack(parts).logsumexp(0) for target, parts in paths.items()}
+
+
+def test_ctc_is_the_sum_over_all_paths():
+    x = log_probs(1, 5, 3)
+    for target, expected in enumerated_ctc(x[0]).items():
+        if not target:
+            continue
+        loss = CTC.loss(x, torch.tensor([5]), [list(target)])[0]
+        assert loss.item() == pytest.approx(-expected.item(), abs=1e-5)
+        ours, theirs = (torch.autograd.grad(value, x, retain_graph=True)[0] for value in (loss, -expected))
+        # torch's gradient is that through a softmax before the log-probabilities: compare it after one.
+        projected = theirs - x.detach().exp() * theirs.sum(dim=-1, keepdim=True)
+        torch.testing.assert_close(ours, projected, atol=1e-4, rtol=0)
+
+
+def test_the_targets_of_ctc_share_all_probability():
+    total = torch.stack(list(enumerated_ctc(log_probs(4, 3).detach()).values())).logsumexp(0)
+    assert total.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_ctc_rows_of_different_lengths_are_as_alone():
+    x, lengths, targets = log_probs(3, 9, 5), torch.tensor([9, 4, 6]), [[1, 2, 2, 4], [3], [4, 4]]
+    together = CTC.loss(x, lengths, targets)
+    for row, (length, target) in enumerate(zip(lengths.tolist(), targets, strict=True)):
+        alone = torch.nn.functional.ctc_loss(
+            x[row, :length, None].double(),
+            torch.tensor([target]),
+            torch.tensor([length]),
+            torch.tensor([len(target)]),
+            reduction="sum",
+        )
+        assert together[row].item() == pytest.approx(alone.item(), abs=1e-4)
+
+
+def test_a_target_that_cannot_fit_counts_nothing():
+    x = log_probs(1, 3, 4)
+    loss = CTC.loss(x, torch.tensor([3]), [[1, 1, 2]])  # needs a blank between the equal ones: 4 frames
+    loss.sum().backward()
+    assert loss.item() == 0 and not x.grad.any()
+
+
+# --- RNN-T
+
+
+def enumerated_rnnt(head: RNNT, frames: torch.Tensor, target: list[int]) -> torch.Tensor:
+    """-log P(target), from every way of placing its tokens among (T, hidden) frames."""
+    steps, total = len(frames), []
+    predicted = head.predictor(torch.tensor([target]))[0]
+    for places in product(range(steps), repeat=len(target)):
+        if list(places) != sorted(places):
+            continue
+        score, emitted = torch.zeros(()), 0
+        for frame in range(steps):
+            for _ in range(places.count(frame)):
+                score = score + head.joint(frames[frame], predicted[emitted : emitted + 1])[0, target[emitted]]
+                emitted += 1
+            score = score + head.joint(frames[frame], predicted[emitted : emitted + 1])[0, 0]
+        total.append(score)
+    return -torch.stack(total).logsumexp(0)
+
+
+@pytest.mark.parametrize("predictor", ["stateless", "lstm"])
+@pytest.mark.parametrize("target", [[1], [2, 2], [1, 3, 2]])
+def test_rnnt_is_the_sum_over_all_paths(predictor, target):
+    torch.manual_seed(0)
+    head = RNNT(channels=4, tokens=4, predictor=predictor, hidden=5)
+    frames = torch.randn(1, 4, 5, requires_grad=True)
+    loss, expected = head.loss(frames, torch.tensor([4]), [target])[0], enumerated_rnnt(head, frames[0], target)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
+    wanted = [frames, head.out.weight, head.predictor.embedding.weight]
+    for ours, theirs in zip(torch.autograd.grad(loss, wanted), torch.autograd.grad(expected, wanted), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("predictor", ["stateless", "lstm"])
+def test_rnnt_rows_of_different_lengths_are_as_alone(predictor):
+    torch.manual_seed(0)
+    head = RNNT(channels=4, tokens=6, predictor=predictor, hidden=5)
+    frames, lengths, targets = torch.randn(3, 7, 5), torch.tensor([3, 6, 5]), [[5, 1], [2, 2, 3, 4], [1]]
+    together = head.loss(frames, lengths, targets)
+    for row, (length, target) in enumerate(zip(lengths.tolist(), targets, strict=True)):
+        alone = head.loss(frames[row : row + 1, :length], lengths[row : row + 1], [target])
+        assert together[row].item() == pytest.approx(alone.item(), abs=1e-4)
+
+
+# --- the losses of a batch
+
+
+@pytest.fixture
+def network() -> Network:
+    torch.manual_seed(0)
+    config = tiny_model()
+    decoders = {**config.decoders, "rnnt": RNNTConfig("characters", "stateless", 16)}
+    return Network(with_units(tiny_model(decoders))).eval()
+
+
+ROWS = [("one", "ab", 60), ("two", "cab", 41), ("three", "bee", 44)]
+ALIGNED = Alignment(np.array([0, 1, 2]), np.array([0.0, 0.1, 0.3]), np.array([0.1, 0.3, 0.6]))
+
+
+def targets_of(**alignments: Alignment) -> Targets:
+    return Targets(UNITS, {"ab": ["A", "B"], "cab": ["C", "A", "B"]}, alignments)
+
+
+def test_sequence_losses_count_tokens_and_leave_out_what_has_no_target(network):
+    losses = batch_losses(network, batch_of(ROWS), targets_of(), ("ctc:characters", "ctc:phones", "rnnt:rnnt"), False)
+    assert {name: loss.count for name, loss in losses.items()} == {
+        "ctc:characters": 8,
+        "ctc:phones": 5,  # nobody knows how "bee" is pronounced
+        "rnnt:rnnt": 8,
+    }
+    for name, loss in losses.items():
+        rows = ROWS[:2] if name == "ctc:phones" else ROWS
+        features = batch_of(ROWS).features
+        total = 0.0
+        for number, (identity, text, frames) in enumerate(rows):
+            alone = batch_of([(identity, text, frames)])
+            alone.features[0] = features[number, :frames]
+            total += batch_losses(network, alone, targets_of(), [name], False)[name].total.item()
+        assert loss.total.item() == pytest.approx(total, rel=1e-4)
+        assert loss.mean.item() == pytest.approx(total / loss.count, rel=1e-4)
+
+
+def test_frame_losses_are_cross_entropy_on_labelled_frames(network):
+    batch, targets = batch_of(ROWS), targets_of(two=ALIGNED)
+    losses = batch_losses(network, batch, targets, ("frames", "frames:phones"), False)
+    labels = torch.from_numpy(ALIGNED.frame_labels(11, 0.04, 1.0))
+    assert labels.tolist() == [0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2]  # at 20, 60, 100 ms ...
+    frames, mask, taps = network.encode_with_taps(batch.features, batch.mask)
+    for name, logits in (("frames", taps[-1]), ("frames:phones", network.decoders["phones"](frames, mask)[0])):
+        expected = torch.nn.functional.cross_entropy(logits[1, :11], labels)
+        assert losses[name].count == 11
+        assert losses[name].mean.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_loss_that_no_row_has_a_target_for_is_left_out(network):
+    batch = batch_of([("three", "bee", 44)])
+    losses = batch_losses(network, batch, targets_of(), ("ctc:phones", "frames", "ctc:characters"), False)
+    assert list(losses) == ["ctc:characters"]
+
+
+def test_frame_labels_follow_the_speed_and_end_with_the_utterance():
+    twice = ALIGNED.frame_labels(7, 0.04, 2.0)  # frames of 80 ms of the recording
+    assert twice.tolist() == [0, 1, 1, 1, 2, 2, 2]
+    batch = batch_of([("one", "ab", 24), ("two", "ab", 9)])
+    labels = targets_of(two=ALIGNED).frame_labels(batch, torch.tensor([6, 3]), 6, 0.04)
+    assert labels.tolist() == [[IGNORE] * 6, [0, 0, 1, IGNORE, IGNORE, IGNORE]]
+    assert ALIGNED.frame_labels(17, 0.04, 1.0)[-2:].tolist() == [0, 0]  # after the last phone there is silence
+
+
+def test_bf16_changes_losses_only_a_little(network):
+    batch, names = batch_of(ROWS), ("ctc:characters", "rnnt:rnnt")
+    exact, rounded = (batch_losses(network, batch, targets_of(), names, bf16) for bf16 in (False, True))
+    for name in names:
+        assert rounded[name].total.dtype == torch.float32
+        assert rounded[name].mean.item() == pytest.approx(exact[name].mean.item(), rel=0.02)

@@ -1,0 +1,83 @@
+"""A task of pairs: lights of three colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from transducer.model.config import (
+    CTCConfig,
+    FrameCNNConfig,
+    FramesConfig,
+    FramewiseConfig,
+    ModelConfig,
+    PooledConfig,
+    RecurrentConfig,
+    RNNTConfig,
+)
+from transducer.text.tokenizers.labels import Labels
+from transducer.training.pairs import Pair, PairRecipe
+
+SIDE = 8  # pixels
+UNITS = {"labels": Labels(["red", "green", "blue"])}
+HEADS = {
+    "framewise": FramewiseConfig("labels"),
+    "pooled": PooledConfig("labels"),
+    "ctc": CTCConfig("labels"),
+    "rnnt": RNNTConfig("labels", "stateless", 32),
+}
+
+
+@dataclass
+class Lights:
+    """Frames that light up in one of three colours now and then, for four frames."""
+
+    size: int
+    kind: str = "framewise"
+
+    def __len__(self) -> int:
+        return self.size
+
+    def pair(self, index: int, rng: np.random.Generator) -> Pair:
+        shape = np.random.default_rng(index)
+        frames, label = int(shape.integers(14, 30)), int(shape.integers(1, 4))
+        labels, tokens = np.zeros(frames, np.int64), []
+        for start in range(3, frames - 6, 8):
+            tokens.append(label if self.kind == "pooled" else int(shape.integers(1, 4)))
+            labels[start : start + 4] = tokens[-1]
+        x = rng.integers(0, 50, (frames, SIDE, SIDE, 3)).astype(np.uint8)
+        for frame, colour in enumerate(labels):
+            if colour:
+                x[frame, ..., colour - 1] += 180
+        y = {"framewise": labels, "pooled": label}.get(self.kind, tokens)
+        return Pair(x.reshape(frames, -1), y, f"lights {index}")
+
+
+def model(kind: str = "framewise", **changes: object) -> ModelConfig:
+    plain = ModelConfig(
+        frontend=FramesConfig(SIDE, SIDE),
+        encoder=FrameCNNConfig((8, 16)),
+        core=RecurrentConfig("gru", 24, 1),
+        decoders={"out": HEADS[kind]},
+        chunks=(1,),
+    )
+    return replace(plain, **changes)
+
+
+def recipe_of(kind: str = "framewise", **changes: object) -> PairRecipe:
+    plain = PairRecipe(
+        name="lights",
+        model=model(kind),
+        units=UNITS,
+        train=Lights(12, kind),
+        dev=Lights(3, kind),
+        losses={f"{kind}:out": 1.0},
+        steps=10,
+        batch_frames=100,
+        warmup=3,
+        workers=0,
+        evaluate_every=4,
+        save_every=3,
+    )
+    return replace(plain, **changes)

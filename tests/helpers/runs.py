@@ -1,0 +1,32 @@
+"""Runs of whole streams, and comparison of their results."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from transducer.engine.stream import Decoder, Stream
+from transducer.results import Segment
+from transducer.search.endpoint import EndpointRules
+
+SHORT = EndpointRules(silence_without_words=2.0, silence_after_words=0.4, max_length=1.5)
+
+
+def run(decoder: Decoder, packets: list[np.ndarray]) -> list[Segment]:
+    """Everything that a stream gives out."""
+    stream = Stream(decoder)
+    results = [segment for packet in packets for segment in stream.push(packet)]
+    return results + stream.finish()
+
+
+def finals(results: list[Segment]) -> list[Segment]:
+    return [segment for segment in results if segment.final]
+
+
+def assert_like(results: list[Segment], expected: list[Segment]) -> None:
+    """The same segments; numbers up to rounding."""
+    assert [segment.text for segment in results] == [segment.text for segment in expected]
+    for segment, other in zip(results, expected, strict=True):
+        for word, truth in zip(segment.words, other.words, strict=True):
+            assert (word.start, word.end) == pytest.approx((truth.start, truth.end), abs=1e-9)
+            assert word.confidence == pytest.approx(truth.confidence, abs=1e-3)

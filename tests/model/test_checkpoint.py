@@ -1,0 +1,274 @@
+"""Checkpoints: what is written comes back, appears whole or not at all, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_models import LETTERS, MODELS, PLAIN, build_network
+
+import transducer.model.checkpoint as checkpoint
+from transducer.errors import CheckpointError
+from transducer.model.checkpoint import load_checkpoint, read_config, save_checkpoint
+from transducer.model.config import ModelConfig, from_json, to_json
+from transducer.model.network import Network
+from transducer.text.tokenizers.characters import Characters
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    folder = tmp_path / "models" / "tiny"
+    save_checkpoint(folder, build_network(PLAIN), PLAIN, {"letters": LETTERS})
+    return folder
+
+
+def edit_config(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    document = json.loads(path.read_text())
+    document.update(changes.pop("document", {}))
+    document["model"].update(changes)
+    path.write_text(json.dumps(document))
+
+
+def edit_weights(folder: Path, change) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
+
+
+def line(error: pytest.ExceptionInfo) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    assert error.value.exit_status == 2
+    return text
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_round_trip(name, tmp_path):
+    config, seed = MODELS[name]
+    config = replace(config, card={"language": "en", "trained_on": [{"name": "Noise", "hours": 1.5}], "defaults": {}})
+    network = build_network(config, seed)
+    save_checkpoint(tmp_path / "model", network, config, {"letters": LETTERS})
+    loaded, units = load_checkpoint(tmp_path / "model")
+    assert (
+        read_config(tmp_path / "model")
+        == loaded.config
+        == replace(config, card={**config.card, "trained_on": ({"name": "Noise", "hours": 1.5},)})
+    )
+    assert units["letters"].tokens == LETTERS.tokens
+    assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
+    for key, value in network.state_dict().items():
+        found = loaded.state_dict()[key]
+        assert found.dtype == torch.float32 and found.device.type == "cpu"
+        expected = value if key.startswith("frontend.") else value.half().float()
+        assert torch.equal(found, expected), key
+
+
+def test_weights_are_float16_on_disk_unless_asked(folder, tmp_path):
+    weights = load_file(folder / "model.safetensors")
+    kinds = {key: value.dtype for key, value in weights.items()}
+    assert all((kind == torch.float32) == key.startswith("frontend.") for key, kind in kinds.items())
+    network = build_network(PLAIN)
+    save_checkpoint(tmp_path / "exact", network, PLAIN, {"letters": LETTERS}, dtype=torch.float32)
+    loaded, _ = load_checkpoint(tmp_path / "exact")
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), loaded.state_dict().values(), strict=True)
+    )
+
+
+def test_loading_draws_no_random_numbers(folder):
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    load_checkpoint(folder)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_new_checkpoint_replaces_the_old_one_and_leaves_nothing_behind(folder):
+    save_checkpoint(folder, build_network(PLAIN, seed=1), PLAIN, {"letters": LETTERS})
+    loaded, _ = load_checkpoint(folder)
+    expected = build_network(PLAIN, seed=1).decoders["ctc"].module[0].weight.half().float()
+    assert torch.equal(loaded.decoders["ctc"].module[0].weight, expected)
+    assert os.listdir(folder.parent) == ["tiny"]
+
+
+@pytest.mark.parametrize("failing", ["save", "save_tokenizer", "replace old", "replace new"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_interrupted_write_leaves_the_old_one(folder, monkeypatch, failing, error):
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    replace_file = os.replace
+    calls = []
+
+    def fail(*args):
+        raise error
+
+    def failing_replace(source, target):
+        if Path(source).is_dir():
+            calls.append(source)
+            if len(calls) == (1 if failing == "replace old" else 2):
+                raise error
+        replace_file(source, target)
+
+    if failing.startswith("replace"):
+        monkeypatch.setattr(checkpoint.os, "replace", failing_replace)
+    else:
+        monkeypatch.setattr(checkpoint, failing, fail)
+    with pytest.raises(type(error)):
+        save_checkpoint(folder, build_network(PLAIN, seed=1), PLAIN, {"letters": LETTERS})
+    monkeypatch.undo()
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert os.listdir(folder.parent) == ["tiny"]
+    load_checkpoint(folder)
+
+
+def test_an_interrupted_first_write_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_tokenizer", fail)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(tmp_path / "model", build_network(PLAIN), PLAIN, {"letters": LETTERS})
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "units/letters/tokens.json"])
+def test_a_missing_file_is_named(folder, missing):
+    (folder / missing).unlink()
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    assert missing in line(error)
+
+
+def test_missing_keys_are_named(folder):
+    edit_weights(folder, lambda weights: [weights.pop(key) for key in list(weights) if "conv" in key])
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    text = line(error)
+    assert "has no encoder.stages.0.conv1.bias, encoder.stages.0.conv1.weight, encoder.stages.0.conv2.bias" in text
+    assert "does not belong to its config.json" in text
+
+
+def test_of_many_keys_the_first_are_named(folder):
+    edit_weights(folder, lambda weights: [weights.pop(key) for key in list(weights)[5:]])
+    with pytest.raises(CheckpointError, match=r"and \d+ more: it does not belong"):
+        load_checkpoint(folder)
+
+
+def test_unknown_keys_are_named(folder):
+    edit_weights(folder, lambda weights: weights.update({"decoders.attention.weight": torch.zeros(1)}))
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    assert "has unknown decoders.attention.weight" in line(error)
+
+
+def test_wrong_shapes_are_named(folder):
+    edit_weights(folder, lambda weights: weights.update({"encoder.stages.0.out.bias": torch.zeros(9)}))
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    assert "has other shapes for encoder.stages.0.out.bias" in line(error)
+
+
+def test_a_renamed_key_is_named_twice(folder):
+    edit_weights(folder, lambda weights: weights.update({"head": weights.pop("frontend.mean")}))
+    with pytest.raises(CheckpointError, match=re.escape("has no frontend.mean and has unknown head")):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 100, lambda whole: whole[:-100], lambda whole: whole[:20]])
+def test_damaged_weights(folder, damage):
+    path = folder / "model.safetensors"
+    path.write_bytes(damage(path.read_bytes()) if callable(damage) else damage)
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    assert "model.safetensors is damaged" in line(error)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "{}", '{"format": 1}', '{"model": {}}', '{"format": 1, "model": {}}', "\ufffd\0"]
+)
+def test_a_damaged_config(folder, text):
+    (folder / "config.json").write_text(text)
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    assert "config.json is damaged" in line(error)
+
+
+def test_a_config_that_is_no_text(folder):
+    (folder / "config.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_checkpoint(folder)
+
+
+def test_a_newer_format_says_so(folder):
+    edit_config(folder, document={"format": 99})
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    assert "has format 99, this version of transducer reads up to 1: update transducer" in line(error)
+
+
+def test_an_unknown_part_says_so(folder):
+    edit_config(folder, core={"type": "mamba", "channels": 8})
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    text = line(error)
+    assert "config.json: the config has a part of unknown type 'mamba'" in text and "newer version" in text
+
+
+def test_an_unknown_field_says_so(folder):
+    edit_config(folder, beauty=1)
+    with pytest.raises(CheckpointError, match="the config's model has unknown fields beauty"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"units": {}},
+        {"core": None},
+        {"core": {"type": "conformer", "channels": 7}},
+        {"core": {"type": "conformer", "channels": "many"}},
+        {"core": {"type": "recurrent", "kind": "qrnn"}},
+        {"decoders": {"rnnt": {"type": "rnnt", "units": "letters", "predictor": "oracle"}}},
+        {"frontend": {"type": "logmel", "hop": 0}},
+    ],
+)
+def test_a_config_of_no_model(folder, change):
+    edit_config(folder, **change)
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    assert "config.json describes a model that cannot be built" in line(error)
+
+
+def test_a_wrong_number_of_tokens(folder):
+    (folder / "units" / "letters" / "tokens.json").write_text(
+        json.dumps({"kind": "characters", "tokens": list(Characters("abcd").tokens)})
+    )
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    text = line(error)
+    assert "has 6 tokens where config.json says 5" in text and str(Path("units") / "letters") in text
+
+
+def test_a_folder_that_is_none(tmp_path):
+    with pytest.raises(CheckpointError, match=r"config.json is missing: .* is no checkpoint folder"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_configs_go_to_json_and_back(name):
+    config, _ = MODELS[name]
+    assert from_json(json.loads(json.dumps(to_json(config)))) == config
+
+
+def test_the_default_model_goes_to_json_and_back():
+    config = ModelConfig(units={"characters": 29})
+    assert from_json(json.loads(json.dumps(to_json(config)))) == config
+    with torch.device("meta"):
+        assert 4e6 < sum(parameter.numel() for parameter in Network(config).parameters()) < 6e6

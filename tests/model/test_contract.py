@@ -1,0 +1,214 @@
+"""Laws 1 to 5, for every stage and for assembled models."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from contract import verify_contract, verify_lookahead
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transducer.cores.attention import ChunkAttention
+from transducer.cores.conformer import ConformerLayer
+from transducer.cores.layers import CausalConvModule, FeedForward, Pointwise
+from transducer.cores.recurrent import RecurrentLayer
+from transducer.cores.tcn import DilatedConv, TCNLayer
+from transducer.cores.transformer import TransformerLayer
+from transducer.encoders.conv_subsampling import ConvSubsampling
+from transducer.encoders.frame_cnn import FrameCNN
+from transducer.encoders.fusion import Fusion
+from transducer.encoders.stacking import Stack
+from transducer.frontends.audio_visual import AudioVisual
+from transducer.frontends.frames import Frames
+from transducer.frontends.logmel import LogMel
+from transducer.heads.cascaded_rnnt import CascadedRNNT
+from transducer.heads.ctc import CTC, SelfConditioning
+from transducer.heads.framewise import Framewise
+from transducer.heads.pooled import Pooled
+from transducer.heads.rnnt import RNNT
+from transducer.model.config import (
+    AudioVisualConfig,
+    CascadedRNNTConfig,
+    ConformerConfig,
+    ConvSubsamplingConfig,
+    CTCConfig,
+    FrameCNNConfig,
+    FramesConfig,
+    FramewiseConfig,
+    FusionConfig,
+    LogMelConfig,
+    ModelConfig,
+    PooledConfig,
+    RecurrentConfig,
+    RNNTConfig,
+    SelfConditioningConfig,
+    TCNConfig,
+    TransformerConfig,
+)
+from transducer.model.network import Network
+from transducer.model.sequence import Residual, Serial
+
+TINY_MEL = LogMelConfig(rate=800, bins=6, window=20, hop=8)
+TINY_SOUND = (TINY_MEL, ConvSubsamplingConfig(hidden=3))
+TINY_FRAMES = FramesConfig(5, 7)
+TINY_CNN = FrameCNNConfig(widths=(4, 6), grid=(1, 2))
+SIMILAR_CNN = FrameCNNConfig(widths=(4,), grid=(1, 2), blocks=1, similarity=3)
+
+
+def network(core, conditioning=None, media=TINY_SOUND, **decoders) -> Serial:
+    """Samples or pixels to log-probabilities, tiny."""
+    config = ModelConfig(
+        frontend=media[0],
+        encoder=media[1],
+        core=core,
+        decoders=decoders or {"ctc": CTCConfig("letters")},
+        units={"letters": 5},
+        conditioning=conditioning,
+    )
+    model = Network(config)
+    return Serial(model.frontend, model.encoder, model.decoders[next(iter(config.decoders))])
+
+
+def video(core, encoder=TINY_CNN, **decoders) -> Serial:
+    return network(core, media=(TINY_FRAMES, encoder), **decoders or {"framewise": FramewiseConfig("letters")})
+
+
+def audiovisual(core, **decoders) -> Serial:
+    frontend = AudioVisualConfig(TINY_FRAMES, TINY_MEL, 64)
+    return network(core, media=(frontend, FusionConfig(TINY_CNN, ConvSubsamplingConfig(3))), **decoders)
+
+
+# name -> (stage, channels of its input, input steps that are enough to see its look-ahead)
+STAGES = {
+    "logmel": (lambda: LogMel(800, 6, 20, 8), 1, 90),
+    "subsampling": (lambda: ConvSubsampling(6, 5, 3), 6, 40),
+    "pointwise": (lambda: Pointwise(FeedForward(4, 6)), 4, 12),
+    "convolution": (lambda: CausalConvModule(4, 5), 4, 20),
+    "attention causal": (lambda: ChunkAttention(8, 2, 1, 5), 8, 20),
+    "attention chunks": (lambda: ChunkAttention(8, 2, 4, 6), 8, 30),
+    "attention chunks of 70": (lambda: ChunkAttention(8, 2, 70, 6), 8, 150),
+    "attention look-ahead": (lambda: ChunkAttention(8, 2, 1, 5, 3), 8, 20),
+    "attention chunks and look-ahead": (lambda: ChunkAttention(8, 2, 4, 6, 2), 8, 50),
+    "transformer": (lambda: TransformerLayer(8, 2, 12, 4, 6), 8, 30),
+    "transformer look-ahead": (lambda: TransformerLayer(8, 2, 12, 2, 6, 1), 8, 30),
+    "conformer": (lambda: ConformerLayer(8, 2, 12, 5, 4, 6), 8, 30),
+    "conformer look-ahead": (lambda: ConformerLayer(8, 2, 12, 5, 2, 6, 1), 8, 30),
+    "two conformers look-ahead": (
+        lambda: Serial(ConformerLayer(8, 2, 12, 5, 2, 6, 2), ConformerLayer(8, 2, 12, 5, 2, 6, 1)),
+        8,
+        40,
+    ),
+    "rnn": (lambda: RecurrentLayer(4, "rnn"), 4, 12),
+    "lstm": (lambda: RecurrentLayer(4, "lstm"), 4, 12),
+    "gru": (lambda: RecurrentLayer(4, "gru"), 4, 12),
+    "lstm after look-ahead": (lambda: Serial(ChunkAttention(8, 2, 2, 5, 2), RecurrentLayer(8, "lstm")), 8, 30),
+    "residual": (lambda: Residual(ChunkAttention(8, 2, 2, 5, 2), 8, 0.5), 8, 30),
+    "ctc": (lambda: CTC(4, 6), 4, 12),
+    "rnnt": (lambda: RNNT(4, 6, "stateless", 5), 4, 12),
+    "cascade": (lambda: CascadedRNNT(4, 5, 6, 2, 8, 2, 12, 2, 5, 4, 6, 7), 4, 50),
+    "stack": (lambda: Stack(3), 4, 20),
+    "self-conditioning": (lambda: SelfConditioning(4, 6), 4, 12),
+    "frames": (lambda: Frames(5, 7), 105, 6),
+    "frame cnn": (lambda: FrameCNN(9, 10, 3, 5, (4, 6, 8), blocks=(0, 1, 0)), 270, 8),
+    "frame cnn without time": (lambda: FrameCNN(6, 5, 1, 5, (4, 6), shift=0, difference=False), 30, 6),
+    "frame cnn similarity": (lambda: FrameCNN(6, 7, 3, 5, (4, 6), (1, 2), similarity=3), 126, 40),
+    "audiovisual": (lambda: AudioVisual(Frames(2, 3), LogMel(800, 6, 20, 8), 24), 42, 8),
+    "fusion": (
+        lambda: Fusion(FrameCNN(4, 6, 3, 5, (4, 6), grid=(1, 1)), ConvSubsampling(6, 5, 3), 8, 5),
+        72 + 48,
+        8,
+    ),
+    "convolution dilated": (lambda: DilatedConv(4, 3, 4), 4, 30),
+    "convolution dilated look-ahead": (lambda: DilatedConv(4, 3, 4, 5), 4, 30),
+    "tcn": (lambda: TCNLayer(4, 6, 5, 2), 4, 30),
+    "tcn look-ahead": (lambda: TCNLayer(4, 6, 5, 2, 3), 4, 30),
+    "framewise": (lambda: Framewise(4, 6), 4, 12),
+    "framewise hidden": (lambda: Framewise(4, 6, 5), 4, 12),
+    "pooled": (lambda: Pooled(4, 6), 4, 12),
+    "pooled after look-ahead": (lambda: Serial(DilatedConv(4, 3, 1, 2), Pooled(4, 6, 5)), 4, 20),
+    "video gru model": (lambda: video(RecurrentConfig("gru", 8, 1), SIMILAR_CNN), 105, 12),
+    "video lstm model": (lambda: video(RecurrentConfig("lstm", 8, 1), pooled=PooledConfig("letters")), 105, 12),
+    "video transformer model": (lambda: video(TransformerConfig(8, 2, 12, 1, 2, 6, 1)), 105, 20),
+    "video tcn model": (lambda: video(TCNConfig(8, 12, 3, 3, (1, 2), 5)), 105, 20),
+    "video tcn and gru model": (
+        lambda: video((TCNConfig(8, 12, 2, 3, (1, 2), 4), RecurrentConfig("gru", 8, 1)), ctc=CTCConfig("letters")),
+        105,
+        20,
+    ),
+    "audiovisual gru model": (
+        lambda: audiovisual((TCNConfig(8, 12, 1, 3, (1,), 1), RecurrentConfig("gru", 8, 1)), ctc=CTCConfig("letters")),
+        105 + 64,
+        12,
+    ),
+    "audiovisual transformer model": (
+        lambda: audiovisual(TransformerConfig(8, 2, 12, 1, 2, 6), rnnt=RNNTConfig("letters", "stateless", 6)),
+        105 + 64,
+        12,
+    ),
+    "conformer model": (
+        lambda: network(ConformerConfig(8, 2, 12, 2, 5, 4, 6), SelfConditioningConfig(1, "letters")),
+        1,
+        420,
+    ),
+    "transformer model": (lambda: network(TransformerConfig(8, 2, 12, 2, 2, 6, 1)), 1, 520),
+    "cascade model": (
+        lambda: network(
+            ConformerConfig(8, 2, 12, 1, 5, 4, 6),
+            pieces=CascadedRNNTConfig("letters", "ctc", 2, 8, 2, 12, 1, 5, 2, 4, 6),
+            ctc=CTCConfig("letters"),
+        ),
+        1,
+        420,
+    ),
+    "lstm model": (lambda: network(RecurrentConfig("lstm", 8, 2), rnnt=RNNTConfig("letters", "lstm", 6)), 1, 160),
+    "gru model": (lambda: network(RecurrentConfig("gru", 8, 2)), 1, 160),
+}
+
+
+def build(name: str):
+    torch.manual_seed(0)
+    make, channels, steps = STAGES[name]
+    stage = make().double().eval()
+    # Biases and norms start at 0 and 1, where mistakes with them don't show.
+    for parameter in stage.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return stage, channels, steps
+
+
+@pytest.mark.parametrize("name", STAGES)
+@settings(max_examples=6)
+@given(data=st.data())
+def test_contract(name, data):
+    stage, channels, steps = build(name)
+    longest = data.draw(st.integers(1, steps), label="longest")
+    lengths = [longest, *data.draw(st.lists(st.integers(1, longest), max_size=2), label="other lengths")]
+    blocks = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=4), label="blocks")
+    inner = not isinstance(stage, LogMel | Frames | AudioVisual) and not name.endswith("model")
+    verify_contract(stage, channels, lengths, blocks, data.draw(st.integers(0, 9), label="seed"), inner)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_lookahead_is_as_declared(name):
+    verify_lookahead(*build(name))
+
+
+def test_a_look_ahead_before_a_stride_must_fit():
+    stage = Serial(ChunkAttention(8, 2, 1, 5, 3), ConvSubsampling(8, 5, 3))
+    with pytest.raises(ValueError, match="multiple of its block"):
+        _ = stage.latency
+
+
+def test_verify_contract_catches_a_leak():
+    """The checker itself: a centred convolution must not pass as causal."""
+
+    class Centred(CausalConvModule):
+        def forward(self, x, mask):
+            y, mask = super().forward(x, mask)
+            return y.roll(-1, 1), mask
+
+    torch.manual_seed(0)
+    stage = Centred(4, 5).double().eval()
+    with pytest.raises(AssertionError):
+        verify_contract(stage, 4, [12], [1], 0)
+    with pytest.raises(AssertionError):
+        verify_lookahead(stage, 4, 20)

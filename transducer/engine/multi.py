@@ -1,0 +1,223 @@
+"""Words and scenes of the same video at once: a model for its sound and one for its pictures, side by side."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from transducer.errors import MediaError, TransducerError, UsageError
+from transducer.media.io.fanout import FanOut
+from transducer.media.io.sources import STANDARD_INPUT, is_pipe, open_source
+from transducer.results import Labelling, Segment, Transcript
+
+PATIENCE = 3.0  # seconds that an interrupt waits for what is being decoded
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is said in a video, and what is seen; times of both are on one clock.
+
+    Attributes:
+        source: its name.
+        transcript: None where there is no sound.
+        labelling: None where there are no pictures.
+        warnings: what could not be read, and where.
+    """
+
+    source: str
+    transcript: Transcript | None
+    labelling: Labelling | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> float:
+        """Seconds: of the longer half."""
+        return max((half.duration for half in (self.transcript, self.labelling) if half is not None), default=0.0)
+
+    def scene_at(self, seconds: float) -> int | None:
+        """The number (from 0) of the scene that began last by then; None before the first, or without pictures."""
+        scenes = self.labelling.segments if self.labelling is not None else ()
+        number = bisect_right(scenes, seconds, key=lambda scene: scene.start) - 1
+        return number if number >= 0 else None
+
+
+class AnnotateSession:
+    """A source on its way through both models, each in a thread of its own; a context manager.
+
+    The bytes of a pipe are read once and go to both; a file is opened twice, and so is an address.
+
+    Args:
+        speech, labeller: models, see `transducer.load`.
+        source: a path, an address, "-", or an open binary file.
+        threshold: see `Model.labeller`.
+        options: of `Model.stream`.
+    """
+
+    def __init__(self, speech: Any, labeller: Any, source: Any, threshold: float | None = None, **options: Any) -> None:
+        self._resources = ExitStack()
+        self._split: FanOut | None = None
+        first, second = self._open(source)
+        self._words = _Half(lambda: speech.stream(first, **options), first, lambda segment: segment.final)
+        self._scenes = _Half(lambda: labeller.label_stream(second, threshold=threshold), second, lambda event: True)
+        self._halves = (self._words, self._scenes)
+
+    def __enter__(self) -> AnnotateSession:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop()
+        self._resources.close()
+
+    @property
+    def position(self) -> float:
+        """Seconds that both models have seen."""
+        return min((half.session.position for half in self._halves if half.session is not None), default=0.0)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds of the whole, as far as it is known."""
+        known = [half.session.duration for half in self._halves if half.session is not None]
+        return max((seconds for seconds in known if seconds is not None), default=None)
+
+    def run(self) -> None:
+        """Work until the end of the source.
+
+        Raises:
+            UsageError: an option that makes no sense, a model of the wrong kind.
+            MediaError: the source has neither sound nor pictures, or one of them breaks off. What there is of the
+                other is in `result` all the same.
+        """
+        for half in self._halves:
+            half.start()
+        while any(half.is_alive() for half in self._halves):
+            # Waits in slices: a wait without an end would keep an interrupt waiting, too.
+            for half in self._halves:
+                half.join(0.05)
+            if any(isinstance(half.failure, UsageError) for half in self._halves):
+                break
+        failures = [half.failure for half in self._halves if half.failure is not None]
+        for failure in failures:
+            if not isinstance(failure, MediaError):
+                raise failure
+        if all(half.session is None for half in self._halves):
+            raise failures[0] if str(failures[0]) == str(failures[-1]) else _neither(failures)
+        for half in self._halves:
+            if half.failure is not None and half.session is not None:
+                raise half.failure
+
+    def result(self, source: str = "") -> Annotation | None:
+        """What is certain by now; None if nothing is.
+
+        Args:
+            source: its name; that of the session if not given.
+        """
+        self._stop()
+        transcript = labelling = None
+        warnings: dict[str, None] = {}
+        for half in self._halves:
+            found = half.session.warnings if half.session is not None else [str(half.failure)] if half.failure else []
+            warnings |= dict.fromkeys(found)
+        if (session := self._words.session) is not None and not self._words.is_alive():
+            source = source or session.name
+            transcript = Transcript(
+                tuple(self._words.found), session.position, source, warnings=tuple(session.warnings)
+            )
+        if (session := self._scenes.session) is not None and not self._scenes.is_alive():
+            source = source or session.name
+            labelling = replace(session.result(), source=source)
+            labelling = labelling if labelling.frames else None
+        if transcript is None and labelling is None:
+            return None
+        return Annotation(source, transcript, labelling, tuple(warnings))
+
+    def _open(self, source: Any) -> tuple[Any, Any]:
+        """What each model reads."""
+        if isinstance(source, str) and "://" in source:
+            return source, source
+        if source == STANDARD_INPUT:
+            source, name = getattr(sys.stdin, "buffer", None), "standard input"
+            if source is None or source.isatty():
+                open_source(STANDARD_INPUT)  # says what is wrong with it
+        elif hasattr(source, "read"):
+            name = str(getattr(source, "name", "open file"))
+        elif is_pipe(source):
+            name = os.fspath(source)
+            source = self._resources.enter_context(io.FileIO(source))
+        else:
+            open_source(source).close()
+            return tuple(self._resources.enter_context(_File(source)) for _ in range(2))
+        self._split = FanOut(source, 2, name)
+        return self._split.readers
+
+    def _stop(self) -> None:
+        """End the threads; those that only an address holds up are left behind."""
+        for half in self._halves:
+            half.stop()
+        if self._split is not None:
+            self._split.stop()
+        until = time.monotonic() + PATIENCE
+        for half in self._halves:
+            if half.is_alive():
+                half.join(max(until - time.monotonic(), 0.0))
+
+
+class _Half(threading.Thread):
+    """One of the two sessions."""
+
+    def __init__(self, open_session: Callable[[], Any], source: Any, keep: Callable[[Any], bool]) -> None:
+        super().__init__(daemon=True)
+        self.session: Any = None
+        self.found: list[Segment | Any] = []
+        self.failure: BaseException | None = None
+        self._open_session = open_session
+        self._source = source
+        self._keep = keep
+        self._stopped = False
+
+    def run(self) -> None:
+        try:
+            with self._open_session() as self.session:
+                for item in self._until_stopped(self.session):
+                    if self._keep(item):
+                        self.found.append(item)
+        except BaseException as error:
+            self.failure = error
+        finally:
+            # The other half need not wait for this one any more.
+            if hasattr(self._source, "close"):
+                self._source.close()
+
+    def stop(self) -> None:
+        """Let the source end at once; what is found behind that place is no result."""
+        self._stopped = True
+        if isinstance(self._source, _File):
+            self._source.stopped = True
+        elif hasattr(self._source, "close"):
+            self._source.close()
+
+    def _until_stopped(self, session: Any) -> Iterator[Any]:
+        for item in session:
+            if self._stopped:
+                return
+            yield item
+
+
+class _File(io.FileIO):
+    """A file that can be made to end from another thread."""
+
+    stopped = False
+
+    def read(self, size: int = -1) -> bytes:
+        return b"" if self.stopped else super().read(size)
+
+
+def _neither(failures: list[BaseException]) -> TransducerError:
+    return MediaError("; ".join(str(failure) for failure in failures))

@@ -1,0 +1,43 @@
+"""Pictures and their sound, side by side: one step a frame of the video."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from transducer.frontends.frames import Frames
+from transducer.frontends.logmel import LogMel
+from transducer.model.sequence import State, Streaming
+
+
+class AudioVisual(Streaming):
+    """(B, T, pixels + samples) -> (B, T, pixels + samples / hop * bins).
+
+    A step is a frame as `Frames` takes it, 0 to 255, and then the samples in [-1, 1] of that frame's time. Out come
+    the features of `Frames`, and then those of `LogMel`, one hop after the other.
+
+    Args:
+        samples: to a frame, a multiple of the hop: 640 at 25 frames and 16000 samples a second.
+    """
+
+    def __init__(self, video: Frames, audio: LogMel, samples: int):
+        super().__init__()
+        if samples < 1 or samples % audio.hop:
+            raise ValueError(f"the samples to a frame must be a multiple of the hop of {audio.hop}, got {samples}")
+        self.video, self.audio, self.samples = video, audio, samples
+        self.hops = samples // audio.hop
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        y, mask, _ = self.step(x, mask, self.init_state(x.shape[0], x))
+        return y, mask
+
+    def init_state(self, batch: int, like: Tensor) -> State:
+        return self.audio.init_state(batch, like)
+
+    def step(self, x: Tensor, mask: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        pixels, samples = x.split([self.video.size, self.samples], dim=-1)
+        picture, _ = self.video(pixels, mask)
+        sound, _, state = self.audio.step(
+            samples.flatten(1).unsqueeze(-1), mask.repeat_interleave(self.samples, dim=1), state
+        )
+        return torch.cat([picture, sound.unflatten(1, (-1, self.hops)).flatten(2)], dim=-1), mask, state

@@ -1,0 +1,131 @@
+"""Decoded frames -> mono float32 samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+import numpy as np
+
+from transducer.errors import MediaError
+from transducer.media.io.decoding import Damage
+
+# Sample formats of FFmpeg without the "p" of planar ones: type, zero, and the value of full scale.
+_FORMATS = {
+    "u8": (np.uint8, 128.0, 2.0**7),
+    "s16": (np.int16, 0.0, 2.0**15),
+    "s32": (np.int32, 0.0, 2.0**31),
+    "s64": (np.int64, 0.0, 2.0**63),
+    "flt": (np.float32, 0.0, 1.0),
+    "dbl": (np.float64, 0.0, 1.0),
+}
+# Full scale is 1. What is a million times louder is as little a sample as NaN, and would overflow later.
+_LOUDEST = 1e6
+_PLANES = 8  # PyAV 18 reads past the end of a list of more than eight planes
+_RATES = (1000, 3_000_000)
+
+
+class Sound(NamedTuple):
+    """A decoded frame: mono float32 samples at `rate`; its timestamp, where it has one, is pts * tick seconds."""
+
+    pts: int | None
+    tick: Fraction
+    rate: int
+    samples: np.ndarray
+
+
+def mono_samples(frame: av.AudioFrame) -> tuple[np.ndarray, np.ndarray | None]:
+    """The mean of a frame's channels as float32 with full scale 1, shape (samples,).
+
+    Also gives the positions of samples that are no numbers (NaN, infinite, absurd) in a channel, which count
+    as 0; None where there are none.
+
+    Raises:
+        ValueError: a sample format or a layout of channels that FFmpeg has and this function can't read.
+    """
+    count = frame.layout.nb_channels
+    if frame.format.is_planar and count > _PLANES:
+        frame = _interleave(frame)
+    name = frame.format.name
+    dtype, zero, scale = _FORMATS.get(name.removesuffix("p"), (None, 0.0, 1.0))
+    if dtype is None:
+        raise ValueError(f"samples of the format {name} can't be read; convert the file, for example to FLAC")
+    if frame.format.is_planar:
+        channels = [np.frombuffer(plane, dtype, frame.samples) for plane in frame.planes]
+    else:
+        channels = list(np.frombuffer(frame.planes[0], dtype, frame.samples * count).reshape(-1, count).T)
+    bad = None
+    # Also false where a channel holds NaN.
+    if dtype in (np.float32, np.float64) and not all(np.abs(x).max() < _LOUDEST for x in channels):
+        good = [np.abs(x) < _LOUDEST for x in channels]
+        channels = [np.where(ok, x, 0) for ok, x in zip(good, channels, strict=True)]
+        bad = np.flatnonzero(~np.logical_and.reduce(good))
+    # float32 holds 24 bits; wider samples are added up before they are rounded.
+    total = channels[0].astype(np.float32 if dtype in (np.uint8, np.int16, np.float32) else np.float64)
+    for x in channels[1:]:
+        total += x
+    total -= zero * count
+    total /= scale * count
+    return total.astype(np.float32, copy=False), bad
+
+
+def _interleave(frame: av.AudioFrame) -> av.AudioFrame:
+    try:
+        (packed,) = av.AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate).resample(frame)
+    except av.FFmpegError as error:
+        raise ValueError(f"its {frame.layout.nb_channels} channels can't be read: {error.strerror}") from None
+    return packed
+
+
+class SampleReader:
+    """Frames -> `Sound`; counts the samples that are no numbers and tells of them once, at the end."""
+
+    def __init__(self, name: str, warn: Callable[[str], None], origin: Fraction | None):
+        self._name = name
+        self._warn = warn
+        self._origin = origin
+        self._decoded = 0
+        self._bad = 0
+        self._first_bad = Fraction(0)
+
+    def read(self, frames: Iterable[av.AudioFrame | Damage]) -> Iterator[Sound | Damage]:
+        try:
+            for frame in frames:
+                if isinstance(frame, Damage):
+                    yield frame
+                    continue
+                try:
+                    sound = self._read_frame(frame)
+                except ValueError as error:
+                    if not self._decoded:
+                        raise MediaError(f"{self._name}: {error}") from None
+                    sound = Damage()  # what was there before was fine, so it's this frame's header
+                yield sound
+        finally:
+            if self._bad:
+                plural = "s are" if self._bad > 1 else " is"
+                self._warn(
+                    f"{self._bad} sample{plural} no number (NaN or infinite), the first at "
+                    f"{float(self._first_bad):.3f} s; taken as silence"
+                )
+
+    def _read_frame(self, frame: av.AudioFrame) -> Sound:
+        if not _RATES[0] <= frame.sample_rate <= _RATES[1]:
+            raise ValueError(
+                f"has {frame.sample_rate} samples per second; sound of {_RATES[0]} to {_RATES[1]} can be read, "
+                "so check how it was made"
+            )
+        samples, bad = mono_samples(frame)
+        if self._origin is None and frame.pts is not None:
+            self._origin = frame.pts * frame.time_base
+        if bad is not None:
+            if not self._bad:
+                start = Fraction(self._decoded, frame.sample_rate)
+                if frame.pts is not None:
+                    start = frame.pts * frame.time_base - self._origin
+                self._first_bad = start + Fraction(int(bad[0]), frame.sample_rate)
+            self._bad += len(bad)
+        self._decoded += frame.samples
+        return Sound(frame.pts, frame.time_base, frame.sample_rate, samples)

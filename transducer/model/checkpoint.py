@@ -1,0 +1,158 @@
+"""A checkpoint is a folder: config.json, model.safetensors, units/NAME/tokens.json, maybe words/ for beam search."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from transducer.atomic import atomic_write
+from transducer.errors import CheckpointError
+from transducer.model.config import ModelConfig, from_json, to_json
+from transducer.model.network import Network
+from transducer.model.quantization import SCALE, dequantise, quantise
+from transducer.search.tokens.word_model import WordModel
+from transducer.text.tokenizers.files import load_tokenizer, save_tokenizer
+from transducer.text.tokenizers.tokenizer import Tokenizer
+
+FORMAT = 1
+CONFIG, WEIGHTS, UNITS, WORDS = "config.json", "model.safetensors", "units", "words"
+
+
+def save_checkpoint(
+    folder: str | Path,
+    network: nn.Module,
+    config: ModelConfig,
+    units: Mapping[str, Tokenizer],
+    dtype: torch.dtype = torch.float16,
+    word_model: WordModel | None = None,
+) -> None:
+    """Write a checkpoint folder; it appears whole or not at all, and replaces one of the same name.
+
+    Args:
+        dtype: of the weights on disk; int8 stores matrices as bytes with a scale for each row. Statistics and
+            filters of the front-end stay as they are.
+        word_model: lexicon and language model for beam search.
+
+    Raises:
+        OSError: as from writing; what was there before is still there.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (folder.with_name(f".{folder.name}-{secrets.token_hex(4)}.{end}") for end in ("new", "old"))
+    partial.mkdir()
+    try:
+        document = {"format": FORMAT, "model": to_json(config)}
+        with atomic_write(partial / CONFIG) as file:
+            file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        kept = {name: value.contiguous() for name, value in network.state_dict().items()}
+        weights = {name: kept.pop(name) for name in list(kept) if name.startswith("frontend.")}
+        weights |= quantise(kept) if dtype == torch.int8 else {name: value.to(dtype) for name, value in kept.items()}
+        with atomic_write(partial / WEIGHTS, "wb") as file:
+            file.write(save(weights))
+        for name, tokenizer in units.items():
+            (partial / UNITS / name).mkdir(parents=True)
+            save_tokenizer(tokenizer, partial / UNITS / name)
+        if word_model is not None:
+            word_model.save(partial / WORDS)
+        # A folder cannot be replaced in one step; the old one is kept until the new one has its name.
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(folder: str | Path) -> tuple[Network, dict[str, Tokenizer]]:
+    """Read a checkpoint folder: the network in float32, ready to run, and its tokenizers by name.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, its version is newer, or keys or shapes do not match; the
+            message names them.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    try:
+        with torch.device("meta"):  # no memory and no random numbers for weights that are about to be replaced
+            network = Network(config)
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{folder / CONFIG} describes a model that cannot be built: {reason}") from None
+    network.load_state_dict(_read_weights(folder / WEIGHTS, network), assign=True)
+    network.eval().requires_grad_(False)
+    units = {name: load_tokenizer(folder / UNITS / name) for name in config.units}
+    for name, size in config.units.items():
+        if len(units[name]) != size:
+            raise CheckpointError(
+                f"{folder / UNITS / name} has {len(units[name])} tokens where {CONFIG} says {size}: "
+                "take all files from one checkpoint"
+            )
+    return network, units
+
+
+def read_config(folder: str | Path) -> ModelConfig:
+    """The config of a checkpoint folder. Raises CheckpointError where it is missing, damaged or too new."""
+    path = Path(folder) / CONFIG
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        version, model = document["format"], document["model"]
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing: {folder} is no checkpoint folder") from None
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{path} is damaged: it is not a checkpoint's config") from None
+    if not isinstance(version, int) or version > FORMAT:
+        raise CheckpointError(
+            f"{path} has format {version}, this version of transducer reads up to {FORMAT}: update transducer"
+        )
+    try:
+        config = from_json(model)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    if not isinstance(config, ModelConfig):
+        raise CheckpointError(f"{path} is damaged: it describes no model")
+    return config
+
+
+def _read_weights(path: Path, network: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights in float32, which are those that the network wants."""
+    try:
+        stored = load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing: the checkpoint is incomplete; copy or train it again") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); copy or train it again") from None
+    weights = dequantise(stored)
+    for name in weights:
+        if name + SCALE in stored:
+            # Far finer than their own steps, and the CPU has a fast kernel for float16: see transducer.model.packing.
+            weights[name] = weights[name].half().float()
+    wanted = network.state_dict()
+    shared = wanted.keys() & weights.keys()
+    problems = {
+        "has no": wanted.keys() - weights.keys(),
+        "has unknown": weights.keys() - wanted.keys(),
+        "has other shapes for": {name for name in shared if wanted[name].shape != weights[name].shape},
+    }
+    found = [f"{what} {_some(sorted(names))}" for what, names in problems.items() if names]
+    if found:
+        raise CheckpointError(f"{path} {' and '.join(found)}: it does not belong to its {CONFIG}")
+    return weights
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,201 @@
+"""What turns a model's tokens into words: a lexicon, a word language model, and how they are weighed.
+
+In a checkpoint this is a folder:
+
+    words.json          the weights, and the units that the lexicon is made of
+    words.ngram         the language model, whose words are the lexicon's
+    lexicon.bin         pronunciations, where the units are phones; characters need none
+    g2p.ngram           pronounces words that come at run time, where the units are phones
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from transducer.atomic import atomic_write
+from transducer.errors import CheckpointError, UsageError
+from transducer.search.tokens.lexicon import LexiconSearch, LexiconSearchConfig
+from transducer.search.tokens.prefix_tree import PrefixTree
+from transducer.search.tokens.word_scorer import LanguageModelScorer, PhraseBoost, WordScorer
+from transducer.text.english.g2p import GraphemeToPhoneme, is_word
+from transducer.text.english.inflection import derive
+from transducer.text.english.lexicon import Lexicon
+from transducer.text.english.normalise import normalise
+from transducer.text.lm.ngram import SPECIAL, UNK, NGram
+from transducer.text.tokenizers.characters import Characters
+from transducer.text.tokenizers.tokenizer import Tokenizer
+
+CONFIG, LANGUAGE_MODEL, LEXICON, G2P = "words.json", "words.ngram", "lexicon.bin", "g2p.ngram"
+_VARIANTS = 3  # pronunciations of a word that comes at run time
+
+
+@dataclass(frozen=True)
+class WordModelConfig:
+    """How words are weighed against sounds.
+
+    Attributes:
+        units: name of the model's units that the lexicon is made of.
+        lm_weight, word_bonus, end_weight, unknown: see `LanguageModelScorer`.
+        log_prior: of each token, natural logarithm; empty for none.
+        search: how wide to look.
+    """
+
+    units: str = "phones"
+    lm_weight: float = 1.0
+    word_bonus: float = 0.0
+    end_weight: float = 0.5
+    unknown: float = -10.0
+    log_prior: tuple[float, ...] = ()
+    search: LexiconSearchConfig = field(default_factory=LexiconSearchConfig)
+
+
+class WordModel:
+    """Builds word searches for the tokens of one tokenizer.
+
+    Args:
+        config: the weights.
+        tokenizer: of the model's units.
+        lm: the language model.
+        lexicon: of all the language model's words, in its order.
+        g2p: pronounces other words; None where words are spelled.
+    """
+
+    def __init__(
+        self,
+        config: WordModelConfig,
+        tokenizer: Tokenizer,
+        lm: NGram,
+        lexicon: Lexicon,
+        g2p: GraphemeToPhoneme | None = None,
+    ):
+        if lexicon.words != lm.words[len(SPECIAL) :]:
+            raise ValueError("the lexicon must have the words of the language model, in its order")
+        self.config, self.tokenizer, self.lm, self.lexicon, self.g2p = config, tokenizer, lm, lexicon, g2p
+
+    @classmethod
+    def load(cls, folder: str | Path, tokenizer: Tokenizer) -> WordModel:
+        """Read a folder that `save` wrote.
+
+        Raises:
+            CheckpointError: a file is missing or damaged, or belongs to another model.
+        """
+        folder = Path(folder)
+        config = read_config(folder)
+        lm = NGram.load(folder / LANGUAGE_MODEL)
+        words = lm.words[len(SPECIAL) :]
+        if isinstance(tokenizer, Characters):
+            return cls(config, tokenizer, lm, Lexicon.spelled(words, tokenizer))
+        lexicon = Lexicon.load(folder / LEXICON, words, tokenizer)
+        return cls(config, tokenizer, lm, lexicon, GraphemeToPhoneme.load(folder / G2P))
+
+    def save(self, folder: str | Path) -> None:
+        """Write the files into a folder, which is made if need be."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.lm.save(folder / LANGUAGE_MODEL)
+        if self.g2p is not None:
+            self.lexicon.save(folder / LEXICON, self.tokenizer)
+            self.g2p.model.save(folder / G2P)
+        with atomic_write(folder / CONFIG) as file:
+            json.dump(dataclasses.asdict(self.config), file, indent=1)
+
+    def search(
+        self, hotwords: Iterable[tuple[str, float]] = (), beam: int | None = None
+    ) -> tuple[LexiconSearch, Tokenizer]:
+        """A search, and the tokenizer that spells the words which it finds.
+
+        Args:
+            hotwords: words or phrases that are to be expected, with weights: what one adds to the log-score of a
+                hypothesis that has it; 0 only makes its words known. Words may be ones that the lexicon doesn't have.
+            beam: hypotheses kept, in place of the model's own number.
+
+        Raises:
+            UsageError: a phrase without words, or with a word that the units cannot spell; a weight that is no number.
+        """
+        phrases = [(_words_of(text, weight), weight) for text, weight in hotwords]
+        lexicon, tree = self.lexicon, self._tree
+        new = {word: None for words, _ in phrases for word in words if word not in self._ids}
+        if new:
+            lexicon = lexicon.extended(self._new_words(new))
+            tree = PrefixTree.build(lexicon.word, lexicon.tokens)
+        scorer: WordScorer = self._scorer(len(lexicon.words))
+        if phrases:
+            ids = {**self._ids, **dict(zip(new, range(len(self._ids) + 1, len(lexicon.words) + 1), strict=True))}
+            scorer = PhraseBoost(scorer, [([ids[word] for word in words], weight) for words, weight in phrases])
+        config = self.config.search if beam is None else dataclasses.replace(self.config.search, size=beam)
+        prior = np.array(self.config.log_prior) if self.config.log_prior else None
+        return LexiconSearch(tree, scorer, self.tokenizer.silence, config, prior), lexicon.tokenizer()
+
+    @cached_property
+    def _tree(self) -> PrefixTree:
+        return PrefixTree.build(self.lexicon.word, self.lexicon.tokens)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.lexicon.words, start=1)}
+
+    def _scorer(self, words: int) -> LanguageModelScorer:
+        count = len(self.lexicon.words)
+        ids = np.full(words + 1, UNK)
+        ids[1 : count + 1] = np.arange(len(SPECIAL), len(SPECIAL) + count)
+        config = self.config
+        return LanguageModelScorer(self.lm, ids, config.lm_weight, config.word_bonus, config.end_weight, config.unknown)
+
+    def _new_words(self, words: Iterable[str]) -> Lexicon:
+        if isinstance(self.tokenizer, Characters):
+            return Lexicon.spelled(words, self.tokenizer)
+        known = _Pronunciations(self.lexicon, self._ids, self.tokenizer)
+        return Lexicon.pronounced({word: self._pronounce(word, known) for word in words}, self.tokenizer)
+
+    def _pronounce(self, word: str, known: Mapping[str, list[list[str]]]) -> list[list[str]]:
+        letters = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+        if self.g2p is None or not is_word(letters):
+            raise UsageError(f"cannot tell how {word!r} is said: write hotwords with the letters a to z, and no digits")
+        return derive(letters, known) or self.g2p(letters, _VARIANTS)
+
+
+class _Pronunciations(Mapping[str, list[list[str]]]):
+    """The pronunciations of a lexicon's words as phones, looked up one by one: spelling out all takes a second."""
+
+    def __init__(self, lexicon: Lexicon, ids: Mapping[str, int], phones: Tokenizer):
+        self.lexicon, self.ids, self.phones = lexicon, ids, phones
+
+    def __getitem__(self, word: str) -> list[list[str]]:
+        return [[self.phones.tokens[token] for token in tokens] for tokens in self.lexicon.variants(self.ids[word])]
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.ids
+
+    def __iter__(self):
+        return iter(self.ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def _words_of(text: str, weight: float) -> list[str]:
+    words = normalise(text).split()
+    if not words or not np.isfinite(weight):
+        raise UsageError(f"a hotword needs letters, and a number as its weight; got {text!r} and {weight}")
+    return words
+
+
+def read_config(folder: Path) -> WordModelConfig:
+    """The weights of a word model. Raises CheckpointError where they are missing, damaged or too new."""
+    path = folder / CONFIG
+    try:
+        document = json.loads(path.read_text())
+        search = LexiconSearchConfig(**document.pop("search"))
+        return WordModelConfig(**{**document, "log_prior": tuple(document["log_prior"]), "search": search})
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot read it ({error.strerror})") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged, or of a newer version: {error}") from None

@@ -1,0 +1,88 @@
+"""A tokenizer's files in a checkpoint folder: `tokens.json`, and `tokens.model` for subwords.
+
+`tokens.json` is an object with `kind`, the list `tokens` with the blank first ("<blank>", or "" for labels) and, for
+symbols, `silence`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from transducer.atomic import atomic_write
+from transducer.errors import CheckpointError, UsageError
+from transducer.text.tokenizers.characters import Characters
+from transducer.text.tokenizers.labels import Labels
+from transducer.text.tokenizers.subwords import Subwords
+from transducer.text.tokenizers.symbols import Symbols
+from transducer.text.tokenizers.tokenizer import Tokenizer
+
+TOKENS = "tokens.json"
+MODEL = "tokens.model"
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: str | os.PathLike[str]) -> None:
+    """Write a tokenizer's files into a folder that exists. Raises OSError as from writing them."""
+    contents: dict[str, Any] = {"kind": tokenizer.kind, "tokens": list(tokenizer.tokens)}
+    if isinstance(tokenizer, Symbols):
+        contents["silence"] = [tokenizer.tokens[token] for token in sorted(tokenizer.silence)]
+    if isinstance(tokenizer, Subwords):
+        with atomic_write(Path(folder, MODEL), "wb") as file:
+            file.write(tokenizer.model)
+    with atomic_write(Path(folder, TOKENS)) as file:
+        json.dump(contents, file, ensure_ascii=False, indent=0)
+        file.write("\n")
+
+
+def load_tokenizer(folder: str | os.PathLike[str]) -> Tokenizer:
+    """Read back what `save_tokenizer` wrote.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, the kind is unknown, or the files disagree on the tokens.
+    """
+    path = Path(folder, TOKENS)
+    try:
+        contents = json.loads(_read(path))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: not JSON") from error
+    tokens = contents.get("tokens") if isinstance(contents, dict) else None
+    if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) for token in tokens):
+        raise CheckpointError(f"{path} is damaged: no list of tokens in it")
+    try:
+        tokenizer = _build(path, contents, tokens)
+    except UsageError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    if list(tokenizer.tokens) != tokens:
+        if isinstance(tokenizer, Subwords):
+            raise CheckpointError(f"the tokens in {path} are not those of {MODEL}; take both from one checkpoint")
+        raise CheckpointError(f"{path} is damaged: the tokens are not those of a {tokenizer.kind} tokenizer")
+    return tokenizer
+
+
+def _build(path: Path, contents: dict[str, Any], tokens: list[str]) -> Tokenizer:
+    match contents.get("kind"):
+        case "characters":
+            return Characters("".join(tokens[2:]))
+        case "subwords":
+            model = path.with_name(MODEL)
+            try:
+                return Subwords(_read(model))
+            except UsageError as error:
+                raise CheckpointError(f"{model} is damaged: {error}") from error
+        case "symbols":
+            return Symbols(tokens[1:], contents.get("silence", ()))
+        case "labels":
+            return Labels(tokens[1:])
+        case kind:
+            raise CheckpointError(
+                f"{path}: unknown kind of tokens {kind!r}; this version knows characters, labels, subwords and symbols"
+            )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
