@@ -196,7 +196,7 @@ def open_session(
         if labeller.samples:
             blocks = _with_sound(labeller, reader, source, block)
         else:
-            blocks = frame_blocks(reader, labeller.size, block)
+            blocks = frame_blocks(reader, labeller.size[2], block)
         return LabelSession(labeller, reader, blocks, block, frames)
     except BaseException:
         reader.close()
@@ -209,7 +209,7 @@ def _with_sound(labeller: Labeller, reader: Any, source: Any, block: int) -> Ite
     if not isinstance(source, str | Path) or str(source) == STANDARD_INPUT:
         raise UsageError("this model needs picture and sound: give it a file or an address, which can be opened twice")
     audio = open_audio(source, labeller.rate)
-    return audiovisual_blocks(reader, audio, labeller.size, labeller.samples, block)
+    return audiovisual_blocks(reader, audio, labeller.size[2], labeller.samples, block)
 
 
 def _rate(reader: Any) -> Fraction:

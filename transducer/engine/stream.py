@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from transducer.errors import UsageError
+from transducer.media.audio.medium import check_samples
 from transducer.model.sequence import Serial, State
 from transducer.results import Segment
 from transducer.search.segments import SegmentSearch
@@ -298,16 +299,6 @@ class Stream:
     def _check_open(self) -> None:
         if self not in self._batch:
             raise UsageError("the stream is finished; open a new one for more sound")
-
-
-def check_samples(samples: Any) -> np.ndarray:
-    """float32 (N,) samples. Raises UsageError for anything else, and for values that are no numbers."""
-    array = np.asarray(samples)
-    if array.ndim != 1 or array.dtype != np.float32:
-        raise UsageError(f"samples must be a float32 array of one dimension, got {array.dtype} of shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise UsageError("samples must be finite numbers between -1 and 1: NaN or infinity found")
-    return array
 
 
 def _rows(rows: list[int], count: int) -> Tensor:

@@ -1,0 +1,63 @@
+"""Samples as a medium: one step is one sample of mono sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transducer.errors import UsageError
+from transducer.media.audio.reader import open_audio
+from transducer.media.io.sources import RawFormat
+from transducer.media.medium import Block, BlockReader
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Mono sound at `rate` samples per second, a whole number; float32 with full scale 1, on a steady clock."""
+
+    rate: Fraction
+
+    name = "samples"
+    channels = 1
+    dtype = np.dtype(np.float32)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rate", Fraction(self.rate))
+
+    def check(self, x: Any) -> NDArray[np.float32]:
+        """float32 (N,) -> (N, 1). Raises UsageError for anything else, and for values that are no numbers."""
+        return check_samples(x)[:, None]
+
+    def open(
+        self,
+        source: Any,
+        *,
+        raw: RawFormat | None = None,
+        stream: int | None = None,
+        block: int | None = None,
+    ) -> BlockReader:
+        """As `open_audio`, see there; blocks hold at most `block` samples, or what the decoder gives at a time."""
+        reader = open_audio(source, int(self.rate), raw, stream)
+        return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate)
+
+
+def sample_blocks(arrays: Iterable[NDArray[np.float32]], size: int | None) -> Iterator[Block]:
+    """Arrays (N,) -> blocks of at most `size` samples: a packet may be hours long, and nobody should wait for all."""
+    for samples in arrays:
+        for start in range(0, len(samples), size or max(len(samples), 1)):
+            yield Block(samples[start : start + (size or len(samples)), None], None, None)
+
+
+def check_samples(samples: Any) -> NDArray[np.float32]:
+    """float32 (N,) samples. Raises UsageError for anything else, and for values that are no numbers."""
+    array = np.asarray(samples)
+    if array.ndim != 1 or array.dtype != np.float32:
+        raise UsageError(f"samples must be a float32 array of one dimension, got {array.dtype} of shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise UsageError("samples must be finite numbers between -1 and 1: NaN or infinity found")
+    return array
