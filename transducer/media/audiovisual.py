@@ -35,6 +35,8 @@ class FramesAndSamples:
 
     name = "frames and samples"
     dtype = np.dtype(np.float32)
+    steady, read_ahead = False, True
+    options = ("fast", "stream")
 
     @property
     def channels(self) -> int:
@@ -43,6 +45,12 @@ class FramesAndSamples:
     @property
     def rate(self) -> Fraction:
         return Fraction(self.samples_per_second, self.samples)
+
+    def block_for(self, reader: Any) -> int | None:
+        return block_size(reader)
+
+    def facts(self) -> dict[str, Any]:
+        return {**self.frames.facts(), "rate_hz": self.samples_per_second}
 
     def check(self, x: Any) -> NDArray[np.float32]:
         """float32 (N, C): the pixels of each step's frame, and behind them its samples.

@@ -32,7 +32,14 @@ class Medium(Protocol):
         channels: C, numbers of a step.
         dtype: float32 or uint8.
         rate: steps per second; nominal where each step has its own time.
+        steady: whether step n is at n / rate.
+        read_ahead: whether reading takes so long that a thread of its own is worth it.
+        options: names of the options that `open` takes.
     """
+
+    steady: bool
+    read_ahead: bool
+    options: tuple[str, ...]
 
     @property
     def name(self) -> str: ...
@@ -45,6 +52,12 @@ class Medium(Protocol):
 
     def check(self, x: Any) -> NDArray[Any]:
         """What a program pushes -> (N, C), of `dtype`. Raises UsageError."""
+
+    def block_for(self, reader: BlockReader) -> int | None:
+        """Steps to work on at a time for this source; None for what the engine is made for."""
+
+    def facts(self) -> dict[str, Any]:
+        """What people ask about it."""
 
     def open(self, source: Any, *arguments: Any, **options: Any) -> BlockReader:
         """Open a source of steps. Raises MediaError, UsageError."""

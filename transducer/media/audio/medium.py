@@ -25,9 +25,17 @@ class Samples:
     name = "samples"
     channels = 1
     dtype = np.dtype(np.float32)
+    steady, read_ahead = True, False
+    options = ("raw", "stream")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", Fraction(self.rate))
+
+    def block_for(self, reader: BlockReader) -> int | None:
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        return {"rate_hz": int(self.rate)}
 
     def check(self, x: Any) -> NDArray[np.float32]:
         """float32 (N,) -> (N, 1). Raises UsageError for anything else, and for values that are no numbers."""
@@ -37,11 +45,13 @@ class Samples:
         self,
         source: Any,
         *,
-        raw: RawFormat | None = None,
+        raw: RawFormat | tuple[str, int, int] | None = None,
         stream: int | None = None,
         block: int | None = None,
     ) -> BlockReader:
         """As `open_audio`, see there; blocks hold at most `block` samples, or what the decoder gives at a time."""
+        if raw is not None and not isinstance(raw, RawFormat):
+            raw = RawFormat(*raw)
         reader = open_audio(source, int(self.rate), raw, stream)
         return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate)
 

@@ -34,11 +34,19 @@ class Frames:
 
     name = "frames"
     dtype = np.dtype(np.uint8)
+    steady, read_ahead = False, True
+    options = ("fps", "fast")
     rate = USUAL_FPS
 
     @property
     def channels(self) -> int:
         return self.height * self.width * self.colours
+
+    def block_for(self, reader: Any) -> int | None:
+        return block_size(reader)
+
+    def facts(self) -> dict[str, Any]:
+        return {"frame_size": f"{self.width}x{self.height}" + (" grey" if self.colours == 1 else "")}
 
     def check(self, x: Any) -> NDArray[np.uint8]:
         """RGB of any size, uint8 (H, W, 3) for one frame, (T, H, W, 3) or a list for several -> (N, C).
