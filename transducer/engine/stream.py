@@ -240,7 +240,7 @@ class StreamBatch:
         """Search those outputs, the first of them number `first` of the stream, that have not been searched."""
         new = outputs[max(0, client.searched - first) :]
         client.searched += len(new)
-        client.segments, results = self.decoder.segment_search.step(client.segments, new)
+        ((client.segments, results),) = self.decoder.segment_search.step([client.segments], [new])
         return results
 
     def _close(self, client: Client) -> list[Segment]:
