@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class Event:
         start, end: in seconds, on the clock of the source's sound.
         start_frame, end_frame: of the video, whatever its rate.
         score: probability, 0 to 1; of the frame where it is highest.
+        change: of a transition, the time at which `start_frame` ends, and the shot before with it.
     """
 
     label: str
@@ -102,6 +103,7 @@ class Event:
     start_frame: int
     end_frame: int
     score: float
+    change: float | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from transducer.model.config import (
 from transducer.model.network import Network
 from transducer.results import Event, Scene
 from transducer.search.events.rules import EventRules
-from transducer.search.events.scenes import Timed, scenes
+from transducer.search.events.scenes import scenes
 from transducer.text.tokenizers.labels import Labels
 
 HEIGHT, WIDTH = 6, 8
@@ -535,9 +535,9 @@ def test_reading_ahead_ends_when_it_is_closed():
 # Scenes
 
 
-def timed(label: str, start: int, end: int, transition: bool = False) -> Timed:
-    last = end if transition else end + 1
-    return Timed(Event(label, float(start), float(last), start, end, 0.5), float(start + 1 if transition else start))
+def timed(label: str, start: int, end: int, transition: bool = False) -> Event:
+    last, change = (end, start + 1.0) if transition else (end + 1, None)
+    return Event(label, float(start), float(last), start, end, 0.5, change)
 
 
 def test_shots_lie_between_transitions():

@@ -31,9 +31,9 @@ def outputs_searched(decoder: Decoder) -> list[np.ndarray]:
     searched: list[np.ndarray] = []
     step = decoder.segment_search.step
 
-    def noting(state, frames):
-        searched.append(frames)
-        return step(state, frames)
+    def noting(states, outputs):
+        searched.extend(outputs)
+        return step(states, outputs)
 
     decoder.segment_search.step = noting
     return searched
@@ -62,7 +62,7 @@ def test_results_do_not_depend_on_packets_and_equal_offline(name, search, seed, 
     # The network's outputs are those of the whole up to rounding; and of equal outputs the search makes the same.
     offline = forward(model._network_at_chunk(round(chunk_ms / 40)), samples)
     np.testing.assert_allclose(streamed, offline, rtol=1e-4, atol=1e-4)
-    state, whole = step(search.init(), streamed)
+    ((state, whole),) = step([search.init()], [streamed])
     assert finals(results) == finals(whole + search.flush(state)[1])
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import pickle
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,3 +76,25 @@ def check_times(hypothesis: Hypothesis, frames: int) -> None:
     for frame, end, confidence in zip(hypothesis.frames, hypothesis.ends, hypothesis.confidences, strict=True):
         assert 0 <= frame < end <= frames
         assert 0 <= confidence <= 1
+
+
+class FrameClock:
+    """A `Clock` over frames with their times, `stride` of them a step; the last time is that of the end.
+
+    Args:
+        times: of the frames so far, and once the source has `ended` the time at which it does.
+    """
+
+    def __init__(self, times: Sequence[float], stride: int = 1, ended: bool = True):
+        self.times, self.stride, self.ended, self.steady = times, stride, ended, False
+
+    def frame(self, step: int) -> int:
+        return min(step * self.stride, len(self.times) - 1) if self.ended else step * self.stride
+
+    def knows(self, step: int) -> bool:
+        return self.frame(step) < len(self.times)
+
+    def seconds(self, step: float) -> float:
+        before = math.floor(step)
+        first = self.times[self.frame(before)]
+        return first if step == before else first + (step - before) * (self.times[self.frame(before + 1)] - first)

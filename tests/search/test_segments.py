@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from search_laws import log_probs_and_cuts, pieces, random_log_probs
+from search_laws import FrameClock, log_probs_and_cuts, pieces, random_log_probs
 
 from transducer.errors import UsageError
 from transducer.results import Segment, Word
 from transducer.search.endpoint import Endpointer, EndpointRules
-from transducer.search.segments import SegmentSearch
+from transducer.search.segments import SegmentSearch, SegmentState
 from transducer.search.tokens.beam import BeamConfig
 from transducer.search.tokens.ctc import CTCBeamSearch, CTCGreedySearch
 from transducer.search.tokens.hypothesis import Hypothesis, Token
@@ -53,9 +54,14 @@ def run(search: SegmentSearch, frames: np.ndarray, cuts: list[int] = (), offset:
     """Everything that a stream gives out."""
     state, results = search.init(offset), []
     for piece in pieces(frames, list(cuts)):
-        state, new = search.step(state, piece)
+        state, new = step(search, state, piece)
         results += new
     return results + search.flush(state)[1]
+
+
+def step(search: SegmentSearch, state: SegmentState, frames: np.ndarray) -> tuple[SegmentState, list[Segment]]:
+    """Of one client."""
+    return search.step([state], [frames])[0]
 
 
 def finals(results: list[Segment]) -> list[Segment]:
@@ -197,16 +203,16 @@ def test_silence_after_words_ends_a_segment_on_its_frame():
     assert frames_of(second.words) == [("a", 16, 18)]
     # "abc" ends before frame 6, so the final comes with frame 10, the fifth silent one: a space is silent.
     search = segment_search(rules(after_words=5))
-    state, results = search.step(search.init(), spoken("-ab--c----"))
+    state, results = step(search, search.init(), spoken("-ab--c----"))
     assert not finals(results)
-    state, results = search.step(state, spoken("-"))
+    state, results = step(search, state, spoken("-"))
     assert finals(results) == [first]
     assert (state.start, state.length) == (11, 0)
 
 
 def test_silence_without_words_gives_no_segment():
     search = segment_search(rules(after_words=2, without_words=5))
-    state, results = search.step(search.init(), spoken("-- --" + "--- "))
+    state, results = step(search, search.init(), spoken("-- --" + "--- "))
     assert results == []
     assert (state.start, state.length) == (5, 4)
 
@@ -224,7 +230,7 @@ def test_too_long_segment_ends_in_the_gap_before_its_last_word():
     words = [frames_of(segment.words) for segment in finals(results)]
     assert words == [[("ab", 0, 2), ("ca", 3, 5)], [("bc", 9, 15), ("a", 16, 18)]]
     search = segment_search(rules(max_length=12))
-    state, _ = search.step(search.init(), spoken(text[:12]))
+    state, _ = step(search, search.init(), spoken(text[:12]))
     # The gap is frames 5 to 8; frames 7 to 11 have been searched again.
     assert (state.start, state.length) == (7, 5)
 
@@ -258,23 +264,57 @@ def test_one_word_longer_than_a_segment():
 
 def test_flush_ends_a_segment_at_once():
     search = segment_search(rules())
-    state, _ = search.step(search.init(), spoken("-ab"))
+    state, _ = step(search, search.init(), spoken("-ab"))
     state, results = search.flush(state)
     assert [frames_of(segment.words) for segment in results] == [[("ab", 1, 3)]]
     assert search.flush(state)[1] == []
-    state, results = search.step(state, spoken("-c"))
+    state, results = step(search, state, spoken("-c"))
     assert frames_of(results[-1].words) == [("c", 4, 5)]
+
+
+@given(log_probs_and_cuts(max_frames=60), st.sampled_from([0.0, -0.1, 0.07]), st.integers(1, 2))
+def test_results_have_the_times_of_the_clock(case, shift, stride):
+    """As soon as these are known, and without those before `needed`; where the clock is steady nothing changes."""
+    frames, cuts = case
+    timer = WordTimer(CHARACTERS, FRAME, shift)
+    search = SegmentSearch(CTCGreedySearch(CHARACTERS.silence), timer, rules(after_words=4, max_length=9))
+    times = [stride * FRAME * n * n / 50 for n in range(stride * len(frames) + 20)]
+    steady = SimpleNamespace(steady=True)
+    state, seen, waiting, needed = search.init(), 0, [], 0
+    for piece in [*pieces(frames, cuts), None]:
+        if piece is None:
+            state, new = search.flush(state)
+            seen += 8  # what comes later is known in the end
+        else:
+            state, new = step(search, state, piece)
+            seen += len(piece)
+        assert all(search.result(segment, steady) is segment for segment in new)
+        waiting += new
+        known = [*[math.nan] * (stride * needed), *times[stride * needed : stride * seen + 1]]
+        clock = FrameClock(known, stride, ended=False)
+        while waiting and (result := search.result(waiting[0], clock)) is not None:
+            check_words(list(result.words))
+            first = waiting.pop(0)
+            assert [word.text for word in result.words] == [word.text for word in first.words]
+            ends = [time for word in result.words for time in (word.start, word.end)]
+            nominal = [time / FRAME for word in first.words for time in (word.start, word.end)]
+            assert ends == pytest.approx(np.interp(nominal, range(len(times[::stride])), times[::stride]).tolist())
+        assert all(math.ceil(segment.end / FRAME - 1e-6) > seen for segment in waiting[:1])
+        if not waiting:
+            assert search.needed(state) >= needed
+            needed = search.needed(state)
+    assert not waiting
 
 
 def test_partials_come_when_they_change():
     search = segment_search(rules())
-    state, results = search.step(search.init(), spoken("--"))
+    state, results = step(search, search.init(), spoken("--"))
     assert results == []
-    state, (partial,) = search.step(state, spoken("ab"))
+    state, (partial,) = step(search, state, spoken("ab"))
     assert (partial.text, partial.stable, partial.final) == ("ab", 0, False)
-    state, results = search.step(state, spoken("--"))
+    state, results = step(search, state, spoken("--"))
     assert results == []
-    state, (partial,) = search.step(state, spoken(" c-"))
+    state, (partial,) = step(search, state, spoken(" c-"))
     assert (partial.text, partial.stable, partial.stable_text) == ("ab c", 1, "ab")
 
 
@@ -290,12 +330,12 @@ def test_steps_are_pure_and_states_can_be_saved():
     search = segment_search(rules(after_words=5, max_length=14), size=4)
     frames = spoken("ab ca-b-b-b-c-b c")
     first = frames[:12].copy()
-    state, _ = search.step(search.init(), first)
+    state, _ = step(search, search.init(), first)
     first[:] = 0  # the caller may use the array again
     saved = pickle.dumps(state)
-    one = search.step(state, frames[12:])[1]
+    one = step(search, state, frames[12:])[1]
     assert pickle.dumps(state) == saved
-    assert search.step(pickle.loads(saved), frames[12:])[1] == one
+    assert step(search, pickle.loads(saved), frames[12:])[1] == one
     assert [segment.text for segment in one] == ["ab", "cabbbcb", "c"]
 
 
@@ -305,7 +345,7 @@ def test_state_stays_bounded(size):
     frames = random_log_probs(0, 2000, 5, 3.0)
     state, sizes = search.init(), []
     for piece in np.split(frames, 200):
-        state, _ = search.step(state, piece)
+        state, _ = step(search, state, piece)
         sizes.append(len(pickle.dumps(state)))
         assert len(state.recent) <= state.length < 60
     assert max(sizes[100:]) <= 1.5 * max(sizes[:100])

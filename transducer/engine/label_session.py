@@ -95,7 +95,7 @@ class LabelSession:
         stream, labeller = self._stream, self._stream.labeller
         timed = stream.timed or []
         end, frames = stream.end
-        events = sorted((entry.event for entry in timed), key=lambda event: (event.start_frame, event.end_frame))
+        events = sorted(timed, key=lambda event: (event.start_frame, event.end_frame))
         asked = stream.scores is not None
         scores = [tuple(row) for part in stream.scores or [] for row in part.tolist()]
         return Labelling(

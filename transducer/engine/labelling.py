@@ -19,7 +19,6 @@ from transducer.model.network import Network
 from transducer.model.sequence import Serial, State
 from transducer.results import Event
 from transducer.search.events.rules import EventRules, Found
-from transducer.search.events.scenes import Timed
 from transducer.search.events.search import EventSearch, build_event_search
 from transducer.search.events.words import build_word_search
 from transducer.text.tokenizers.tokenizer import Tokenizer
@@ -148,7 +147,7 @@ class LabelStream:
         self._finished = False
         self._inputs = labeller.size[0] * labeller.size[1] * labeller.size[2] + labeller.samples
         # For those who want to have the whole.
-        self.timed: list[Timed] | None = None
+        self.timed: list[Event] | None = None
         self.scores: list[NDArray[np.float32]] | None = None
 
     @property
@@ -266,9 +265,10 @@ class LabelStream:
                 break  # it ends with the newest frame, and only the next one tells how long that is
             del self._untimed[0]
             begin, start_frame = self._clock[start]
-            event = Event(label, begin, self._clock[last][0], start_frame, self._clock[end][1], min(1.0, score))
+            change = self._clock[start + 1][0] if transitions else None
+            event = Event(label, begin, self._clock[last][0], start_frame, self._clock[end][1], min(1.0, score), change)
             if self.timed is not None:
-                self.timed.append(Timed(event, self._clock[start + 1][0] if transitions else begin))
+                self.timed.append(event)
             if self.labeller.rules.kind != "clip":
                 events.append(event)
         return events

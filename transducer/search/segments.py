@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from transducer.results import Segment
 from transducer.search.endpoint import Endpointer, EndpointRules
+from transducer.search.result_search import Clock
 from transducer.search.tokens.hypothesis import Hypothesis, Search
 from transducer.search.tokens.words import Cut, WordTimer
 
@@ -49,6 +52,8 @@ class SegmentSearch:
         alternatives: n of the n-best list that final segments get; 0 for none.
     """
 
+    kind = "words"
+
     def __init__(
         self, search: Search[Any], timer: WordTimer, rules: EndpointRules | None = None, alternatives: int = 0
     ):
@@ -61,12 +66,15 @@ class SegmentSearch:
         """State of a stream whose first frame is at `offset` seconds."""
         return SegmentState(self.search.init(), 0, 0, None, None, offset)
 
-    def step(self, state: SegmentState, frames: Any) -> tuple[SegmentState, list[Segment]]:
-        """Search T more frames: (T, V) log-probabilities or (T, D) encoder output. Pure.
+    def step(self, states: Sequence[SegmentState], outputs: Sequence[Any]) -> list[tuple[SegmentState, list[Segment]]]:
+        """Search more frames of many clients: (T_i, V) log-probabilities or (T_i, D) encoder output each. Pure.
 
         Returns:
-            The new state, and the segments that became final, then the partial one if it changed.
+            For each the new state, and the segments that became final, then the partial one if it changed.
         """
+        return [self._step(state, frames) for state, frames in zip(states, outputs, strict=True)]
+
+    def _step(self, state: SegmentState, frames: Any) -> tuple[SegmentState, list[Segment]]:
         frames = np.asarray(frames)
         window = frames if state.recent is None else np.concatenate([state.recent, frames])
         search, start, length, shown = state.search, state.start, state.length, state.shown
@@ -109,6 +117,28 @@ class SegmentSearch:
         finals = self._final(state._replace(search=self.search.finish(state.search)))
         search, start = self.search.restart(state.search, state.length), state.start + state.length
         return SegmentState(search, start, 0, None, None, state.offset), finals
+
+    def needed(self, state: SegmentState) -> int:
+        """See `ResultSearch`: the segment's first frame, or what a time shift moves it to."""
+        earlier = math.ceil(max(0.0, -self.timer.time_shift) / self.timer.seconds_per_frame)
+        return max(0, state.start - earlier)
+
+    def result(self, segment: Segment, clock: Clock) -> Segment | None:
+        """See `ResultSearch`. On a clock that is not steady, times go from nominal seconds to the clock's."""
+        if clock.steady:
+            return segment
+        at = self.timer.frame_at
+        if not clock.knows(math.ceil(at(segment.end))):
+            return None
+        return replace(
+            segment,
+            words=tuple(
+                replace(word, start=clock.seconds(at(word.start)), end=clock.seconds(at(word.end)))
+                for word in segment.words
+            ),
+            start=clock.seconds(at(segment.start)),
+            end=clock.seconds(at(segment.end)),
+        )
 
     def _cut(self, search: Any, length: int) -> int:
         """Where to end a segment that is `length` frames long, too long: the first frame of the next one."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from search_laws import FrameClock
 
 from transducer.errors import CheckpointError, UsageError
+from transducer.results import Event, Segment, Word
 from transducer.search.events.rules import EventRules, Found
-from transducer.search.events.search import EventSearch, build_event_search
-from transducer.search.events.words import WordSearch
+from transducer.search.events.search import EventResultSearch, EventSearch, build_event_search
+from transducer.search.events.words import WordSearch, word_events
 from transducer.search.tokens.ctc import CTCGreedySearch
 from transducer.text.tokenizers.labels import Labels
 
@@ -305,6 +310,124 @@ def test_words_are_events():
         assert search.finish(state) == []
 
 
+# As results of many clients
+
+
+def times_of(seed: int, frames: int) -> list[float]:
+    """Of frames that come at uneven times, and of their end."""
+    gaps = np.random.default_rng(seed).uniform(0.01, 0.2, frames)
+    return [0.5, *(0.5 + np.cumsum(gaps)).tolist()]
+
+
+def one(search: EventResultSearch, state: Any, frames: np.ndarray) -> tuple[Any, list[Found]]:
+    return search.step([state], [frames])[0]
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(st.lists(frames_of, min_size=1, max_size=4), st.lists(st.integers(0, 1000), max_size=6))
+@settings(max_examples=25)
+def test_clients_get_together_what_they_get_alone(name, clients, places):
+    search = EventResultSearch(LABELS, RULES[name])
+    cut = [np.split(frames, sorted(place % (len(frames) + 1) for place in places)) for frames in clients]
+    states, results = [search.init() for _ in clients], [[] for _ in clients]
+    for parts in zip(*cut, strict=True):
+        stepped = search.step(states, parts)
+        states = [state for state, _ in stepped]
+        for found, (_, new) in zip(results, stepped, strict=True):
+            found += new
+    inner = build_event_search(LABELS, RULES[name])
+    for frames, state, found in zip(clients, states, results, strict=True):
+        assert found + search.flush(state)[1] == run(inner, frames)
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(frames_of, st.lists(st.integers(0, 40), max_size=5), st.integers(1, 3), st.integers(0, 99))
+@settings(max_examples=60)
+def test_nothing_comes_twice_after_a_flush_and_times_that_are_needed_are_said_to_be(
+    name, frames, flushes, stride, seed
+):
+    """The times before `needed` are not there any more, and those of frames to come are not known."""
+    search = EventResultSearch(LABELS, RULES[name])
+    times = times_of(seed, stride * len(frames))
+    state, found, needed = search.init(), [], 0
+
+    def take(new: list[Found], seen: int) -> None:
+        clock = FrameClock([*[math.nan] * (stride * needed), *times[stride * needed : stride * seen + 1]], stride)
+        for event in new:
+            result = search.result(event, clock)
+            assert result.start < result.end and result.start_frame <= result.end_frame < len(times)
+            assert result.change is None or result.start < result.change <= result.end
+        found.extend(new)
+
+    for number in range(len(frames)):
+        state, new = one(search, state, frames[number : number + 1])
+        take(new, number + 1)
+        if number in flushes:
+            state, new = search.flush(state)
+            take(new, number + 1)
+            assert search.flush(state)[1] == []
+        assert needed <= search.needed(state) <= number
+        needed = search.needed(state)
+    take(search.flush(state)[1], len(frames))
+    for label in LABELS:
+        events = [event for event in found if event.label == label]
+        for before, after in itertools.pairwise(sorted(events, key=lambda event: event.start)):
+            assert after.start >= before.end
+            if "peaks" in name:
+                assert after.start - before.start > RULES[name].window
+            elif "transitions" not in name:
+                assert after.start > before.end
+            elif label == "cut":
+                assert after.end - before.end > RULES[name].min_gap
+
+
+def test_a_cut_on_both_sides_of_a_flush_comes_once():
+    search = EventResultSearch(LABELS, RULES["transitions"])
+    state, found = one(search, search.init(), cuts(0, 0, 0.9))
+    state, flushed = search.flush(state)
+    assert found == [] and [event[:3] for event in flushed] == [("cut", 1, 2)]
+    state, found = one(search, state, cuts(0.6, 0, 0, 0.9, 0))
+    assert [event[:3] for event in found] == [("cut", 5, 6)]
+    # A flush before there is anything to tell changes nothing.
+    state, _ = one(search, search.init(), cuts(0, 0.3))
+    state, flushed = search.flush(state)
+    assert flushed == [] and [event[:3] for event in one(search, state, cuts(0.9, 0))[1]] == [("cut", 1, 2)]
+
+
+@pytest.mark.parametrize("frames", [8, 7])
+def test_steps_of_two_frames_last_as_long_as_both(frames):
+    """The whole of a source is a whole, however many frames a step has, and though the last step has fewer."""
+    times = times_of(0, frames)
+    clock = FrameClock(times, 2)
+    search = EventResultSearch(LABELS, RULES["spans"])
+    assert search.result(Found("wipe", 0, 3, 0.5), clock) == Event("wipe", times[0], times[-1], 0, frames - 1, 0.5)
+    assert search.result(Found("wipe", 1, 2, 0.5), clock) == Event("wipe", times[2], times[6], 2, 5, 0.5)
+    cut = EventResultSearch(LABELS, RULES["transitions"]).result(Found("cut", 1, 2, 0.5), clock)
+    # The last frame of the old step and the first of the new one: no frame is lost between the shots.
+    assert cut == Event("cut", pytest.approx((times[2] + times[4]) / 2), times[4], 3, 4, 0.5)
+    assert cut.change == times[4]
+
+
+def test_an_event_waits_for_the_time_of_its_end():
+    times = times_of(0, 4)
+    search = EventResultSearch(LABELS, RULES["spans"])
+    for seen in range(1, 5):
+        event = search.result(Found("wipe", 1, 2, 0.5), FrameClock(times[:seen], ended=False))
+        assert (event is None) == (seen < 4)
+    cut = EventResultSearch(LABELS, RULES["transitions"]).result(Found("cut", 1, 2, 0.5), FrameClock(times[:3]))
+    assert cut == Event("cut", times[1], times[2], 1, 2, 0.5)
+
+
+def test_words_of_a_segment_are_events():
+    words = (Word("set", 0.12, 0.24, 0.9), Word("blue", 0.26, 0.32, 0.8))
+    times = times_of(0, 20)
+    events = word_events(Segment(words, True, 0.12, 0.32), FrameClock(times, 2), 0.04)
+    assert events == [
+        Event("set", times[6], times[12], 6, 11, 0.9),
+        Event("blue", times[12], times[16], 12, 15, 0.8),
+    ]
+
+
 # The rules
 
 
@@ -325,14 +448,38 @@ def test_rules_come_from_a_card():
         ({"low": 0.7, "high": 0.5}, "0.7, is above high, 0.5"),
         ({"thresholds": {"fade": 0.5}}, "labels that it lacks: fade"),
         ({"min_frames": {"fade": 5}}, "labels that it lacks: fade"),
-        ({"min_frames": 0}, "at least 1"),
-        ({"merge": -1}, "at least 1, or 0"),
-        ({"high": "much"}, "damaged"),
+        ({"min_frames": 0}, "min_frames must be a whole number of at least 1"),
+        ({"merge": -1}, "merge must be a whole number of at least 0"),
+        (["spans"], "its rules for events are"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused(events, message):
     with pytest.raises(CheckpointError, match=message):
-        EventRules.from_card({"events": {"kind": "spans", **events}}, "spans", LABELS)
+        rules = {"kind": "spans", **events} if isinstance(events, dict) else events
+        EventRules.from_card({"events": rules}, "spans", LABELS)
+
+
+NUMBERS = ("high", "low", "merge", "min_frames", "max_frames", "min_gap", "window", "beam")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.5", "", b"1", True, [1], 1 + 1j, -3])
+@pytest.mark.parametrize("name", [*NUMBERS, "thresholds", "wipe"])
+def test_a_rule_that_is_no_number_is_refused_by_its_name(name, value):
+    rule = {"thresholds": {"wipe": value}} if name == "wipe" else {name: value}
+    with pytest.raises(UsageError, match=name):
+        EventRules("spans", **rule)
+    with pytest.raises(CheckpointError, match=name):
+        EventRules.from_card({"events": rule}, "spans", LABELS)
+    if name == "min_frames":
+        with pytest.raises(UsageError, match="min_frames of wipe"):
+            EventRules("spans", min_frames={"wipe": value})
+
+
+@pytest.mark.parametrize("name", ["kind", "cut", "search"])
+@pytest.mark.parametrize("value", [None, 1, 0.5, ("cut",)])
+def test_a_rule_that_is_no_name_is_refused(name, value):
+    with pytest.raises(UsageError, match=f"kind of events|{name}"):
+        EventRules(**{name: value})
 
 
 def test_a_threshold_keeps_the_proportion_of_low_to_high():

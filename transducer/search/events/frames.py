@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -27,12 +28,14 @@ class DenseState(NamedTuple):
         current: the stretch that goes on; None before the first that is long enough.
         next: what may take its place, once it is long enough.
         mass: probabilities summed over all frames, (V,), as long as there is no current stretch.
+        first: the first of these frames.
     """
 
     frame: int
     current: Stretch | None
     next: Stretch | None
     mass: tuple[float, ...]
+    first: int = 0
 
 
 class DenseSearch:
@@ -59,7 +62,7 @@ class DenseSearch:
         best = probabilities.argmax(axis=1)
         scores = probabilities[np.arange(len(best)), best]
         best[scores < self._highs[best]] = 0
-        frame, current, following, mass = state
+        frame, current, following, mass, first = state
         found: list[Found] = []
         for row, (label, score) in enumerate(zip(best.tolist(), scores.tolist(), strict=True)):
             if current is None:
@@ -74,36 +77,51 @@ class DenseSearch:
                     following = Stretch(label, frame, 1, score)
                 if following.count >= self._shortest[label]:
                     if current is None:
-                        following = following._replace(begin=0)
+                        following = following._replace(begin=first)
                     else:
                         found += self._event(current, following.begin - 1)
                     current, following = following, None
             frame += 1
-        return DenseState(frame, current, following, mass), found
+        return DenseState(frame, current, following, mass, first), found
 
     def finish(self, state: DenseState) -> list[Found]:
         """The event that the stream ends in."""
-        current = state.current
-        if current is None and state.frame:
+        current, count = state.current, state.frame - state.first
+        if current is None and count:
             # Nothing was long enough: the label that is most probable over all.
             label = int(np.argmax(state.mass))
-            current = Stretch(label, 0, state.frame, state.mass[label] / state.frame)
+            current = Stretch(label, state.first, count, state.mass[label] / count)
         return [] if current is None else self._event(current, state.frame - 1)
+
+    def restart(self, state: DenseState) -> DenseState:
+        """See `EventSearch`. An event that goes on is another one from here on."""
+        return self.init()._replace(frame=state.frame, first=state.frame)
 
     def needed(self, state: DenseState) -> set[int]:
         """See `EventSearch`."""
-        stretches = [stretch for stretch in (state.current, state.next) if stretch is not None]
-        return {0} | {frame for stretch in stretches for frame in (stretch.begin - 1, stretch.begin)}
+        frames = {state.first} if state.current is None else set()
+        if state.current is not None and state.current.label:  # no event comes of the background
+            frames.add(state.current.begin)
+        if state.next is not None:
+            frames |= {state.next.begin - 1, state.next.begin}
+        return frames
 
     def _event(self, stretch: Stretch, end: int) -> list[Found]:
         return [Found(self.labels[stretch.label], stretch.begin, end, stretch.score)] if stretch.label else []
 
 
 class PeakState(NamedTuple):
-    """Frames seen, and the probabilities (2 * window, V - 1) of the last of them, -1 where there was none."""
+    """State of a search for peaks.
+
+    Attributes:
+        frame: frames seen.
+        recent: (2 * window, V - 1) probabilities of the last of them, -1 where there was none.
+        given: (V - 1,) the last frame where a flush gave out a peak of each label; it has no other one nearby.
+    """
 
     frame: int
     recent: NDArray[np.float64]
+    given: tuple[float, ...]
 
 
 class PeakSearch:
@@ -120,17 +138,25 @@ class PeakSearch:
         self._highs = np.array([rules.high_of(label) for label in labels[1:]])
 
     def init(self) -> PeakState:
-        return PeakState(0, np.full((2 * self.window, len(self._highs)), -1.0))
+        labels = len(self._highs)
+        return PeakState(0, np.full((2 * self.window, labels), -1.0), (-math.inf,) * labels)
 
     def step(self, state: PeakState, log_probs: NDArray[np.float32]) -> tuple[PeakState, list[Found]]:
         """T more frames, (T, V) -> the new state, and the events that are certain. Pure."""
         probabilities = np.exp(log_probs[:, 1:].astype(np.float64))
         recent = np.concatenate([state.recent, probabilities])[len(log_probs) :].copy()
-        return PeakState(state.frame + len(log_probs), recent), self._peaks(state, probabilities)
+        return PeakState(state.frame + len(log_probs), recent, state.given), self._peaks(state, probabilities)
 
     def finish(self, state: PeakState) -> list[Found]:
         """The events that only the end of the stream makes certain."""
         return self._peaks(state, np.full((self.window, len(self._highs)), -1.0))
+
+    def restart(self, state: PeakState) -> PeakState:
+        """See `EventSearch`."""
+        given = list(state.given)
+        for found in self.finish(state):
+            given[self.labels.index(found.label) - 1] = found.end
+        return state._replace(given=tuple(given))
 
     def needed(self, state: PeakState) -> set[int]:
         """See `EventSearch`."""
@@ -149,14 +175,16 @@ class PeakSearch:
         return [
             Found(self.labels[label + 1], first + row, first + row, float(here[row, label]))
             for row, label in np.argwhere((here > before) & (here >= after) & (here >= self._highs)).tolist()
+            if first + row > state.given[label] + self.window
         ]
 
 
 class ClipState(NamedTuple):
-    """Frames seen, and the log-probabilities (V,) on the last one."""
+    """Frames seen, the log-probabilities (V,) on the last one, and the first frame of the clip."""
 
     frame: int = 0
     last: NDArray[np.float32] | None = None
+    first: int = 0
 
 
 class ClipSearch:
@@ -176,7 +204,7 @@ class ClipSearch:
     def step(self, state: ClipState, log_probs: NDArray[np.float32]) -> tuple[ClipState, list[Found]]:
         """T more frames, (T, V) -> the new state, and no event. Pure."""
         last = log_probs[-1].copy() if len(log_probs) else state.last
-        return ClipState(state.frame + len(log_probs), last), []
+        return ClipState(state.frame + len(log_probs), last, state.first), []
 
     def finish(self, state: ClipState) -> list[Found]:
         """The label, from the first frame to the last; nothing for background."""
@@ -186,8 +214,12 @@ class ClipSearch:
         label, score = self.labels[best], float(np.exp(state.last[best], dtype=np.float64))
         if not best or score < self.rules.high_of(label):
             return []
-        return [Found(label, 0, state.frame - 1, score)]
+        return [Found(label, state.first, state.frame - 1, score)]
+
+    def restart(self, state: ClipState) -> ClipState:
+        """See `EventSearch`. What follows is another clip."""
+        return ClipState(state.frame, None, state.frame)
 
     def needed(self, state: ClipState) -> set[int]:
         """See `EventSearch`."""
-        return {0}
+        return {state.first}

@@ -16,11 +16,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 from transducer.errors import CheckpointError, UsageError
 
 KINDS = ("transitions", "spans", "dense", "peaks", "clip", "sequence")
+SEARCHES = ("greedy", "beam")  # of sequences
 LONGEST_TRANSITION = 250  # frames: ten seconds at 25 frames a second
 
 
@@ -73,14 +75,26 @@ class EventRules:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UsageError(f"unknown kind of events {self.kind!r}: there are {', '.join(KINDS)}")
+        if not isinstance(self.thresholds, Mapping):
+            raise UsageError(f"thresholds must be a probability for each label, got {self.thresholds!r}")
         for name, value in {"high": self.high, "low": self.low, **self.thresholds}.items():
-            if value is not None and not 0 <= value <= 1:
-                raise UsageError(f"the threshold {name} must be a probability from 0 to 1, got {value!r}")
+            if value is not None or name in self.thresholds:
+                _check_probability(f"the threshold {name}", value)
         if self.low is not None and self.low > self.lowest_high:
             raise UsageError(f"the threshold low, {self.low:g}, is above high, {self.lowest_high:g}")
-        lengths = self.min_frames.values() if isinstance(self.min_frames, Mapping) else [self.min_frames]
-        if min((self.window, self.max_frames or 1, *lengths)) < 1 or min(self.merge, self.min_gap) < 0:
-            raise UsageError("numbers of frames in the rules for events are at least 1, or 0 for merge and min_gap")
+        lengths = self.min_frames if isinstance(self.min_frames, Mapping) else {"": self.min_frames}
+        for label, frames in lengths.items():
+            _check_count(f"min_frames of {label}" if label else "min_frames", frames, 1)
+        for name in ("merge", "min_gap"):
+            _check_count(name, getattr(self, name), 0)
+        _check_count("window", self.window, 1)
+        for name in ("max_frames", "beam"):
+            if getattr(self, name) is not None:
+                _check_count(name, getattr(self, name), 1)
+        if not isinstance(self.cut, str):
+            raise UsageError(f"cut must be the name of a label, got {self.cut!r}")
+        if self.search not in SEARCHES:
+            raise UsageError(f"unknown search {self.search!r}: there are {', '.join(SEARCHES)}")
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any], kind: str, labels: Sequence[str]) -> EventRules:
@@ -93,7 +107,10 @@ class EventRules:
         Raises:
             CheckpointError: a rule that does not exist, makes no sense, or is for a label that does not exist.
         """
-        stored = {"kind": kind, **card.get("events", {})}
+        given = card.get("events", {})
+        if not isinstance(given, Mapping):
+            raise CheckpointError(f"the model's card is damaged: its rules for events are {given!r}")
+        stored = {"kind": kind, **given}
         unknown = sorted(stored.keys() - {rule.name for rule in dataclasses.fields(cls)})
         if unknown:
             raise CheckpointError(
@@ -102,7 +119,7 @@ class EventRules:
             )
         try:
             rules = cls(**stored)
-        except (UsageError, TypeError) as error:
+        except UsageError as error:
             raise CheckpointError(f"the model's card is damaged: {error}") from None
         named = {*rules.thresholds, *(rules.min_frames if isinstance(rules.min_frames, Mapping) else ())}
         strange = sorted(named - set(labels))
@@ -118,8 +135,7 @@ class EventRules:
         """
         if self.kind == "sequence":
             raise UsageError("a model that writes sequences has no threshold")
-        if not 0 <= threshold <= 1:
-            raise UsageError(f"the threshold must be a probability from 0 to 1, got {threshold:g}")
+        _check_probability("the threshold", threshold)
         low = None if self.low is None or not self.high_or_default else self.low * threshold / self.high_or_default
         return dataclasses.replace(
             self, high=threshold, low=None if low is None else min(low, threshold), thresholds={}
@@ -153,3 +169,14 @@ class EventRules:
         if isinstance(self.min_frames, Mapping):
             return self.min_frames.get(label, 1)
         return 1 if self.kind == "transitions" and label == self.cut else self.min_frames
+
+
+def _check_probability(name: str, value: Any) -> None:
+    # NaN is not between anything.
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
+        raise UsageError(f"{name} must be a probability from 0 to 1, got {value!r}")
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise UsageError(f"{name} must be a whole number of at least {least}, got {value!r}")

@@ -7,6 +7,7 @@ are sums and the highest frame, so that its state does not grow with the run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from operator import add
 from typing import NamedTuple
@@ -104,6 +105,10 @@ class RunDetector:
             return [waiting] if waiting else []
         return [waiting.then(run)] if waiting and self._joins(waiting, run) else [*([waiting] if waiting else []), run]
 
+    def restart(self, state: RunState) -> RunState:
+        """State after `finish` where the stream goes on: a run that nobody was told of goes on, too."""
+        return state._replace(run=None if state.run is None or state.run.open else state.run, waiting=None)
+
     def _advance(self, run: Run | None, frame: int, probability: float, mass: NDArray[np.float64]) -> Run | None:
         """The run with this frame; None if it is no part of one."""
         if probability < self.low:
@@ -136,10 +141,17 @@ class RunDetector:
 
 
 class TransitionState(NamedTuple):
-    """Runs, and events in the order of their frames of which the first waits for another cut nearby."""
+    """State of a search for transitions.
+
+    Attributes:
+        runs: of the detector.
+        held: events in the order of their frames, of which the first waits for another cut nearby.
+        given: the last frame of what a flush gave out; what belongs to that must not come again.
+    """
 
     runs: RunState = RunState()
     held: tuple[Found, ...] = ()
+    given: float = -math.inf
 
 
 class TransitionSearch:
@@ -164,16 +176,22 @@ class TransitionSearch:
         runs, certain = self._detector.step(state.runs, 1.0 - probabilities[:, 0], probabilities[:, 1:])
         held = list(state.held)
         for _, run in certain:
-            self._hold(held, run)
+            self._hold(held, run, state.given)
         released = list(self._release(held, runs.horizon))
-        return TransitionState(runs, tuple(held)), released
+        return TransitionState(runs, tuple(held), state.given), released
 
     def finish(self, state: TransitionState) -> list[Found]:
         """The events that the end of the stream makes certain."""
         held = list(state.held)
         for run in self._detector.finish(state.runs):
-            self._hold(held, run)
+            self._hold(held, run, state.given)
         return held
+
+    def restart(self, state: TransitionState) -> TransitionState:
+        """See `EventSearch`."""
+        runs = [run for run in self._detector.finish(state.runs) if self._event(run, state.given)]
+        given = max([state.given, *(found.end for found in state.held), *(run.end for run in runs)])
+        return TransitionState(self._detector.restart(state.runs), (), given)
 
     def needed(self, state: TransitionState) -> set[int]:
         """See `EventSearch`."""
@@ -185,23 +203,31 @@ class TransitionSearch:
             frames |= {found.start, found.start + 1, found.end}
         return frames
 
-    def _hold(self, held: list[Found], run: Run) -> None:
-        """Add the event of a run, if it is one, and keep the better of two cuts too near to each other."""
+    def _event(self, run: Run, given: float) -> Found | None:
+        """The event of a run, if it is one, and no part of what was given out already."""
         label = self.labels[1 + int(np.argmax(run.mass))]
         if run.score < self.rules.high_of(label) or run.length < self.rules.shortest(label):
-            return
+            return None
         if (run.peak if label == self.rules.cut else run.end) == 0:
-            return  # there is nothing before the first frame
+            return None  # there is nothing before the first frame
+        if run.begin - given - 1 <= self.rules.merge:
+            return None
         if label != self.rules.cut:
-            held.append(Found(label, max(0, run.begin - 1), run.end, run.score))
+            return Found(label, max(0, run.begin - 1), run.end, run.score)
+        return None if run.peak - given <= self.rules.min_gap else Found(label, run.peak - 1, run.peak, run.score)
+
+    def _hold(self, held: list[Found], run: Run, given: float) -> None:
+        """Add the event of a run, and keep the better of two cuts too near to each other."""
+        event = self._event(run, given)
+        if event is None:
             return
-        cut = Found(label, run.peak - 1, run.peak, run.score)
-        rival = next((found for found in reversed(held) if found.label == self.rules.cut), None)
-        if rival is not None and cut.end - rival.end <= self.rules.min_gap:
-            if cut.score <= rival.score:
-                return
-            held.remove(rival)
-        held.append(cut)
+        if event.label == self.rules.cut:
+            rival = next((found for found in reversed(held) if found.label == self.rules.cut), None)
+            if rival is not None and event.end - rival.end <= self.rules.min_gap:
+                if event.score <= rival.score:
+                    return
+                held.remove(rival)
+        held.append(event)
 
     def _release(self, held: list[Found], horizon: int) -> Iterator[Found]:
         while held and (held[0].label != self.rules.cut or horizon > held[0].end + self.rules.min_gap):
@@ -243,6 +269,10 @@ class SpanSearch:
         """The events that the end of the stream makes certain."""
         rest = zip(self._detectors, state, strict=True)
         return self._events([(n, run) for n, (detector, runs) in enumerate(rest, 1) for run in detector.finish(runs)])
+
+    def restart(self, state: tuple[RunState, ...]) -> tuple[RunState, ...]:
+        """See `EventSearch`. A span that goes on is another one from here on."""
+        return tuple(detector.restart(runs) for detector, runs in zip(self._detectors, state, strict=True))
 
     def needed(self, state: tuple[RunState, ...]) -> set[int]:
         """See `EventSearch`."""

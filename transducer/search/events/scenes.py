@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from transducer.results import Event, Scene
-
-
-class Timed(NamedTuple):
-    """An event, and for a transition the time of the frame after its first one: there the shot before it ends."""
-
-    event: Event
-    before: float
 
 
 class Shots:
@@ -25,10 +17,10 @@ class Shots:
     def __init__(self, start: float):
         self._frame, self._time = 0, start
 
-    def before(self, timed: Timed) -> list[Scene]:
+    def before(self, event: Event) -> list[Scene]:
         """The scenes that a further event makes certain."""
-        event = timed.event
-        shot = Scene("shot", self._time, timed.before, self._frame, event.start_frame, 1.0)
+        change = event.end if event.change is None else event.change
+        shot = Scene("shot", self._time, change, self._frame, event.start_frame, 1.0)
         self._frame, self._time = event.end_frame, event.end
         return [shot]
 
@@ -41,8 +33,8 @@ class Cover(Shots):
     """Other events, which come in the order of their first frames, and the gaps between them; where events overlap,
     the frames belong to the one that began first."""
 
-    def before(self, timed: Timed) -> list[Scene]:
-        event, found = timed.event, []
+    def before(self, event: Event) -> list[Scene]:
+        found = []
         if event.end_frame < self._frame:
             return []
         if event.start_frame > self._frame:
@@ -56,16 +48,16 @@ class Cover(Shots):
         return [Scene("", self._time, end, self._frame, frames - 1, 1.0)] if self._frame < frames else []
 
 
-def scenes(kind: str, timed: Sequence[Timed], frames: int, start: float, end: float) -> tuple[Scene, ...]:
+def scenes(kind: str, events: Sequence[Event], frames: int, start: float, end: float) -> tuple[Scene, ...]:
     """The scenes of a video; see `transducer.results.Scene`.
 
     Args:
         kind: of the events.
-        timed: the events, in any order.
+        events: in any order.
         frames: of the video.
         start, end: the time of the first frame, and the time at which the last one ends.
     """
-    ordered = sorted(timed, key=lambda entry: (entry.event.start_frame, entry.event.end_frame))
+    ordered = sorted(events, key=lambda event: (event.start_frame, event.end_frame))
     row = Shots(start) if kind == "transitions" else Cover(start)
-    found = [scene for entry in ordered for scene in row.before(entry)]
+    found = [scene for event in ordered for scene in row.before(event)]
     return (*found, *row.last(frames, end))

@@ -6,11 +6,14 @@ change it, and keeps a state whose size does not depend on how long the stream i
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+from transducer.results import Event
 from transducer.search.events.frames import ClipSearch, DenseSearch, PeakSearch
 from transducer.search.events.rules import EventRules, Found
 from transducer.search.events.runs import SpanSearch, TransitionSearch
+from transducer.search.result_search import Clock
 
 State = TypeVar("State")
 
@@ -28,6 +31,10 @@ class EventSearch(Protocol[State]):
 
     def finish(self, state: State) -> list[Found]:
         """The events that the end of the stream makes certain."""
+        ...
+
+    def restart(self, state: State) -> State:
+        """State after `finish` where the stream goes on: what was given out does not come again."""
         ...
 
     def needed(self, state: State) -> set[int]:
@@ -57,3 +64,75 @@ def build_event_search(labels: tuple[str, ...], rules: EventRules) -> EventSearc
     if rules.kind not in _SEARCHES:
         raise ValueError(f"events of the kind {rules.kind!r} are not made of labels")
     return _SEARCHES[rules.kind](labels, rules)
+
+
+class EventState(NamedTuple):
+    """Output steps searched, and the state of the search for events."""
+
+    step: int
+    search: Any
+
+
+class EventResultSearch:
+    """Search for events as a `ResultSearch`; its frames are output steps of the head.
+
+    Args:
+        labels: names, the background first.
+        rules: of any kind but "sequence".
+    """
+
+    kind = "events"
+
+    def __init__(self, labels: tuple[str, ...], rules: EventRules):
+        self.labels, self.rules = labels, rules
+        self._search = build_event_search(labels, rules)
+
+    def init(self) -> EventState:
+        return EventState(0, self._search.init())
+
+    def step(self, states: Sequence[EventState], outputs: Sequence[Any]) -> list[tuple[EventState, list[Found]]]:
+        """See `ResultSearch`; the events that are certain now."""
+        results = []
+        for state, log_probs in zip(states, outputs, strict=True):
+            search, found = self._search.step(state.search, log_probs)
+            results.append((EventState(state.step + len(log_probs), search), found))
+        return results
+
+    def flush(self, state: EventState) -> tuple[EventState, list[Found]]:
+        """The events that are certain if the stream ends here. If it does not, they are not given out again, and what
+        was under way is over."""
+        return state._replace(search=self._search.restart(state.search)), self._search.finish(state.search)
+
+    def needed(self, state: EventState) -> int:
+        """See `ResultSearch`."""
+        return max(0, min({state.step - 1} | self._search.needed(state.search)))
+
+    def result(self, found: Found, clock: Clock) -> Event | None:
+        """See `ResultSearch`; `transducer.results.Event` says what the ends of an event are."""
+        return timed_event(found, clock, self.rules.kind == "transitions")
+
+
+def timed_event(found: Found, clock: Clock, transition: bool = False) -> Event | None:
+    """An event in output steps as one in seconds and frames; None as long as its end is not known.
+
+    A step may stand for several frames. Of a transition's first step only the last frame counts, and of its last step
+    the first one: the frames in between belong to neither shot.
+    """
+    label, start, end, score = found
+    after = end if transition else end + 1
+    if not clock.knows(after):
+        return None
+    score = min(1.0, score)
+    if not transition:
+        last = max(clock.frame(end), clock.frame(after) - 1)
+        return Event(label, clock.seconds(start), clock.seconds(after), clock.frame(start), last, score)
+    frames = max(1, clock.frame(start + 1) - clock.frame(start))
+    return Event(
+        label,
+        clock.seconds(start + 1 - 1 / frames),
+        clock.seconds(end),
+        clock.frame(start) + frames - 1,
+        clock.frame(end),
+        score,
+        change=clock.seconds(start + 1),
+    )

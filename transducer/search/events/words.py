@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 from transducer.model.config import CTCConfig, RNNTConfig
-from transducer.results import Segment
+from transducer.results import Event, Segment
 from transducer.search.endpoint import EndpointRules
 from transducer.search.events.rules import EventRules, Found
+from transducer.search.events.search import timed_event
+from transducer.search.result_search import Clock
 from transducer.search.segments import SegmentSearch, SegmentState
 from transducer.search.tokens.beam import BeamConfig
 from transducer.search.tokens.ctc import CTCBeamSearch, CTCGreedySearch
@@ -39,7 +41,7 @@ class WordSearch:
 
     def step(self, state: SegmentState, outputs: Any) -> tuple[SegmentState, list[Found]]:
         """T more outputs of the decoder, (T, V) or (T, D) -> the new state, and the words that are certain. Pure."""
-        state, segments = self._segments.step(state, outputs)
+        ((state, segments),) = self._segments.step([state], [outputs])
         return state, _words(segments)
 
     def finish(self, state: SegmentState) -> list[Found]:
@@ -65,10 +67,27 @@ def build_word_search(part: CTCConfig | RNNTConfig, head: Any, tokenizer: Tokeni
     return WordSearch(search, tokenizer)
 
 
+def word_events(segment: Segment, clock: Clock, seconds_per_step: float) -> list[Event]:
+    """The words of a segment as events, each from the first to the last output step that it touches.
+
+    Args:
+        segment: final, in nominal seconds: as `SegmentSearch.step` gives it, and not its `result`.
+        clock: of the stream; must know the end of the segment, as it does where `result` is not None.
+        seconds_per_step: nominal; `WordTimer.seconds_per_frame`.
+    """
+    events = [timed_event(found, clock) for found in _found(segment, seconds_per_step)]
+    return [event for event in events if event is not None]
+
+
 def _words(segments: list[Segment]) -> list[Found]:
     """The words of the segments that are final."""
-    words = [word for segment in segments if segment.final for word in segment.words]
+    return [found for segment in segments if segment.final for found in _found(segment, 1.0)]
+
+
+def _found(segment: Segment, seconds_per_step: float) -> list[Found]:
+    steps = [(word, word.start / seconds_per_step, word.end / seconds_per_step) for word in segment.words]
+    # The margin is for rounding errors.
     return [
-        Found(word.text, int(word.start), max(int(word.start), math.ceil(word.end) - 1), word.confidence)
-        for word in words
+        Found(word.text, int(start + 1e-6), max(int(start + 1e-6), math.ceil(end - 1e-6) - 1), word.confidence)
+        for word, start, end in steps
     ]

@@ -79,6 +79,11 @@ class WordTimer:
             end = hypothesis.ends[last - 1]
         return cuts
 
+    def frame_at(self, seconds: float) -> float:
+        """The frame that a time belongs to, in parts where it lies within one, without the noise of rounding."""
+        frame = seconds / self.seconds_per_frame
+        return float(round(frame)) if abs(frame - round(frame)) < 1e-6 else frame
+
     def _times(
         self, hypothesis: Hypothesis, texts: Sequence[str], spans: Sequence[tuple[int, int]]
     ) -> list[tuple[float, float]]:
