@@ -7,80 +7,23 @@ media came. The end of a stream is followed by steps that do not exist until the
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from transducer.engine.client import Client, Listener, StreamState, check_rate, check_times
 from transducer.engine.clock import FrameClock, SteadyClock
 from transducer.engine.engine import Engine
-from transducer.engine.queue import StepQueue
 from transducer.errors import UsageError
 from transducer.media.medium import Block
 from transducer.model.sequence import State, select
-from transducer.results import Event, Segment
 
-Result = Segment | Event
 Results = dict[Hashable, list[Any]]
-Listener = Callable[[NDArray[np.float32]], None]
-
-
-class StreamState(NamedTuple):
-    """All that a stream is between two packets: it can be pickled, forked, and gone on with anywhere.
-
-    Attributes:
-        network: state of one row.
-        search: state of the search.
-        pending: what has been found and whose times are not known yet.
-        clock: times of the steps that are still needed.
-        waiting: (N, C) steps that have not been encoded.
-        received: steps that have come.
-        encoded: outputs that have come out of the network.
-        searched: outputs that have been searched; more than encoded ones after a flush, which looks ahead.
-        ended: nothing more will come.
-        owed: steps after the end that silence and look-ahead still wait for.
-        rate: steps per second where they come without times.
-    """
-
-    network: State
-    search: Any
-    pending: tuple[Any, ...]
-    clock: SteadyClock | FrameClock
-    waiting: NDArray[Any]
-    received: int
-    encoded: int
-    searched: int
-    ended: bool
-    owed: int
-    rate: Fraction
-
-
-@dataclass
-class Client:
-    """One stream on its way through an engine; see `StreamState`.
-
-    Attributes:
-        slot: its row in the batch.
-        listener: is told of the outputs (T, V) that are searched; None for nobody.
-    """
-
-    slot: int
-    search: Any
-    pending: list[Any]
-    clock: SteadyClock | FrameClock
-    waiting: StepQueue
-    rate: Fraction
-    received: int = 0
-    encoded: int = 0
-    searched: int = 0
-    ended: bool = False
-    owed: int = 0
-    listener: Listener | None = None
 
 
 class StreamBatch:
@@ -137,39 +80,18 @@ class StreamBatch:
         free = set(range(self.capacity)) - {client.slot for client in self._clients.values()}
         if not free:
             raise UsageError(f"the batch is full: it has room for {self.capacity} streams")
-        slot, engine = min(free), self.engine
-        if state is None:
-            waiting = StepQueue(engine.medium)
-            client = Client(slot, engine.search.init(), [], engine.clock(), waiting, Fraction(engine.medium.rate))
-        else:
-            state = copy.deepcopy(state)  # whoever has it may go on from it again
-            waiting = StepQueue(engine.medium, state.waiting)
-            counts = (state.received, state.encoded, state.searched, state.ended, state.owed)
-            client = Client(slot, state.search, list(state.pending), state.clock, waiting, state.rate, *counts)
+        client = Client.new(min(free), self.engine) if state is None else Client.of(min(free), self.engine, state)
         if rate is not None:
-            client.rate = self._check_rate(rate)
+            client.rate = check_rate(rate, self.engine.medium)
         client.listener = listener
         network = self._fresh if state is None else state.network
-        self._state = _choose(self._rows([slot]), network, self._state)
+        self._state = _choose(self._rows([client.slot]), network, self._state)
         self._clients[name] = client
 
     def state(self, name: Hashable) -> StreamState:
         """All that a client is now. What it gets later does not change it."""
         client = self._client(name)
-        found = StreamState(
-            select(self._state, [client.slot]),
-            client.search,
-            tuple(client.pending),
-            client.clock,
-            client.waiting.peek(),
-            client.received,
-            client.encoded,
-            client.searched,
-            client.ended,
-            client.owed,
-            client.rate,
-        )
-        return copy.deepcopy(found)
+        return client.state(select(self._state, [client.slot]))
 
     def judged(self, name: Hashable) -> tuple[float, int]:
         """The time up to which a client's media has been judged, and how many frames (or outputs) that are."""
@@ -182,11 +104,11 @@ class StreamBatch:
     def position(self, name: Hashable) -> float:
         """Seconds of a client's media that have come: where its last sample ends, or its last frame begins."""
         client = self._client(name)
-        return float(client.received / client.rate) if self.engine.medium.steady else max(_last_time(client), 0.0)
+        return float(client.received / client.rate) if self.engine.medium.steady else max(client.last_time, 0.0)
 
     def set_rate(self, name: Hashable, rate: Fraction | float) -> None:
         """Frames per second of a client, known better by now."""
-        self._client(name).rate = self._check_rate(rate)
+        self._client(name).rate = check_rate(rate, self.engine.medium)
 
     def leave(self, name: Hashable) -> None:
         """Forget a client, whatever it still has."""
@@ -208,10 +130,11 @@ class StreamBatch:
         if medium.steady and times is not None:
             raise UsageError(f"{medium.name} have no times of their own: leave out times")
         first = client.received
-        given = None if times is None else _check_times(times, len(inputs), _last_time(client))
-        if given is None and not medium.steady:
-            given = [float(number / client.rate) for number in range(first, first + len(inputs))]
-            _check_times(given, len(inputs), _last_time(client))
+        given = None
+        if not medium.steady:
+            numbers = range(first, first + len(inputs))
+            shown = [float(number / client.rate) for number in numbers] if times is None else times
+            given = check_times(shown, len(inputs), client.last_time)
         self.push_block(name, Block(inputs, given, list(range(first, first + len(inputs)))))
 
     def push_block(self, name: Hashable, block: Block) -> None:
@@ -349,17 +272,6 @@ class StreamBatch:
             clock.close(float(1 / client.rate))
         return self._time(client, items, clock)
 
-    def _check_rate(self, rate: Fraction | float) -> Fraction:
-        if self.engine.medium.steady:
-            raise UsageError(f"{self.engine.medium.name} come at {self.engine.medium.rate} a second: leave out the rate")
-        try:
-            found = Fraction(rate).limit_denominator(100_000)
-        except (TypeError, ValueError, OverflowError):
-            found = Fraction(0)
-        if found <= 0:
-            raise UsageError(f"the frames per second must be a number more than 0, got {rate!r}")
-        return found
-
     def _rows(self, slots: list[int]) -> Tensor:
         """(capacity,) bool: True for these rows."""
         chosen = torch.zeros(self.capacity, dtype=torch.bool)
@@ -371,28 +283,6 @@ class StreamBatch:
             return self._clients[name]
         except KeyError:
             raise UsageError(f"there is no stream named {name!r}") from None
-
-
-def _last_time(client: Client) -> float:
-    clock = client.clock
-    if isinstance(clock, FrameClock) and clock.received:
-        return clock.entries[clock.received - 1][0]
-    return -np.inf
-
-
-def _check_times(times: Iterable[float], count: int, last: float) -> list[float]:
-    """Times of so many steps, increasing, after `last`. Raises UsageError otherwise."""
-    try:
-        shown = [float(time) for time in times]
-    except (TypeError, ValueError):
-        raise UsageError("times must be numbers of seconds") from None
-    if len(shown) != count:
-        raise UsageError(f"{count} frames need as many times, got {len(shown)}")
-    for time in shown:
-        if not np.isfinite(time) or time <= last:
-            raise UsageError(f"times must be finite and increase: {time:g} s comes after {last:g} s")
-        last = time
-    return shown
 
 
 def _choose(rows: Tensor, new: State, old: State) -> State:

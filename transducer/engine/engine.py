@@ -80,14 +80,19 @@ class Engine:
     def encode(
         self, parts: Sequence[NDArray[Any]], steps: int, state: State
     ) -> tuple[list[NDArray[np.float32]], State]:
-        """One step of the network: for each row at most `steps` steps (N, C) -> the outputs (T, V) that exist, state."""
+        """One step of the network.
+
+        Args:
+            parts: for each row at most `steps` steps of the medium, (N, C).
+
+        Returns:
+            For each row the outputs (T, V) that exist, and the new state.
+        """
         x = np.zeros((len(parts), steps, self.medium.channels), self.medium.dtype)
         for row, part in zip(x, parts, strict=True):
             row[: len(part)] = part
         lengths = np.array([len(part) for part in parts])
         mask = torch.from_numpy(np.arange(steps) < lengths[:, None])
-        outputs, exists, state = self.network.step(
-            torch.from_numpy(x).to(self.device), mask.to(self.device), state
-        )
+        outputs, exists, state = self.network.step(torch.from_numpy(x).to(self.device), mask.to(self.device), state)
         found, there = outputs.numpy(force=True), exists.numpy(force=True)
         return [row[present] for row, present in zip(found, there, strict=True)], state

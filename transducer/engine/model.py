@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from transducer.engine.batch import StreamBatch
+from transducer.engine.client import StreamState
 from transducer.engine.engine import Engine
-from transducer.search.options import Options
 from transducer.engine.session import Session
 from transducer.engine.stream import Stream
 from transducer.errors import UsageError
@@ -23,6 +23,7 @@ from transducer.model.packing import pack_linears
 from transducer.model.sequence import Serial, share_weights
 from transducer.results import Labelling, Transcript
 from transducer.search.context import SearchContext
+from transducer.search.options import Options
 from transducer.search.tokens.word_model import WordModel, read_config
 
 MODELS = "checkpoints"
@@ -163,7 +164,9 @@ class Model:
         """The events of a source, and the scenes between them; the words of a model that writes words are events."""
         return self.predict(source, results="events", **options)
 
-    def stream(self, *, block: int | None = None, state: Any = None, fps: float | None = None, **options: Any) -> Stream:
+    def stream(
+        self, *, block: int | None = None, state: StreamState | None = None, fps: float | None = None, **options: Any
+    ) -> Stream:
         """A stream to push samples or frames into by hand; see `Stream` and `Options`.
 
         Args:
@@ -224,9 +227,8 @@ class Model:
         name, words = self._head(options)
         head = network.heads[name]
         if chunk % head.stride:
-            raise UsageError(
-                f"the head {name} of the model {self.name} needs chunks of a multiple of {head.stride * self._step_ms:g} ms"
-            )
+            step = head.stride * self._step_ms
+            raise UsageError(f"the head {name} of the model {self.name} needs chunks of a multiple of {step:g} ms")
         stages = Serial(network.frontend, network.encoder, head)
         context = SearchContext(
             options=options,

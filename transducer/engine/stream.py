@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from transducer.engine.batch import Listener, StreamBatch, StreamState
+from transducer.engine.batch import StreamBatch
+from transducer.engine.client import Listener, StreamState
 from transducer.engine.engine import Engine
 from transducer.errors import UsageError
 from transducer.media.medium import Block

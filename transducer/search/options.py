@@ -91,6 +91,6 @@ def _hotwords(given: Any) -> tuple[str | tuple[str, float], ...]:
     for entry in given:
         phrase, weight = entry if isinstance(entry, list | tuple) and len(entry) == 2 else (entry, None)
         if not isinstance(phrase, str) or not (weight is None or _is_number(weight)):
-            raise UsageError(f"a hotword is a phrase, or a phrase and a weight such as (\"Ada\", 6); got {entry!r}")
+            raise UsageError(f'a hotword is a phrase, or a phrase and a weight such as ("Ada", 6); got {entry!r}')
         found.append(phrase if weight is None else (phrase, float(weight)))
     return tuple(found)

@@ -15,6 +15,7 @@ from transducer.search.endpoint import Endpointer, EndpointRules
 from transducer.search.result_search import Clock
 from transducer.search.tokens.hypothesis import Hypothesis, Search
 from transducer.search.tokens.words import Cut, WordTimer
+from transducer.search.transcript import TranscriptBuilder
 
 
 class SegmentState(NamedTuple):
@@ -61,6 +62,7 @@ class SegmentSearch:
         self.timer = timer
         self.alternatives = alternatives
         self.endpointer = Endpointer(rules or EndpointRules(), timer.seconds_per_frame)
+        self._shift = math.ceil(max(0.0, -timer.time_shift) / timer.seconds_per_frame)
 
     def init(self, offset: float = 0.0) -> SegmentState:
         """State of a stream whose first frame is at `offset` seconds."""
@@ -118,10 +120,22 @@ class SegmentSearch:
         search, start = self.search.restart(state.search, state.length), state.start + state.length
         return SegmentState(search, start, 0, None, None, state.offset), finals
 
-    def needed(self, state: SegmentState) -> int:
-        """See `ResultSearch`: the segment's first frame, or what a time shift moves it to."""
-        earlier = math.ceil(max(0.0, -self.timer.time_shift) / self.timer.seconds_per_frame)
-        return max(0, state.start - earlier)
+    def needed(self, state: SegmentState) -> range:
+        """See `ResultSearch`: the segment, from its first frame on, or what a time shift moves that to."""
+        return range(max(0, state.start - self._shift), state.start + state.length + 1)
+
+    def times_of(self, segment: Segment) -> range:
+        """See `ResultSearch`."""
+        at = self.timer.frame_at
+        return range(max(0, math.floor(at(segment.start))), math.ceil(at(segment.end)) + 2)
+
+    def builder(self, keep: bool, scores: bool) -> TranscriptBuilder:
+        """See `ResultSearch`."""
+        return TranscriptBuilder(keep)
+
+    def facts(self) -> dict[str, Any]:
+        """See `ResultSearch`."""
+        return {}
 
     def result(self, segment: Segment, clock: Clock) -> Segment | None:
         """See `ResultSearch`. On a clock that is not steady, times go from nominal seconds to the clock's."""
