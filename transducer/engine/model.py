@@ -20,7 +20,7 @@ from transducer.model.sequence import Serial, share_weights
 from transducer.results import Labelling, Transcript
 from transducer.search.build import Hotwords, build_segment_search
 from transducer.search.endpoint import EndpointRules
-from transducer.search.tokens.word_model import WordModel, read_config
+from transducer.search.tokens.word_model import WordModel
 
 if TYPE_CHECKING:
     from transducer.engine.label_session import LabelSession
@@ -274,7 +274,7 @@ class Model:
         folder = self.folder / WORDS
         if not folder.is_dir():
             return None
-        return WordModel.load(folder, self.units[read_config(folder).units])
+        return WordModel.load(folder, self.units)
 
     def _network_at_chunk(self, chunk: int) -> Network:
         network = share_weights(self._packed)
