@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 import transducer
-from transducer.evaluation.table import read_table
+from transducer.data.table import read_table
 from transducer.text.english.normalise import normalise
 
 
@@ -41,8 +41,10 @@ def main() -> None:
     torch.set_num_threads(1)
     model = transducer.load(options.model)
     confidences: dict[bool, list[float]] = {True: [], False: []}
-    for utterance in track(read_table(options.table), console=Console(stderr=True), description="listening"):
-        words = model.transcribe(utterance.file, search=options.search).words
+    for utterance in track(
+        read_table(options.table, needs="text").items, console=Console(stderr=True), description="listening"
+    ):
+        words = model.transcribe(utterance.path, search=options.search).words
         if not words:
             continue
         heard = " ".join(word.text for word in words)

@@ -22,7 +22,7 @@ from rich.table import Table
 
 import transducer
 from transducer.cli.options import read_hotwords
-from transducer.evaluation.table import read_table
+from transducer.data.table import read_table
 from transducer.text.english.normalise import normalise
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model, utterances = transducer.load(options.model), read_table(options.table)
+    model, utterances = transducer.load(options.model), read_table(options.table, needs="text").items
     names = [phrase for phrase, _ in read_hotwords(options.names)]
     decoys = [phrase for phrase, _ in read_hotwords(options.decoys)] if options.decoys else []
     references = [normalise(utterance.text) for utterance in utterances]
@@ -65,7 +65,7 @@ def main() -> None:
         for weight in progress.track([0.0, *options.weights], description="weights"):
             hotwords = [(phrase, weight) for phrase in names + decoys] if weight else ()
             heard = [
-                normalise(model.transcribe(utterance.file, search="beam", hotwords=hotwords).text)
+                normalise(model.transcribe(utterance.path, search="beam", hotwords=hotwords).text)
                 for utterance in progress.track(utterances, description=f"weight {weight:g}")
             ]
             results[weight] = count(references, heard, set(names + decoys))

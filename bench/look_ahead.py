@@ -18,7 +18,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 import transducer
-from transducer.evaluation.table import Evaluator, read_table
+from transducer.data.table import read_table
+from transducer.evaluation.table import Evaluator
 
 
 def plot(rates: dict[str, dict[int, float]], path: Path) -> None:
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model, utterances = transducer.load(options.model), read_table(options.table)
+    model, utterances = transducer.load(options.model), read_table(options.table, needs="text").items
     rates: dict[str, dict[int, float]] = {}
     with Progress(console=Console(stderr=True)) as progress:
         for search in options.searches:

@@ -22,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 import transducer
-from transducer.data.manifest import read_manifest
+from transducer.data.table import read_table
 from transducer.media import read_audio
 
 RATE = 16000
@@ -65,9 +65,9 @@ def made_sounds(seconds: float, rng: np.random.Generator) -> dict[str, np.ndarra
 def recorded_sounds(table: Path, fold: int, seconds: float) -> dict[str, np.ndarray]:
     """The clips of each label, one after the other, looped or cut to so many seconds."""
     clips = defaultdict(list)
-    for row in read_manifest(table, columns=("path", "label")):
+    for row in read_table(table, needs="label").items:
         if row.path.name.startswith(f"{fold}-"):
-            clips[row.extra["label"]].append(row.path)
+            clips[row.label].append(row.path)
     return {
         label: np.resize(np.concatenate([read_audio(path, RATE) for path in paths]), int(seconds * RATE))
         for label, paths in clips.items()

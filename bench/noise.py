@@ -20,8 +20,7 @@ from rich.table import Table
 
 import transducer
 from transducer.data.augment.waveform import add_noise
-from transducer.data.manifest import read_manifest
-from transducer.evaluation.table import read_table
+from transducer.data.table import read_table
 from transducer.evaluation.wer import count_errors
 from transducer.media import read_audio
 
@@ -46,15 +45,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     model, rng = transducer.load(options.model), np.random.default_rng(0)
-    utterances = read_table(options.speech)
-    rows = read_manifest(options.noise, columns=("path", "label"))
+    utterances = read_table(options.speech, needs="text").items
+    rows = read_table(options.noise, needs="label").items
     clips = [read_audio(row.path, RATE) for row in rows if row.path.name.startswith(f"{options.fold}-")]
     chosen = rng.integers(len(clips), size=len(utterances))
     levels = [np.inf, *options.snr]
     heard: dict[float, list[str]] = {level: [] for level in levels}
     console = Console(stderr=True)
     for utterance, clip in zip(track(utterances, console=console, description="listening"), chosen, strict=True):
-        speech = read_audio(utterance.file, RATE)
+        speech = read_audio(utterance.path, RATE)
         for level in levels:
             sound = mix(speech, clips[clip], level) if np.isfinite(level) else speech
             heard[level].append(model.transcribe([sound], search=options.search).text)

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 
 import transducer
-from transducer.evaluation.table import read_table
+from transducer.data.table import read_table
 from transducer.media import read_audio
 from transducer.text.english.normalise import normalise
 
@@ -130,11 +130,13 @@ def main() -> None:
             parser.exit(1, "error: without alignments pocketsphinx is needed: pip install 'transducer[bench]'\n")
         align = None
     ours, peers = [], []
-    utterances = [row for row in read_table(options.table) if known is None or row.file.stem in known]
+    utterances = [
+        row for row in read_table(options.table, needs="text").items if known is None or row.path.stem in known
+    ]
     for utterance in track(utterances[:: options.every], console=Console(stderr=True), description="listening"):
-        samples = read_audio(utterance.file, RATE)
+        samples = read_audio(utterance.path, RATE)
         aligned = align(samples, utterance.text) if align else None
-        reference = aligned if known is None else known[utterance.file.stem]
+        reference = aligned if known is None else known[utterance.path.stem]
         if reference is None:
             continue
         words = [Timed(word.text, word.start, word.end) for word in model.transcribe([samples]).words]

@@ -1,9 +1,9 @@
 """Train a labeller for your own events from clips and a table of what happens in them.
 
-    transducer train pipelines/video_events.py --data manifest.jsonl --output runs/mine
+    transducer train pipelines/video_events.py --data table.jsonl --output runs/mine
     transducer label another-clip.mp4 --model runs/mine/labels
 
-What is learned is told by the table (see `transducer.data.video_manifest`): events with start and end become spans of
+What is learned is told by the table (see `transducer.data.table`): events with start and end become spans of
 frames, moments become peaks, labels of frames are predicted for every frame, one label a clip makes a classifier, and
 sequences of words make a reader (CTC). docs/your-own-labels.md goes through it. Settings, by `--set NAME=VALUE`:
 
@@ -26,7 +26,8 @@ from transducer.cli.console import report
 from transducer.data.augment.clips import ClipAugment
 from transducer.data.clip_pairs import ClipPairs
 from transducer.data.clips import DecodedClip, decode_clips
-from transducer.data.video_manifest import VideoManifest, read_video_manifest
+from transducer.data.rows import KINDS
+from transducer.data.table import Table, read_table
 from transducer.errors import UsageError
 from transducer.model.config import (
     Core,
@@ -82,23 +83,25 @@ def recipe(
         cache: a folder for the decoded clips.
     """
     height, width = _size(size)
-    manifest = read_video_manifest(data, labels=_names(labels), overlaps=overlaps)
-    units = Labels(manifest.labels)
-    clips = _decoded(manifest, (height, width), cache or Path("runs") / "cache", on_error)
-    train_clips, dev_clips = manifest.parts(held_out)
-    numbers = {label: units.id(label) for label in manifest.labels}
-    widen = 1 if manifest.moments else 0
+    table = read_table(data, labels=_names(labels), overlaps=overlaps, needs=KINDS)
+    for line in (*table.warnings, *table.rare_labels()):
+        report("warning", line)
+    units = Labels(table.labels)
+    clips = _decoded(table, (height, width), cache or Path("runs") / "cache", on_error)
+    train_clips, dev_clips = table.parts(held_out)
+    numbers = {label: units.id(label) for label in table.labels}
+    widen = 1 if table.moments else 0
     train = ClipPairs(
-        [clips[clip.name] for clip in train_clips if clip.name in clips],
+        [clips[clip.id] for clip in train_clips if clip.id in clips],
         numbers,
         window,
         ClipAugment(flip=flip) if augment else None,
         widen,
     )
-    dev = ClipPairs([clips[clip.name] for clip in dev_clips if clip.name in clips], numbers, 5 * window, None, widen)
+    dev = ClipPairs([clips[clip.id] for clip in dev_clips if clip.id in clips], numbers, 5 * window, None, widen)
     if not len(train):
-        raise UsageError(f"{manifest.path}: no clip is left to train on")
-    kind = {"events": "framewise", "labels": "framewise", "label": "pooled", "text": "ctc"}[manifest.kind]
+        raise UsageError(f"{table.path}: no clip is left to train on")
+    kind = {"events": "framewise", "labels": "framewise", "label": "pooled", "text": "ctc"}[table.kind]
     head = {"framewise": FramewiseConfig("labels"), "pooled": PooledConfig("labels"), "ctc": CTCConfig("labels")}[kind]
     batch_frames = int(np.clip(train.frames // 12, 300, 2400))
     if steps is None:
@@ -127,8 +130,8 @@ def recipe(
         average_decay=0.98,
         label_weights=_weights(train.counts()) if kind != "ctc" else None,
         card={
-            "events": _rules(manifest, train, units),
-            "trained_on": [{"name": manifest.path.name, "licence": licence or "not stated", "clips": len(train.clips)}],
+            "events": _rules(table, train, units),
+            "trained_on": [{"name": table.path.name, "licence": licence or "not stated", "clips": len(train.clips)}],
         },
         seed=seed,
         evaluate_every=steps if quick else max(1, steps // 10),
@@ -147,21 +150,21 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _decoded(manifest: VideoManifest, size: tuple[int, int], cache: Path, on_error: str) -> dict[str, DecodedClip]:
+def _decoded(table: Table, size: tuple[int, int], cache: Path, on_error: str) -> dict[str, DecodedClip]:
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("decoding", total=len(manifest.clips))
+        task = progress.add_task("decoding", total=len(table.items))
         found = decode_clips(
-            manifest,
+            table,
             size,
             cache,
             on_error=on_error,
             warn=lambda line: report("warning", line),
             each=lambda clip: progress.advance(task),
         )
-    return {decoded.clip.name: decoded for decoded in found}
+    return {decoded.clip.id: decoded for decoded in found}
 
 
 def _core(name: str, channels: int, look_ahead: int) -> Core | tuple[Core, ...]:
@@ -198,17 +201,17 @@ def _weights(counts: np.ndarray) -> list[float]:
     return [round(float(weight), 4) for weight in np.clip(weights, 0.2, 10)]
 
 
-def _rules(manifest: VideoManifest, train: ClipPairs, units: Labels) -> dict[str, object]:
+def _rules(table: Table, train: ClipPairs, units: Labels) -> dict[str, object]:
     """How `transducer label` makes events of probabilities: see `transducer.search.events.rules`."""
-    if manifest.kind == "label":
+    if table.kind == "label":
         return {"kind": "clip"}
-    if manifest.kind == "text":
+    if table.kind == "text":
         return {"kind": "sequence"}
-    if manifest.moments:
+    if table.moments:
         return {"kind": "peaks", "high": 0.4, "window": 10}
     shortest = {
         units.tokens[number]: max(1, int(0.4 * np.percentile(lengths, 10))) for number, lengths in train.runs().items()
     }
-    if manifest.kind == "labels":
+    if table.kind == "labels":
         return {"kind": "dense", "min_frames": shortest}
     return {"kind": "spans", "high": 0.5, "low": 0.3, "merge": 2, "min_frames": shortest}

@@ -24,7 +24,7 @@ from pipelines.speech_en.synthetic import synthetic
 from transducer.data.augment.features import AugmentConfig, FeatureAugment
 from transducer.data.features import FeatureConfig, FeatureStore
 from transducer.data.loader import Augment
-from transducer.data.manifest import read_manifest
+from transducer.data.table import read_table
 from transducer.model.checkpoint import load_checkpoint
 from transducer.model.network import Network
 from transducer.training.corpus import Corpus, open_corpus
@@ -115,7 +115,7 @@ def phone_error_rate(network: Network, store: FeatureStore, corpus: Corpus, augm
 def evaluate(folder: Path, corpus: Corpus, cache: Path, data: Path) -> dict[str, float]:
     """The phone error rate of a checkpoint in every condition."""
     network, _ = load_checkpoint(folder)
-    dev = read_manifest(data / "speech" / "librispeech-dev.tsv")
+    dev = read_table(data / "speech" / "librispeech-dev.tsv", needs="text").items
     return {
         name: phone_error_rate(
             network,

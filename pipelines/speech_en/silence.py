@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transducer.atomic import atomic_write
-from transducer.data.manifest import read_manifest
+from transducer.data.table import read_table
 from transducer.training.recipe import Table
 
 RATE = 16000
@@ -26,7 +26,7 @@ SCALE = (0, 2, 4, 5, 7, 9, 11, 12, 14, 16)  # half tones over the root
 def silence(noise: Path, most: int | None, clips: int, folder: Path, seed: int = 7) -> Table:
     """A table of the noise clips, `most` at most and none of the held-out fold, and of so many clips of made music."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [row.path for row in read_manifest(noise, columns=("path",)) if not row.path.name.startswith(HELD_OUT)]
+    paths = [row.path for row in read_table(noise).items if not row.path.name.startswith(HELD_OUT)]
     paths = paths if most is None else paths[:: max(1, len(paths) // most)]
     rng = np.random.default_rng(seed)
     for number in range(clips):

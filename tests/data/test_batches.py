@@ -1,4 +1,5 @@
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 
 from transducer.data.augment.features import AugmentConfig, FeatureAugment
 from transducer.data.batches import BatchPlan
+from transducer.data.item import Item
 from transducer.data.loader import BatchLoader
-from transducer.data.manifest import Utterance
 from transducer.errors import UsageError
 
 
@@ -18,7 +19,7 @@ class MemoryStore:
 
     def __init__(self, count=40, speeds=(0.9, 1.0, 1.1), seed=0):
         rng = np.random.default_rng(seed)
-        self.utterances = [Utterance(f"u{i}", None, None, "ab" * (i % 3)) for i in range(count)]
+        self.utterances = [Item(f"u{i}", f"u{i}", Path(f"u{i}"), text="ab" * (i % 3)) for i in range(count)]
         self.speeds = np.array(speeds)
         self.frames = np.round(rng.integers(20, 200, size=(count, 1)) / self.speeds).astype(np.int64)
         self.data = [[rng.normal(-8, 3, (n, 80)).astype(np.float16) for n in row] for row in self.frames]

@@ -7,7 +7,7 @@ import torch
 
 from transducer.data.augment.waveform import add_noise, change_speed, read_waveform, reverberate, room_response
 from transducer.data.features import FeatureConfig, FeatureStore
-from transducer.data.manifest import Utterance
+from transducer.data.item import Item
 from transducer.errors import MediaError, UsageError
 from transducer.frontends.logmel import LogMel
 
@@ -33,7 +33,7 @@ def utterances(tmp_path):
     for index in range(5):
         path = tmp_path / f"u{index}.wav"
         write_wav(path, tone(300 + 200 * index, 0.5 + 0.11 * index))
-        result.append(Utterance(path.stem, path, None, f"text {index}"))
+        result.append(Item(path.name, path.stem, path, text=f"text {index}"))
     return result
 
 

@@ -9,8 +9,9 @@ from fake_model import FakeModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transducer.errors import MediaError, UsageError
-from transducer.evaluation.table import Evaluator, read_table, write_hypotheses
+from transducer.data.table import read_table
+from transducer.errors import MediaError
+from transducer.evaluation.table import Evaluator, write_hypotheses
 from transducer.evaluation.wer import count_errors
 
 WORDS = st.lists(st.sampled_from(("a", "bc", "d", "ee")), max_size=6)
@@ -72,14 +73,14 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_evaluation(table: Path) -> None:
-    utterances = read_table(table)
-    assert [(u.path, u.text, u.line) for u in utterances] == [
+    utterances = read_table(table, needs="text").items
+    assert [(u.name, u.text, u.line) for u in utterances] == [
         ("clips/one.txt", '"Hello" there, you', 2),
         ("clips/two.txt", "no way", 3),
     ]
     model, seen = FakeModel(), []
     evaluation = Evaluator(model, beam=4).run(utterances, seen.append)
-    assert seen == utterances
+    assert tuple(seen) == utterances
     assert [call["beam"] for call in model.calls] == [4, 4]
     summary = evaluation.summary()
     assert list(summary) == [
@@ -101,27 +102,5 @@ def test_a_bad_recording_ends_the_evaluation_and_is_named(table: Path) -> None:
     (table.parent / "clips" / "two.txt").write_text("!damaged")
     evaluator = Evaluator(FakeModel())
     with pytest.raises(MediaError, match=r"line 3 of the table: .*two\.txt: damaged"):
-        evaluator.run(read_table(table))
+        evaluator.run(read_table(table).items)
     assert evaluator.result().hypotheses == ("hello there you",)
-
-
-@pytest.mark.parametrize(
-    ("contents", "message"),
-    [
-        (b"", "no column 'path'"),
-        (b"path\twords\n", "no column 'text'; its header line has 'path', 'words'"),
-        (b"path\ttext\n\n", "no rows"),
-        (b"path\ttext\nclips/one.txt\n", "line 2: 1 fields, but the header line has 2"),
-        (b"path\ttext\nclips/none.txt\tx\n", "line 2: no file"),
-        (b"path\ttext\nclips/one.txt\t\xff\n", "UTF-8"),
-    ],
-)
-def test_bad_tables(table: Path, contents: bytes, message: str) -> None:
-    table.write_bytes(contents)
-    with pytest.raises(UsageError, match=message):
-        read_table(table)
-
-
-def test_missing_table(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"none\.tsv: cannot be read: No such file"):
-        read_table(tmp_path / "none.tsv")

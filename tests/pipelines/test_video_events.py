@@ -11,7 +11,7 @@ import pytest
 import transducer
 from sample_media.balls import FPS, make, write_clip
 from transducer.cli import main
-from transducer.data.video_manifest import read_video_manifest
+from transducer.data.table import read_table
 from transducer.errors import UsageError
 from transducer.evaluation.clips import ClipEvaluation
 from transducer.results import Event, Labelling
@@ -104,12 +104,12 @@ def test_transitions_are_measured_as_transitions(tmp_path):
     """A cut between frames 9 and 10, and a fade from 20 to 26; found exactly, a frame late, and one more."""
     path = tmp_path / "t.csv"
     path.write_text("clip,start_frame,end_frame,label\na,9,10,cut\na,20,26,fade\n")
-    manifest = read_video_manifest(path, check_media=False)
+    table = read_table(path, check_media=False)
     events = [Event("cut", 0, 0, 9, 10, 1.0), Event("fade", 0, 0, 29, 33, 1.0), Event("cut", 0, 0, 40, 41, 1.0)]
     times = tuple(number / 25 for number in range(50))
     found = Labelling("a", 25, 50, 2.0, tuple(events), (), kind="transitions", frame_times=times)
     evaluation = ClipEvaluation("transitions", ("", "cut", "fade"))
-    evaluation.add(manifest, manifest.clips[0], found)
+    evaluation.add(table, table.items[0], found)
     summary = evaluation.summary()
     assert summary["recall@2"] == 0.5 and summary["precision@2"] == pytest.approx(1 / 3)
     assert summary["false_alarms_per_minute"] == 60

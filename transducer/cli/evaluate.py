@@ -13,8 +13,9 @@ import transducer
 from transducer.cli.console import report, write_stdout
 from transducer.cli.options import decoding_options, set_threads
 from transducer.cli.outputs import require_folder
+from transducer.data.table import read_table
 from transducer.errors import UsageError
-from transducer.evaluation.table import Evaluation, Evaluator, read_table, write_hypotheses
+from transducer.evaluation.table import Evaluation, Evaluator, write_hypotheses
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def run(job: EvaluateJob) -> int:
         return evaluate_events.run(job, model)
     if job.confusion is not None:
         raise UsageError(f"--confusion is for models for video, {model.name} is one of speech")
-    utterances = read_table(job.table)
+    utterances = read_table(job.table, needs="text").items
     if job.hypotheses is not None:
         _check_target(Path(job.hypotheses))
     evaluator = Evaluator(model, **options)

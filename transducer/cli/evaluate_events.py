@@ -8,7 +8,7 @@ from typing import Any
 
 from transducer.cli.console import report, write_stdout
 from transducer.cli.outputs import require_folder
-from transducer.data.video_manifest import read_video_manifest
+from transducer.data.table import read_table
 from transducer.errors import UsageError
 from transducer.evaluation.clips import TOLERANCES, ClipEvaluation, evaluate_clips
 
@@ -28,13 +28,13 @@ def run(job: Any, model: Any) -> int:
         if getattr(job, name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} is for models of speech, {model.name} is one for video")
     labels = model.labeller().labels[1:]
-    manifest = read_video_manifest(job.table, labels=labels)
+    table = read_table(job.table, labels=labels)
     if job.confusion is not None:
         _check_picture(Path(job.confusion), labels)
     from transducer.cli.evaluate import progress
 
-    with progress("clips", len(manifest.clips)) as advance:
-        evaluation = evaluate_clips(model, manifest, lambda clip: advance())
+    with progress("clips", len(table.items)) as advance:
+        evaluation = evaluate_clips(model, table, lambda clip: advance())
     summary = evaluation.summary()
     write_stdout(json.dumps(summary) + "\n" if job.json else _table(summary))
     return 0 if job.confusion is None or _draw(evaluation, job.confusion, model.name) else 1

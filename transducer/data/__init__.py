@@ -1,1 +1,1 @@
-"""From tables of recordings to training batches: manifests, a cache of features, batch plans, a loader."""
+"""From tables of recordings to training batches: items, a cache of features, batch plans, a loader."""

@@ -44,7 +44,7 @@ class ClipPairs:
             for start in (range(0, len(clip), window) if self.framewise else [0])
         ]
         described = [
-            (clip.clip.name, clip.size, clip.times, clip.clip.label or clip.clip.words or labels.tolist())
+            (clip.clip.name, clip.size, clip.times, list(clip.clip.names) if labels is None else labels.tolist())
             for clip, labels in zip(clips, self._labels, strict=True)
         ]
         self.fingerprint = hashlib.sha256(repr((described, self.numbers, window, augment, widen)).encode()).hexdigest()
@@ -93,7 +93,7 @@ class ClipPairs:
 
     def _shown(self, count: int, start: int, rng: np.random.Generator) -> np.ndarray:
         """Which of a clip's frames to show."""
-        words = not self.framewise and self.clips[0].clip.words is not None
+        words = not self.framewise and self.clips[0].clip.kind == "text"
         if self.augment is None:
             return np.arange(start, count if words else min(count, start + self.window))
         order = self.augment.frames(count, rng)

@@ -1,4 +1,4 @@
-"""Clips of a manifest as arrays: decoded once, at the size that a model sees, and kept on disk.
+"""Clips of a table as arrays: decoded once, at the size that a model sees, and kept on disk.
 
 T frames, H and W height and width.
 """
@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from transducer.atomic import atomic_write
-from transducer.data.video_manifest import Clip, Mark, VideoManifest
+from transducer.data.item import Item, Mark
+from transducer.data.table import Table
 from transducer.errors import MediaError, TransducerError, UsageError
 from transducer.media.video.reader import open_video
 
@@ -32,7 +33,7 @@ class DecodedClip:
         fps: frames per second.
     """
 
-    clip: Clip
+    clip: Item
     file: Path
     size: tuple[int, int]
     times: tuple[float, ...]
@@ -47,13 +48,13 @@ class DecodedClip:
 
 
 def decode_clips(
-    manifest: VideoManifest,
+    table: Table,
     size: tuple[int, int],
     cache: Path,
     *,
     on_error: str = "fail",
     warn: Callable[[str], None] = lambda line: None,
-    each: Callable[[Clip], None] = lambda clip: None,
+    each: Callable[[Item], None] = lambda clip: None,
 ) -> list[DecodedClip]:
     """Decode what is not in the cache yet, and check that the labels are within the clips.
 
@@ -65,16 +66,16 @@ def decode_clips(
         each: is called after every clip.
 
     Raises:
-        UsageError, MediaError: with the manifest's line, for the first such clip; or if none is left.
+        UsageError, MediaError: with the table's line, for the first such clip; or if none is left.
     """
     if on_error not in ("fail", "skip"):
         raise UsageError(f"on_error is {on_error!r}: it must be 'fail' or 'skip'")
     cache.mkdir(parents=True, exist_ok=True)
     decoded = []
-    for clip in manifest.clips:
+    for clip in table.items:
         try:
-            found = _decode(manifest, clip, size, cache, warn)
-            check_labels(manifest, clip, found.times, found.fps)
+            found = _decode(table, clip, size, cache, warn)
+            check_labels(table, clip, found.times, found.fps)
             decoded.append(found)
         except TransducerError as error:
             if on_error == "fail":
@@ -82,26 +83,26 @@ def decode_clips(
             warn(f"{error}; the clip is skipped")
         each(clip)
     if not decoded:
-        raise UsageError(f"{manifest.path}: no clip is left that can be used")
+        raise UsageError(f"{table.path}: no clip is left that can be used")
     return decoded
 
 
-def check_labels(manifest: VideoManifest, clip: Clip, times: Sequence[float], fps: float) -> None:
+def check_labels(table: Table, clip: Item, times: Sequence[float], fps: float) -> None:
     """Raises UsageError, with the line, if labels lie outside a clip whose frames are shown at these times."""
     frames, end = len(times), times[-1] + 1 / fps
     slack = 1 / fps  # headers and tools round
     for event in clip.events or ():
         last = event.start if event.end is None else event.end
         if event.frames and last >= frames:
-            raise manifest.problem(
+            raise table.problem(
                 event.line, f"the event {event} is outside the clip: {clip.name} has {frames} frames, 0 to {frames - 1}"
             )
         if not event.frames and (last > end + slack or event.start >= end):
-            raise manifest.problem(
+            raise table.problem(
                 event.line, f"the event {event} is outside the clip: {clip.name} is {end:.2f} seconds long"
             )
     if clip.labels is not None and len(clip.labels) != frames:
-        raise manifest.problem(
+        raise table.problem(
             clip.line, f"{len(clip.labels)} labels for the {frames} frames of {clip.name}: there must be one for each"
         )
 
@@ -124,7 +125,7 @@ def event_frames(event: Mark, times: Sequence[float], fps: float) -> tuple[int, 
     return (first, after - 1) if after > first else (shown, shown)
 
 
-def frame_labels(clip: Clip, numbers: dict[str, int], times: Sequence[float], fps: float, widen: int = 0) -> np.ndarray:
+def frame_labels(clip: Item, numbers: dict[str, int], times: Sequence[float], fps: float, widen: int = 0) -> np.ndarray:
     """(T,) int64: the label of each frame of a clip with events or labels of frames; 0 for the background.
 
     Args:
@@ -141,13 +142,11 @@ def frame_labels(clip: Clip, numbers: dict[str, int], times: Sequence[float], fp
     return labels
 
 
-def _decode(
-    manifest: VideoManifest, clip: Clip, size: tuple[int, int], cache: Path, warn: Callable[[str], None]
-) -> DecodedClip:
+def _decode(table: Table, clip: Item, size: tuple[int, int], cache: Path, warn: Callable[[str], None]) -> DecodedClip:
     try:
         state = clip.path.stat()
     except OSError as error:
-        raise MediaError(f"{manifest.path}, line {clip.line}: {clip.name}: {error.strerror}") from None
+        raise MediaError(f"{table.path}, line {clip.line}: {clip.name}: {error.strerror}") from None
     key = f"1 {clip.path.resolve()} {state.st_size} {state.st_mtime_ns} {size[0]}x{size[1]}"
     pixels = cache / f"{clip.path.stem[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.rgb"
     facts = pixels.with_suffix(".json")
@@ -157,7 +156,7 @@ def _decode(
         try:
             known = _write(clip, size, pixels)
         except TransducerError as error:
-            raise type(error)(f"{manifest.path}, line {clip.line}: {error}") from None
+            raise type(error)(f"{table.path}, line {clip.line}: {error}") from None
         with atomic_write(facts) as file:
             json.dump(known, file)
     for text in known["warnings"]:
@@ -165,7 +164,7 @@ def _decode(
     return DecodedClip(clip, pixels, size, tuple(known["times"]), known["fps"])
 
 
-def _write(clip: Clip, size: tuple[int, int], pixels: Path) -> dict:
+def _write(clip: Item, size: tuple[int, int], pixels: Path) -> dict:
     times: list[float] = []
     with open_video(clip.path, size) as reader, atomic_write(pixels, "wb") as file:
         for images, _, shown in reader.batches(_BATCH):

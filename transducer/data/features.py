@@ -10,7 +10,7 @@ A cache is a folder named by a hash of everything that its contents depend on:
         features.bin        float16, (all frames, bins), one variant of one utterance after the other
         index.jsonl         a line for each utterance: id, frames of each variant
         store.json          the configuration
-        utterances.jsonl    the manifest that it was built from
+        utterances.jsonl    the items that it was built from
 
 It is written under the name `<key>.partial`, by one process at a time, and renamed when complete. A build that was
 broken off goes on where it stopped.
@@ -30,10 +30,11 @@ import numpy as np
 
 from transducer.data.augment.codecs import through_codec
 from transducer.data.augment.waveform import change_speed, read_waveform, reverberate
-from transducer.data.manifest import Utterance, read_manifest, write_manifest
+from transducer.data.item import Item
+from transducer.data.item_file import read_items, write_items
 from transducer.errors import UsageError
 
-FORMAT = 1
+FORMAT = 2
 Variant = tuple[str, float]
 SPEEDS: tuple[Variant, ...] = (("speed", 0.9), ("speed", 1.0), ("speed", 1.1))
 
@@ -66,7 +67,7 @@ class FeatureStore:
     """Log-mel features of a list of utterances in one or more variants.
 
     Attributes:
-        utterances: list of Utterance.
+        utterances: list of Item.
         config: FeatureConfig.
         speeds: (V,) float64, the speed of each variant: a time t of the recording is t / speed in it.
         frames: (N, V) int64, the length of each utterance in each variant.
@@ -84,7 +85,7 @@ class FeatureStore:
         config = description["config"]
         config["variants"] = tuple((kind, value) for kind, value in config["variants"])
         self.config = FeatureConfig(**config)
-        self.utterances = read_manifest(self.folder / "utterances.jsonl", check_media=False)
+        self.utterances = read_items(self.folder / "utterances.jsonl")
         self.speeds = np.array([value if kind == "speed" else 1.0 for kind, value in self.config.variants])
         self.frames = np.array([frames for _, frames in _read_index(self.folder / "index.jsonl")], dtype=np.int64)
         ends = np.cumsum(self.frames.reshape(-1))
@@ -117,7 +118,7 @@ class FeatureStore:
     @classmethod
     def build(
         cls,
-        utterances: Sequence[Utterance],
+        utterances: Sequence[Item],
         root: str | Path,
         config: FeatureConfig | None = None,
         *,
@@ -152,7 +153,7 @@ class FeatureStore:
             fcntl.flock(data, fcntl.LOCK_EX)  # of several processes that want this cache, the others wait here
             if final.is_dir():
                 return cls(final)
-            write_manifest(partial / "utterances.jsonl", utterances)
+            write_items(partial / "utterances.jsonl", utterances)
             done = _recover(partial, config)
             todo = utterances[done:]
             results = _compute(todo, config, workers)
@@ -170,7 +171,7 @@ class FeatureStore:
         return cls(final)
 
 
-def utterance_features(utterance: Utterance, config: FeatureConfig, frontend) -> list[np.ndarray]:
+def utterance_features(utterance: Item, config: FeatureConfig, frontend) -> list[np.ndarray]:
     """Decode one recording and compute every variant: a list of (frames, bins) float16."""
     import torch
 
@@ -206,11 +207,11 @@ def _start_worker(config: FeatureConfig) -> None:
     _worker[:] = [config, _frontend(config)]
 
 
-def _work(utterance: Utterance) -> list[np.ndarray]:
+def _work(utterance: Item) -> list[np.ndarray]:
     return utterance_features(utterance, *_worker)
 
 
-def _compute(utterances: Sequence[Utterance], config: FeatureConfig, workers: int) -> Iterator[list[np.ndarray]]:
+def _compute(utterances: Sequence[Item], config: FeatureConfig, workers: int) -> Iterator[list[np.ndarray]]:
     if workers <= 1 or len(utterances) < 2 * workers:
         frontend = _frontend(config)
         for utterance in utterances:
@@ -238,7 +239,7 @@ def _watch(results: Iterable, total: int, done: int, progress: bool) -> Iterator
                 bar.advance(task)
 
 
-def _key(utterances: Sequence[Utterance], config: FeatureConfig) -> str:
+def _key(utterances: Sequence[Item], config: FeatureConfig) -> str:
     # A file's size stands for its contents: reading hours of media to open a cache would defeat it.
     digest = hashlib.sha256(json.dumps([FORMAT, asdict(config)]).encode())
     for utterance in utterances:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from transducer.data.batches import BatchPlan
-from transducer.data.manifest import Utterance
+from transducer.data.item import Item
 from transducer.media.io.prefetch import Prefetch
 
 _AUGMENT = 2  # keeps this random stream apart from those of BatchPlan
@@ -21,7 +21,7 @@ _AUGMENT = 2  # keeps this random stream apart from those of BatchPlan
 class Store(Protocol):
     """What the loader asks of a FeatureStore."""
 
-    utterances: Sequence[Utterance]
+    utterances: Sequence[Item]
     speeds: np.ndarray
 
     def features(self, utterance: int, variant: int = 0) -> np.ndarray: ...

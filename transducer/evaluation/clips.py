@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transducer.data.clips import check_labels, event_frames, frame_labels
-from transducer.data.video_manifest import Clip, VideoManifest
+from transducer.data.item import Item
+from transducer.data.table import Table
 from transducer.errors import TransducerError, UsageError
 from transducer.evaluation.confusion import confusion_matrix
 from transducer.evaluation.events import (
@@ -90,7 +91,7 @@ class ClipEvaluation:
         """(V, V) counts of frames or clips, [true, found]."""
         return confusion_matrix(self.truths, self.guesses, len(self.labels))
 
-    def add(self, manifest: VideoManifest, clip: Clip, found: Labelling) -> None:
+    def add(self, table: Table, clip: Item, found: Labelling) -> None:
         """Count what was found in a clip, with the scores of its frames.
 
         Raises:
@@ -102,8 +103,8 @@ class ClipEvaluation:
         if self.kind == "sequence":
             from rapidfuzz.distance import Levenshtein
 
-            self.words += len(clip.words or ())
-            self.word_errors += Levenshtein.distance(clip.words or (), [event.label for event in found.events])
+            self.words += len(clip.words)
+            self.word_errors += Levenshtein.distance(clip.words, [event.label for event in found.events])
             return
         numbers = {label: number for number, label in enumerate(self.labels)}
         if self.kind == "clip":
@@ -111,7 +112,7 @@ class ClipEvaluation:
             self.guesses.append(np.array([numbers[found.segments[0].label]]))
             return
         times = found.frame_times or ()
-        check_labels(manifest, clip, times, found.fps)
+        check_labels(table, clip, times, found.fps)
         truth, guess = frame_labels(clip, numbers, times, found.fps), np.zeros(found.frames, np.int64)
         shift = 0
         if self.kind == "transitions":
@@ -133,7 +134,7 @@ class ClipEvaluation:
         else:
             self.spots += spots_of_events(clip.name, found.events)
 
-    def _add_transitions(self, clip: Clip, found: Labelling) -> list[Interval]:
+    def _add_transitions(self, clip: Item, found: Labelling) -> list[Interval]:
         """Count them; the true ones."""
         times = found.frame_times or ()
         marks = clip.events if clip.events is not None else ()
@@ -144,19 +145,17 @@ class ClipEvaluation:
         return truth
 
 
-def check_kind(manifest: VideoManifest, kind: str, name: str) -> None:
+def check_kind(table: Table, kind: str, name: str) -> None:
     """Raises UsageError if a model whose events are of this kind cannot be measured on the table."""
     wanted = _KINDS.get(kind, ("events", "labels"))
-    if manifest.kind not in wanted:
+    if table.kind not in wanted:
         raise UsageError(
-            f"{manifest.path}: its clips have {manifest.kind}; the model {name} is measured on clips with "
+            f"{table.path}: its clips have {table.kind}; the model {name} is measured on clips with "
             f"{' or '.join(wanted)}"
         )
 
 
-def evaluate_clips(
-    model: Any, manifest: VideoManifest, each: Callable[[Clip], None] = lambda clip: None
-) -> ClipEvaluation:
+def evaluate_clips(model: Any, table: Table, each: Callable[[Item], None] = lambda clip: None) -> ClipEvaluation:
     """Label every clip of a table and count; `each` is called after every one.
 
     Args:
@@ -167,16 +166,16 @@ def evaluate_clips(
             table's line.
     """
     labeller = model.labeller()
-    check_kind(manifest, labeller.rules.kind, model.name)
+    check_kind(table, labeller.rules.kind, model.name)
     evaluation = ClipEvaluation(labeller.rules.kind, labeller.labels)
-    for clip in manifest.clips:
+    for clip in table.items:
         cpu, wall = time.process_time(), time.perf_counter()
         try:
             found = model.label(clip.path, frames=True)
         except TransducerError as error:
-            raise type(error)(f"{manifest.path}, line {clip.line}: {error}") from error
+            raise type(error)(f"{table.path}, line {clip.line}: {error}") from error
         evaluation.cpu_seconds += time.process_time() - cpu
         evaluation.wall_seconds += time.perf_counter() - wall
-        evaluation.add(manifest, clip, found)
+        evaluation.add(table, clip, found)
         each(clip)
     return evaluation

@@ -1,4 +1,4 @@
-"""A model against a table of recordings and what is said in them."""
+"""A model against recordings and what is said in them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,13 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from transducer.atomic import atomic_write
-from transducer.errors import TransducerError, UsageError
+from transducer.data.item import Item
+from transducer.errors import TransducerError
 from transducer.evaluation.wer import ErrorCounts, count_errors
 from transducer.text.english.normalise import normalise
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """A row of the table: `path` as written there, `file` where it is, and the reference text."""
-
-    path: str
-    file: Path
-    text: str
-    line: int
 
 
 @dataclass(frozen=True)
@@ -36,7 +26,7 @@ class Evaluation:
         wall_seconds: for the same work.
     """
 
-    utterances: tuple[Utterance, ...]
+    utterances: tuple[Item, ...]
     hypotheses: tuple[str, ...]
     audio_seconds: float
     cpu_seconds: float
@@ -61,42 +51,6 @@ class Evaluation:
         }
 
 
-def read_table(path: str | os.PathLike[str]) -> list[Utterance]:
-    """Read a tab-separated table whose header line names at least `path` and `text`.
-
-    Recordings' paths are relative to the table's folder. Quotation marks are ordinary characters.
-
-    Raises:
-        UsageError: the table or one of its recordings is not there, a column is missing, a row is short.
-    """
-    table = Path(path)
-    try:
-        rows = table.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise UsageError(f"{table}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{table}: not a table in UTF-8") from error
-    columns = rows[0].rstrip("\r").split("\t")
-    for needed in ("path", "text"):
-        if needed not in columns:
-            raise UsageError(f"{table}: no column {needed!r}; its header line has {', '.join(map(repr, columns))}")
-    utterances = []
-    for line, row in enumerate(rows[1:], 2):
-        if not row.strip():
-            continue
-        fields = row.rstrip("\r").split("\t")
-        if len(fields) != len(columns):
-            raise UsageError(f"{table}, line {line}: {len(fields)} fields, but the header line has {len(columns)}")
-        values = dict(zip(columns, fields, strict=True))
-        file = table.parent / values["path"]
-        if not file.is_file():
-            raise UsageError(f"{table}, line {line}: no file {file}")
-        utterances.append(Utterance(values["path"], file, values["text"], line))
-    if not utterances:
-        raise UsageError(f"{table}: no rows after its header line")
-    return utterances
-
-
 class Evaluator:
     """Transcribes utterances one by one; what was done so far is at hand whenever it ends.
 
@@ -108,11 +62,11 @@ class Evaluator:
     def __init__(self, model: Any, **options: Any) -> None:
         self._model = model
         self._options = options
-        self._utterances: list[Utterance] = []
+        self._utterances: list[Item] = []
         self._hypotheses: list[str] = []
         self._audio = self._cpu = self._wall = 0.0
 
-    def run(self, utterances: Iterable[Utterance], each: Callable[[Utterance], None] | None = None) -> Evaluation:
+    def run(self, utterances: Iterable[Item], each: Callable[[Item], None] | None = None) -> Evaluation:
         """Transcribe the utterances, calling `each` after every one.
 
         Raises:
@@ -121,7 +75,7 @@ class Evaluator:
         for utterance in utterances:
             cpu, wall = time.process_time(), time.perf_counter()
             try:
-                transcript = self._model.transcribe(utterance.file, **self._options)
+                transcript = self._model.transcribe(utterance.path, **self._options)
             except TransducerError as error:
                 raise type(error)(f"line {utterance.line} of the table: {error}") from error
             self._cpu += time.process_time() - cpu
@@ -147,4 +101,4 @@ def write_hypotheses(evaluation: Evaluation, path: str | os.PathLike[str]) -> No
     with atomic_write(path) as file:
         file.write("path\treference\thypothesis\n")
         for utterance, hypothesis in zip(evaluation.utterances, evaluation.hypotheses, strict=True):
-            file.write(f"{utterance.path}\t{normalise(utterance.text)}\t{normalise(hypothesis)}\n")
+            file.write(f"{utterance.name}\t{normalise(utterance.text)}\t{normalise(hypothesis)}\n")

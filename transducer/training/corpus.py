@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from transducer.data.features import FeatureConfig, FeatureStore
-from transducer.data.manifest import Utterance, read_manifest
+from transducer.data.item import Item
+from transducer.data.table import read_table
 from transducer.errors import UsageError
 from transducer.model.config import CTCConfig, LogMelConfig
 from transducer.text.english.lexicon import Pronunciations, load_pronunciations, read_cmudict, save_pronunciations
@@ -84,24 +85,24 @@ def open_corpus(recipe: Recipe, cache: Path, workers: int = 1, progress: bool = 
         known = (targets.tokens(utterance.text, units) for utterance in train)
         targets.models[units] = trigrams(filter(None, known), len(recipe.units[units]))
 
-    def build(utterances: Sequence[Utterance], speeds: Iterable[float], *others: tuple[str, float]) -> FeatureStore:
+    def build(utterances: Sequence[Item], speeds: Iterable[float], *others: tuple[str, float]) -> FeatureStore:
         config = replace(frontend, variants=(*(("speed", speed) for speed in speeds), *others))
         return FeatureStore.build(utterances, cache, config, workers=workers, progress=progress)
 
     store = build(train, recipe.speeds, *recipe.variants)
     noise = silence = None
     if recipe.noise:
-        noise = build(_rows(recipe.noise, columns=("path",)), (1.0,))
+        noise = build(_rows(recipe.noise, needs=None), (1.0,))
     if any("silence" in phase.losses for phase in recipe.phases):
         if recipe.silence is None:
             raise UsageError("the recipe has a loss on silence, but no recordings of it")
-        silence = build(_rows(recipe.silence(cache / "silence"), columns=("path",)), (1.0,))
+        silence = build(_rows(recipe.silence(cache / "silence"), needs=None), (1.0,))
     seconds = iter(_seconds(store))
     hours = {name: sum(next(seconds) for _ in rows) / 3600 for name, rows in tables.items()}
     return Corpus(store, build(dev, (1.0,)) if dev else None, noise, targets, hours, texts, silence)
 
 
-def _read(table: Table, recipe: Recipe) -> list[Utterance]:
+def _read(table: Table, recipe: Recipe) -> list[Item]:
     rows = _rows(table)
     if recipe.normalise:
         rows = [replace(row, text=normalise(row.text)) for row in rows]
@@ -116,8 +117,8 @@ def _read(table: Table, recipe: Recipe) -> list[Utterance]:
     return rows
 
 
-def _rows(table: Table, columns: Sequence[str] = ("path", "text")) -> list[Utterance]:
-    rows = read_manifest(table.path, columns=columns)
+def _rows(table: Table, needs: str | None = "text") -> list[Item]:
+    rows = list(read_table(table.path, needs=needs).items)
     if table.rows is None or table.rows >= len(rows):
         return rows
     return [rows[i * len(rows) // table.rows] for i in range(table.rows)]

@@ -17,7 +17,7 @@ Pronounce = Callable[[Sequence[str], Pronunciations], Pronunciations]
 
 @dataclass(frozen=True)
 class Table:
-    """A manifest of recordings (see `transducer.data.manifest`).
+    """A table of recordings (see `transducer.data.table`).
 
     Attributes:
         path: of the table, JSON lines or TSV.

@@ -11,16 +11,16 @@ In a checkpoint this is a folder:
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
-from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError, UsageError
 from transducer.search.tokens.lexicon import LexiconSearch, LexiconSearchConfig
 from transducer.search.tokens.prefix_tree import PrefixTree
@@ -29,12 +29,17 @@ from transducer.text.english.g2p import GraphemeToPhoneme, is_word
 from transducer.text.english.inflection import derive
 from transducer.text.english.lexicon import Lexicon
 from transducer.text.english.normalise import normalise
+from transducer.text.json_file import read_json, write_json
 from transducer.text.lm.ngram import SPECIAL, UNK, NGram
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
 CONFIG, LANGUAGE_MODEL, LEXICON, G2P = "words.json", "words.ngram", "lexicon.bin", "g2p.ngram"
 _VARIANTS = 3  # pronunciations of a word that comes at run time
+_MOST = 10**9  # no number is as large
+_WIDTHS = ("width", "token_width", "alternatives")  # may be infinite, for an exact search
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -81,20 +86,32 @@ class WordModel:
         self.config, self.tokenizer, self.lm, self.lexicon, self.g2p = config, tokenizer, lm, lexicon, g2p
 
     @classmethod
-    def load(cls, folder: str | Path, tokenizer: Tokenizer) -> WordModel:
+    def load(cls, folder: str | Path, units: Tokenizer | Mapping[str, Tokenizer]) -> WordModel:
         """Read a folder that `save` wrote.
+
+        Args:
+            units: the tokenizer of the units that the lexicon is made of, or all of a model's by their names.
 
         Raises:
             CheckpointError: a file is missing or damaged, or belongs to another model.
         """
         folder = Path(folder)
         config = read_config(folder)
+        tokenizer = units if isinstance(units, Tokenizer) else units.get(config.units)
+        if tokenizer is None or len(config.log_prior) not in (0, len(tokenizer)):
+            raise CheckpointError(f"{folder / CONFIG} belongs to a model of other units: take all from one checkpoint")
         lm = NGram.load(folder / LANGUAGE_MODEL)
         words = lm.words[len(SPECIAL) :]
         if isinstance(tokenizer, Characters):
-            return cls(config, tokenizer, lm, Lexicon.spelled(words, tokenizer))
+            try:
+                return cls(config, tokenizer, lm, Lexicon.spelled(words, tokenizer))
+            except UsageError as error:
+                raise CheckpointError(f"{folder / LANGUAGE_MODEL} belongs to another model: {error}") from None
         lexicon = Lexicon.load(folder / LEXICON, words, tokenizer)
-        return cls(config, tokenizer, lm, lexicon, GraphemeToPhoneme.load(folder / G2P))
+        g2p = GraphemeToPhoneme.load(folder / G2P)
+        if unknown := g2p.phones.difference(tokenizer.tokens):
+            raise CheckpointError(f"{folder / G2P} belongs to another model: this one has no {min(unknown)!r}")
+        return cls(config, tokenizer, lm, lexicon, g2p)
 
     def save(self, folder: str | Path) -> None:
         """Write the files into a folder, which is made if need be."""
@@ -104,8 +121,7 @@ class WordModel:
         if self.g2p is not None:
             self.lexicon.save(folder / LEXICON, self.tokenizer)
             self.g2p.model.save(folder / G2P)
-        with atomic_write(folder / CONFIG) as file:
-            json.dump(dataclasses.asdict(self.config), file, indent=1)
+        write_json(folder / CONFIG, dataclasses.asdict(self.config))
 
     def search(
         self, hotwords: Iterable[tuple[str, float]] = (), beam: int | None = None
@@ -159,7 +175,10 @@ class WordModel:
         letters = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
         if self.g2p is None or not is_word(letters):
             raise UsageError(f"cannot tell how {word!r} is said: write hotwords with the letters a to z, and no digits")
-        return derive(letters, known) or self.g2p(letters, _VARIANTS)
+        found = derive(letters, known) or self.g2p(letters, _VARIANTS)
+        if not found:
+            raise UsageError(f"cannot tell how {word!r} is said: its letters have no sounds")
+        return found
 
 
 class _Pronunciations(Mapping[str, list[list[str]]]):
@@ -191,11 +210,35 @@ def _words_of(text: str, weight: float) -> list[str]:
 def read_config(folder: Path) -> WordModelConfig:
     """The weights of a word model. Raises CheckpointError where they are missing, damaged or too new."""
     path = folder / CONFIG
+    document = read_json(path)
     try:
-        document = json.loads(path.read_text())
-        search = LexiconSearchConfig(**document.pop("search"))
-        return WordModelConfig(**{**document, "log_prior": tuple(document["log_prior"]), "search": search})
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot read it ({error.strerror})") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        prior = document.pop("log_prior", [])
+        if not isinstance(prior, list) or not all(map(_is_finite, prior)):
+            raise ValueError("log_prior must be a list of numbers")
+        search = _fields(LexiconSearchConfig, document.pop("search", None))
+        if not search.blank_skip > 0 or not search.alternatives >= 0 or not math.isfinite(search.temperature):
+            raise ValueError("search has a blank_skip, alternatives or a temperature out of range")
+        return _fields(WordModelConfig, document, log_prior=tuple(prior), search=search)
+    except (ValueError, UsageError) as error:
         raise CheckpointError(f"{path} is damaged, or of a newer version: {error}") from None
+
+
+def _fields(kind: type[_T], values: Any, **others: Any) -> _T:
+    """A config of plain fields, each of its type. Raises ValueError, and UsageError as from the class."""
+    types = {field.name: field.type for field in dataclasses.fields(kind) if field.name not in others}  # type: ignore[arg-type]
+    if not isinstance(values, dict) or values.keys() - types.keys():
+        raise ValueError(f"{kind.__name__} has {', '.join(types)}")
+    for name, value in values.items():
+        fits = {
+            "float": _is_finite(value) or (name in _WIDTHS and value == math.inf),
+            "int": type(value) is int and abs(value) < _MOST,
+            "bool": type(value) is bool,
+            "str": type(value) is str,
+        }
+        if not fits[str(types[name])]:
+            raise ValueError(f"{name} cannot be {value!r}")
+    return kind(**values, **others)
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < _MOST

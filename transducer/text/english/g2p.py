@@ -18,10 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from transducer.errors import CheckpointError
 from transducer.text.lm.ngram import IMPOSSIBLE, SPECIAL, NGram
 
 _SEPARATOR = "|"  # "x|K|S": the letter, then its phones
 _MOST = 2  # phones a letter may have
+_LETTERS = "'abcdefghijklmnopqrstuvwxyz"
 
 
 class GraphemeToPhoneme:
@@ -45,8 +47,22 @@ class GraphemeToPhoneme:
 
     @classmethod
     def load(cls, path: str | Path) -> GraphemeToPhoneme:
-        """From a file that `NGram.save` wrote. Raises CheckpointError as `NGram.load` does."""
-        return cls(NGram.load(path))
+        """From a file that `NGram.save` wrote.
+
+        Raises:
+            CheckpointError: as from `NGram.load`, and where the words are no joint units.
+        """
+        model = NGram.load(path)
+        for unit in model.words[len(SPECIAL) :]:
+            letter, *phones = unit.split(_SEPARATOR)
+            if letter not in _LETTERS or len(letter) != 1 or len(phones) > _MOST or "" in phones:
+                raise CheckpointError(f"{path} is damaged: {unit!r} is no letter with its phones")
+        return cls(model)
+
+    @property
+    def phones(self) -> set[str]:
+        """All that pronunciations are made of."""
+        return {phone for phones in self._phones for phone in phones}
 
     def __call__(self, word: str, variants: int = 1, width: float = 1.5) -> list[list[str]]:
         """Phones of the likeliest pronunciations.

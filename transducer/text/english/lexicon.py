@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError, UsageError
-from transducer.text.lm.sections import read_sections, write_sections
+from transducer.text.json_file import read_bytes
+from transducer.text.lm.sections import MOST_BYTES, inflate, read_sections, write_sections
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.symbols import Symbols
 from transducer.text.tokenizers.tokenizer import Tokenizer
@@ -105,17 +106,25 @@ class Lexicon:
         Raises:
             CheckpointError: the file is missing or damaged, or belongs to other words or tokens.
         """
-        header, sections = read_sections(path, _MAGIC, "the lexicon", "lexicon")
+        header, sections = read_sections(path, _MAGIC, "lexicon")
+        if header.get("tokens") != list(tokenizer.tokens):
+            raise CheckpointError(f"{path} belongs to another model: take all files from one checkpoint")
         try:
             gaps, lengths, flat = (np.frombuffer(section, dtype=np.uint8) for section in sections)
-            tokens = np.zeros((len(lengths), int(lengths.max(initial=0))), dtype=np.uint8)
-            tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = flat
-            known = header["tokens"]
-        except (ValueError, KeyError, IndexError) as error:
+            if len(gaps) != len(lengths) or lengths.min(initial=1) == 0 or lengths.sum(dtype=np.int64) != len(flat):
+                raise ValueError("its entries are not as long as it says")
+            shape = len(lengths), int(lengths.max(initial=0))
+            if shape[0] * shape[1] > MOST_BYTES:
+                raise ValueError(f"{shape[0]} entries of up to {shape[1]} tokens are too many")
+            if flat.min(initial=1) == 0 or flat.max(initial=0) >= len(tokenizer):
+                raise ValueError("it has entries of unknown tokens")
+        except ValueError as error:
             raise CheckpointError(f"{path} is damaged: {error}") from None
         word = np.cumsum(gaps, dtype=np.int64)
-        if known != list(tokenizer.tokens) or word.max(initial=0) > len(words):
-            raise CheckpointError(f"{path} belongs to another model: take all files from one checkpoint")
+        if not len(word) or not word[0] or gaps.max() > 1 or word[-1] != len(words):
+            raise CheckpointError(f"{path} belongs to another model, of other words: take both from one checkpoint")
+        tokens = np.zeros(shape, dtype=np.uint8)
+        tokens[np.arange(shape[1]) < lengths[:, None]] = flat
         return cls(tuple(words), word, tokens)
 
     def extended(self, other: Lexicon) -> Lexicon:
@@ -163,13 +172,12 @@ def save_pronunciations(path: str | Path, pronunciations: Pronunciations) -> Non
 def load_pronunciations(path: str | Path) -> dict[str, list[list[str]]]:
     """Read what `save_pronunciations` wrote. Raises CheckpointError where the file is missing or damaged."""
     try:
-        text = zlib.decompress(Path(path).read_bytes()).decode()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot read the lexicon ({error.strerror})") from None
-    except (zlib.error, UnicodeDecodeError) as error:
+        pronunciations: dict[str, list[list[str]]] = {}
+        for line in inflate(read_bytes(path, MOST_BYTES)).decode().splitlines():
+            word, *phones = line.split(" ")
+            if not word or not phones or "" in phones:
+                raise ValueError(f"{line[:40]!r} is no word with its phones")
+            pronunciations.setdefault(word, []).append(phones)
+    except ValueError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
-    pronunciations: dict[str, list[list[str]]] = {}
-    for line in text.splitlines():
-        word, *phones = line.split(" ")
-        pronunciations.setdefault(word, []).append(phones)
     return pronunciations

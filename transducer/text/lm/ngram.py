@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from transducer.errors import CheckpointError
-from transducer.text.lm.sections import read_sections, write_sections
+from transducer.text.lm.sections import counts, read_sections, write_sections
 
 UNK, BOS, EOS = 0, 1, 2
 IMPOSSIBLE = -99.0  # stands for the log of zero
@@ -25,6 +25,7 @@ SPECIAL = ("<unk>", "<s>", "</s>")
 
 _MAGIC = b"transducer n-gram 1\n"
 _WORD_BITS = 20  # a context row and a word share one int64 key
+_FINITE = 1e4  # logarithms of probabilities and weights are far smaller
 
 
 class Level(NamedTuple):
@@ -51,7 +52,7 @@ class Level(NamedTuple):
         return self.key & ((1 << _WORD_BITS) - 1)
 
 
-def keys(context: NDArray[np.integer], word: NDArray[np.integer]) -> NDArray[np.int64]:
+def keys(context: NDArray[np.integer], word: NDArray[np.integer] | int) -> NDArray[np.int64]:
     """(N,) contexts' rows and word ids as one sortable number each."""
     return (context.astype(np.int64) << _WORD_BITS) | word
 
@@ -177,10 +178,10 @@ class NGram:
         sections = [" ".join(self.words).encode()]
         for n, level in enumerate(self.levels):
             if n:
-                counts = np.bincount(level.context, minlength=len(self.levels[n - 1].key))
+                children = np.bincount(level.context, minlength=len(self.levels[n - 1].key))
                 same = np.diff(level.context, prepend=-1) == 0
                 gaps = np.where(same, np.diff(level.word, prepend=0), level.word)
-                sections += [_planes(counts), _planes(gaps)]
+                sections += [_planes(children), _planes(gaps)]
             sections += _quantise(level.log_p)
             if n + 1 < self.order:
                 sections += _quantise(level.log_backoff)
@@ -194,31 +195,45 @@ class NGram:
         Raises:
             CheckpointError: the file is missing or isn't a whole n-gram file of this version.
         """
-        header, sections = read_sections(path, _MAGIC, "the language model", "n-gram file")
+        header, sections = read_sections(path, _MAGIC, "n-gram file")
         try:
-            parts = iter(sections)
-            return cls(next(parts).decode().split(" "), list(_read_levels(header["sizes"], parts)))
-        except (ValueError, KeyError, StopIteration) as error:
+            sizes = counts(header.get("sizes"), "sizes")
+            if header.get("order") != len(sizes) or 0 in sizes or len(sections) != 6 * len(sizes) - 3:
+                raise ValueError(f"{len(sections)} sections do not make the orders that it lists")
+            words = sections[0].decode().split(" ")
+            if len(words) != sizes[0] or "" in words or len(set(words)) != len(words):
+                raise ValueError(f"its vocabulary is not {sizes[0]} different words")
+            return cls(words, list(_read_levels(sizes, sections[1:])))
+        except ValueError as error:
             raise CheckpointError(f"{path} is damaged: {error}") from None
 
 
-def _read_levels(sizes: Sequence[int], parts: Iterable[bytes]) -> Iterable[Level]:
-    parts = iter(parts)
+def _read_levels(sizes: Sequence[int], sections: Sequence[bytes]) -> Iterable[Level]:
+    """The orders; nothing in them leads out of their arrays, whatever the sections hold."""
+    parts = iter(sections)
     for n, size in enumerate(sizes):
         if n:
-            counts, gaps = _unplanes(next(parts)), _unplanes(next(parts))
-            # Words rise within a context: undo the differences by one running sum, less its value at each start.
-            word = np.cumsum(gaps, dtype=np.int64)
-            start = np.cumsum(counts) - counts
-            word -= np.repeat((word - gaps)[np.minimum(start, size - 1)], counts)
-            key = keys(np.repeat(np.arange(sizes[n - 1]), counts), word)
+            children, gaps = _unplanes(next(parts)), _unplanes(next(parts))
+            if len(children) != sizes[n - 1] or len(gaps) != size or children.sum(dtype=np.int64) != size:
+                raise ValueError(f"the n-grams of order {n + 1} are not {size}")
+            # Words rise within a context. Their differences are undone by one running sum, less its value before each.
+            context = np.flatnonzero(children)
+            children = children[context]
+            sums, end = np.cumsum(gaps, dtype=np.int64), np.cumsum(children)
+            first = end - children
+            key = sums + np.repeat(keys(context, 0) - (sums[first] - gaps[first]), children)
+            last = key[end - 1] - keys(context, 0)
+            if last.max() >= sizes[0] or not (key[1:] > key[:-1]).all():
+                raise ValueError(f"the n-grams of order {n + 1} are not in order, or of unknown words")
         else:
             key = np.arange(size)
-        log_p = _dequantise(next(parts), next(parts))
-        log_backoff = _dequantise(next(parts), next(parts)) if n + 1 < len(sizes) else np.zeros(0, dtype=np.float32)
-        if not len(key) == len(log_p) == size:
-            raise ValueError(f"order {n + 1} holds {len(log_p)} n-grams instead of {size}")
-        yield Level(key, log_p, log_backoff)
+        log_p = _dequantise(next(parts), next(parts), size)
+        if log_p.max() > 0:
+            raise ValueError(f"order {n + 1} has probabilities above 1")
+        if n + 1 < len(sizes):
+            yield Level(key, log_p, _dequantise(next(parts), next(parts), size))
+        else:
+            yield Level(key, log_p, np.zeros(0, np.float32))
 
 
 def _planes(values: ArrayLike) -> bytes:
@@ -251,5 +266,8 @@ def _quantise(values: NDArray[np.float32], levels: int = 256) -> list[bytes]:
     return [book.astype("<f4").tobytes(), codes.astype(np.uint8).tobytes()]
 
 
-def _dequantise(book: bytes, codes: bytes) -> NDArray[np.float32]:
-    return np.frombuffer(book, dtype="<f4")[np.frombuffer(codes, dtype=np.uint8)]
+def _dequantise(book: bytes, codes: bytes, size: int) -> NDArray[np.float32]:
+    values, code = np.frombuffer(book, dtype="<f4"), np.frombuffer(codes, dtype=np.uint8)
+    if len(code) != size or code.max() >= len(values) or not (np.abs(values) < _FINITE).all():
+        raise ValueError(f"{len(code)} codes of {len(values)} values where {size} numbers must be")
+    return values[code]

@@ -1,18 +1,19 @@
 """A tokenizer's files in a checkpoint folder: `tokens.json`, and `tokens.model` for subwords.
 
-`tokens.json` is an object with `kind`, the list `tokens` with the blank first ("<blank>", or "" for labels) and, for
-symbols, `silence`.
+`tokens.json` is an object with `kind`, the list `tokens` with the blank first ("<blank>", or "" for labels), and for
+symbols `silence`, for subwords the CRC-32 of their model; and a checksum of all that.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
 from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError, UsageError
+from transducer.text.json_file import MOST_BYTES, read_bytes, read_json, write_json
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.labels import Labels
 from transducer.text.tokenizers.subwords import Subwords
@@ -29,11 +30,10 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | os.PathLike[str]) -> None
     if isinstance(tokenizer, Symbols):
         contents["silence"] = [tokenizer.tokens[token] for token in sorted(tokenizer.silence)]
     if isinstance(tokenizer, Subwords):
+        contents["model_crc32"] = zlib.crc32(tokenizer.model)
         with atomic_write(Path(folder, MODEL), "wb") as file:
             file.write(tokenizer.model)
-    with atomic_write(Path(folder, TOKENS)) as file:
-        json.dump(contents, file, ensure_ascii=False, indent=0)
-        file.write("\n")
+    write_json(Path(folder, TOKENS), contents, indent=0)
 
 
 def load_tokenizer(folder: str | os.PathLike[str]) -> Tokenizer:
@@ -43,11 +43,8 @@ def load_tokenizer(folder: str | os.PathLike[str]) -> Tokenizer:
         CheckpointError: a file is missing or damaged, the kind is unknown, or the files disagree on the tokens.
     """
     path = Path(folder, TOKENS)
-    try:
-        contents = json.loads(_read(path))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is damaged: not JSON") from error
-    tokens = contents.get("tokens") if isinstance(contents, dict) else None
+    contents = read_json(path)
+    tokens = contents.get("tokens")
     if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) for token in tokens):
         raise CheckpointError(f"{path} is damaged: no list of tokens in it")
     try:
@@ -67,22 +64,21 @@ def _build(path: Path, contents: dict[str, Any], tokens: list[str]) -> Tokenizer
             return Characters("".join(tokens[2:]))
         case "subwords":
             model = path.with_name(MODEL)
+            data = read_bytes(model, MOST_BYTES)
+            if contents.get("model_crc32", zlib.crc32(data)) != zlib.crc32(data):
+                raise CheckpointError(f"{model} is damaged, or not the one that {path} speaks of")
             try:
-                return Subwords(_read(model))
+                return Subwords(data)
             except UsageError as error:
                 raise CheckpointError(f"{model} is damaged: {error}") from error
         case "symbols":
-            return Symbols(tokens[1:], contents.get("silence", ()))
+            silence = contents.get("silence", [])
+            if not isinstance(silence, list) or not all(isinstance(symbol, str) for symbol in silence):
+                raise CheckpointError(f"{path} is damaged: its silence is no list of symbols")
+            return Symbols(tokens[1:], silence)
         case "labels":
             return Labels(tokens[1:])
         case kind:
             raise CheckpointError(
                 f"{path}: unknown kind of tokens {kind!r}; this version knows characters, labels, subwords and symbols"
             )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error

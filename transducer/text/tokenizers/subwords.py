@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Literal
 
 from transducer.errors import UsageError
 from transducer.text.tokenizers.tokenizer import BLANK, Tokenizer
 
+_FATAL = 3  # in the numbering of sentencepiece's log
 _SPACE = "\u2581"  # sentencepiece's visible space, at the front of a piece that begins a word
 
 
@@ -32,15 +34,31 @@ class Subwords(Tokenizer):
         import sentencepiece
 
         self.model = model
+        # It would write what is wrong with a model to standard error, before or instead of an exception.
+        sentencepiece.set_min_log_level(_FATAL)
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-        except RuntimeError as error:
-            raise UsageError("not a sentencepiece model") from error
-        pieces = [self._processor.id_to_piece(piece) for piece in range(self._processor.get_piece_size())]
+            pieces = [self._processor.id_to_piece(piece) for piece in range(self._processor.get_piece_size())]
+            whole = bool(pieces) and self._reads_what_it_writes(pieces)
+        except (RuntimeError, UnicodeDecodeError, IndexError):
+            whole = False
+        if not whole:
+            raise UsageError("not a sentencepiece model, or a part of one")
         self.tokens = ("<blank>", *pieces)
         self.silence = frozenset(token for token, piece in enumerate(self.tokens) if piece == _SPACE)
         self._starts = tuple(piece.startswith(_SPACE) for piece in self.tokens)
         self._unknown = self._processor.unk_id() + 1
+
+    def _reads_what_it_writes(self, pieces: Sequence[str]) -> bool:
+        processor, ids = self._processor, range(len(pieces))
+        spelled = (i for i in ids if not (processor.is_control(i) or processor.is_unknown(i) or processor.is_byte(i)))
+        text = processor.decode(list(islice(spelled, 1000)))
+        again = processor.decode(processor.encode(text))
+        return (
+            processor.piece_to_id(list(pieces)) == list(ids)
+            and 0 <= processor.unk_id() < len(pieces)
+            and again.replace(" ", "") == text.replace(" ", "")
+        )
 
     @classmethod
     def train(cls, lines: Iterable[str], size: int, model_type: Literal["bpe", "unigram"] = "bpe") -> Subwords:
