@@ -258,8 +258,7 @@ class Model:
         return name, self._words() if name in spelled else None
 
     def _load_words(self) -> WordModel:
-        folder = self.folder / WORDS
-        return WordModel.load(folder, self.units[read_config(folder).units])
+        return WordModel.load(self.folder / WORDS, self.units)
 
     def _network_at_chunk(self, chunk: int) -> Network:
         network = share_weights(self._packed)

@@ -65,6 +65,21 @@ class Session:
         return self.engine.kind
 
     @property
+    def events_kind(self) -> str:
+        """Of events, see `transducer.search.events.rules`; "" for words."""
+        return getattr(self._builder, "kind", "")
+
+    @property
+    def fps(self) -> float:
+        """Frames per second, on average as far as it is known; of sound, outputs of the model per second."""
+        return float(self.engine.output_rate if self._rate is None else self._reader.fps)
+
+    @property
+    def frames(self) -> int:
+        """Frames that have been judged; of sound, outputs of the model."""
+        return self._stream.judged[1]
+
+    @property
     def latency(self) -> float:
         """Algorithmic latency in seconds."""
         return self._stream.latency
@@ -95,8 +110,7 @@ class Session:
 
     def _source(self) -> Source:
         end, frames = self._stream.judged
-        rate = float(self.engine.output_rate if self._rate is None else self._reader.rate)
-        return Source(self.name, self._position, tuple(self.warnings), rate, frames, end, self._language)
+        return Source(self.name, self._position, tuple(self.warnings), self.fps, frames, end, self._language)
 
     def _run(self) -> Iterator[Any]:
         for block in self._blocks:

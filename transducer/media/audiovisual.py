@@ -104,6 +104,10 @@ class _Both:
         self.name = video.name
 
     @property
+    def fps(self) -> Fraction:
+        return self._video.fps
+
+    @property
     def duration(self) -> float | None:
         return self._video.duration
 

@@ -107,6 +107,11 @@ class BlockReader(Iterator[Block]):
         """Steps per second of this source; for frames their mean, as far as it is known."""
         return self._rate()
 
+    @property
+    def fps(self) -> Fraction:
+        """Frames per second of the pictures; where there are none, steps per second."""
+        return Fraction(getattr(self._reader, "fps", None) or self._rate())
+
     def __next__(self) -> Block:
         return next(self._blocks)
 

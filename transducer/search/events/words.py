@@ -51,7 +51,7 @@ class WordEventSearch:
 
     def builder(self, keep: bool, scores: bool) -> LabellingBuilder:
         """See `ResultSearch`."""
-        return LabellingBuilder("sequence", ())
+        return LabellingBuilder("sequence", (), scores)
 
     def facts(self) -> dict[str, Any]:
         """See `ResultSearch`."""
