@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transducer.errors import CheckpointError, UsageError
+from transducer.model.config import from_json, to_json
 from transducer.search.events.rules import EventRules, Found
 from transducer.search.events.search import EventSearch, build_event_search
 from transducer.search.events.words import WordSearch
@@ -308,31 +309,32 @@ def test_words_are_events():
 # The rules
 
 
-def test_rules_come_from_a_card():
-    card = {"events": {"kind": "transitions", "high": 0.4, "thresholds": {"cut": 0.6}, "min_frames": {"wipe": 4}}}
-    rules = EventRules.from_card(card, "dense", LABELS)
+def test_rules_come_from_json():
+    stored = {"kind": "transitions", "high": 0.4, "thresholds": {"cut": 0.6}, "min_frames": {"wipe": 4}}
+    rules = from_json({"type": "event_rules", **stored})
     assert (rules.kind, rules.high, rules.low_of(0.4), rules.high_of("cut")) == ("transitions", 0.4, 0.2, 0.6)
     assert rules.shortest("wipe") == 4 and rules.shortest("cut") == 1
-    assert EventRules.from_card({}, "clip", LABELS).kind == "clip"
+    assert from_json(to_json(rules)) == rules
 
 
 @pytest.mark.parametrize(
     ("events", "message"),
     [
         ({"kind": "scenes"}, "unknown kind of events 'scenes'"),
-        ({"hihg": 0.5}, "unknown rules for events, hihg"),
+        ({"hihg": 0.5}, "unknown fields hihg"),
         ({"high": 1.5}, "must be a probability"),
         ({"low": 0.7, "high": 0.5}, "0.7, is above high, 0.5"),
         ({"thresholds": {"fade": 0.5}}, "labels that it lacks: fade"),
         ({"min_frames": {"fade": 5}}, "labels that it lacks: fade"),
         ({"min_frames": 0}, "at least 1"),
         ({"merge": -1}, "at least 1, or 0"),
-        ({"high": "much"}, "damaged"),
+        ({"high": "much"}, "must be a number or null"),
+        ({"min_frames": 1.5}, "must be an integer or an object"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused(events, message):
     with pytest.raises(CheckpointError, match=message):
-        EventRules.from_card({"events": {"kind": "spans", **events}}, "spans", LABELS)
+        from_json({"type": "event_rules", "kind": "spans", **events}).check_labels(LABELS)
 
 
 def test_a_threshold_keeps_the_proportion_of_low_to_high():
