@@ -36,7 +36,7 @@ from transducer.frontends.frames import FramesConfig
 from transducer.heads.ctc import CTCConfig
 from transducer.heads.framewise import FramewiseConfig
 from transducer.heads.pooled import PooledConfig
-from transducer.model.config import Core, ModelConfig
+from transducer.model.config import CoreConfig, ModelConfig
 from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
 from transducer.training.pairs import PairRecipe
@@ -162,7 +162,7 @@ def _decoded(manifest: VideoManifest, size: tuple[int, int], cache: Path, on_err
     return {decoded.clip.name: decoded for decoded in found}
 
 
-def _core(name: str, channels: int, look_ahead: int) -> Core | tuple[Core, ...]:
+def _core(name: str, channels: int, look_ahead: int) -> CoreConfig | tuple[CoreConfig, ...]:
     """Convolutions look ahead; what has a longer memory, if that is asked for, follows them."""
     if look_ahead < 0:
         raise UsageError(f"look_ahead={look_ahead}: it must be a number of frames from 0")
