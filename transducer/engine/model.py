@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from transducer.engine.session import Session
 from transducer.engine.stream import Decoder, Stream, StreamBatch
 from transducer.errors import UsageError
+from transducer.frontends.audio_visual import AudioVisualConfig
+from transducer.frontends.logmel import LogMelConfig
 from transducer.media.audio.reader import open_audio
 from transducer.media.io.sources import RawFormat
 from transducer.model.checkpoint import CONFIG, WORDS, load_checkpoint
-from transducer.model.config import AudioVisualConfig, LogMelConfig, ModelConfig
+from transducer.model.config import ModelConfig, settings
 from transducer.model.network import Network
 from transducer.model.packing import pack_linears
 from transducer.model.sequence import Serial, share_weights
@@ -111,12 +113,12 @@ class Model:
             )
         chunk = self._chunk_frames(chunk_ms)
         network = self._at_chunk(chunk)
-        search = search or self._defaults.get("search", "greedy")
+        search = search or self.config.decoding.search
         words = self._words() if search == "beam" else None  # megabytes, which a greedy search has no use for
         head, segment_search = build_segment_search(network, self.units, search, beam, nbest, endpoint, words, hotwords)
-        stages = Serial(network.frontend, network.encoder, network.decoders[head])
-        if chunk % network.decoders[head].stride:
-            step = network.decoders[head].stride * self._frame_ms
+        stages = Serial(network.frontend, network.encoder, network.heads[head])
+        if chunk % network.heads[head].stride:
+            step = network.heads[head].stride * self._frame_ms
             raise UsageError(f"{search} search with the model {self.name} needs chunks of a multiple of {step:g} ms")
         return Decoder(stages, segment_search, self.rate, chunk * network.hop)
 
@@ -153,8 +155,7 @@ class Model:
         """The whole transcript of a source; the options are those of `stream`."""
         with self.stream(source, **options) as session:
             segments = tuple(segment for segment in session if segment.final)
-            language = self.config.card.get("language", "")
-            return Transcript(segments, session.position, session.name, language, tuple(session.warnings))
+            return Transcript(segments, session.position, session.name, self.config.language, tuple(session.warnings))
 
     def live(self, **options: Any) -> Stream:
         """A stream to push samples into by hand; the options are those of `decoder`."""
@@ -208,7 +209,7 @@ class Model:
         from transducer.engine.label_session import open_session
 
         labeller = self.labeller(threshold)
-        return open_session(labeller, source, fps, frames, block, self._defaults.get("fast_decoding", False))
+        return open_session(labeller, source, fps, frames, block, self.config.decoding.fast_decoding)
 
     def label(self, source: Any, **options: Any) -> Labelling:
         """All events of a video and the scenes between them; the options are those of `label_stream`."""
@@ -236,8 +237,12 @@ class Model:
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
             "size_bytes": sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
         }
+        described = {"language": self.config.language, "defaults": settings(self.config.decoding)}
+        if self.config.events is not None:
+            described["events"] = settings(self.config.events)
+        described = {name: value for name, value in described.items() if value}
         if self.labels_video:
-            return {**facts, **self.labeller().facts(), **self.config.card}
+            return {**facts, **self.labeller().facts(), **described, **self.config.card}
         return {
             **facts,
             "rate_hz": self.rate,
@@ -245,12 +250,9 @@ class Model:
             "chunk_ms": self._chunk_frames(None) * self._frame_ms,
             "chunks_ms": list(self.chunks_ms),
             "latency_ms": self.decoder("greedy").latency * 1000,
+            **described,
             **self.config.card,
         }
-
-    @property
-    def _defaults(self) -> dict[str, Any]:
-        return self.config.card.get("defaults", {})
 
     @property
     def _frame_ms(self) -> float:
@@ -259,7 +261,7 @@ class Model:
     def _chunk_frames(self, chunk_ms: float | None) -> int:
         """A chunk in encoder frames; the model's default for None."""
         if chunk_ms is None:
-            chunk_ms = self._defaults.get("chunk_ms")
+            chunk_ms = self.config.decoding.chunk_ms
         if chunk_ms is None:
             return self.config.chunks[len(self.config.chunks) // 2]
         frames = round(chunk_ms / self._frame_ms)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from transducer.model.config import CTCConfig, RNNTConfig
+from transducer.heads.ctc import CTCConfig
+from transducer.heads.rnnt import RNNTConfig
 from transducer.results import Event, Segment
 from transducer.search.endpoint import EndpointRules
 from transducer.search.events.rules import EventRules, Found
