@@ -15,9 +15,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from transducer.cores.conformer import ConformerConfig
 from transducer.data.augment.features import AugmentConfig
 from transducer.errors import UsageError
-from transducer.model.config import ConformerConfig, CTCConfig, ModelConfig, RNNTConfig
+from transducer.heads.ctc import CTCConfig
+from transducer.heads.rnnt import RNNTConfig
+from transducer.model.config import ModelConfig
 from transducer.text.tokenizers.characters import ENGLISH, Characters
 from transducer.training.recipe import Phase, Recipe, Table
 
@@ -59,7 +62,7 @@ def recipe(
         name=name,
         model=ModelConfig(
             core=ConformerConfig(channels=channels, heads=4, hidden=3 * channels, layers=layers),
-            decoders={decoder: head},
+            heads={decoder: head},
             chunks=(8, 16, 32),  # 320, 640 and 1280 ms: users choose their latency among these
         ),
         units={"characters": Characters(alphabet)},

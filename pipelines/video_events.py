@@ -23,24 +23,22 @@ from pathlib import Path
 import numpy as np
 
 from transducer.cli.console import report
+from transducer.cores.recurrent import RecurrentConfig
+from transducer.cores.tcn import TCNConfig
+from transducer.cores.transformer import TransformerConfig
 from transducer.data.augment.clips import ClipAugment
 from transducer.data.clip_pairs import ClipPairs
 from transducer.data.clips import DecodedClip, decode_clips
 from transducer.data.rows import KINDS
 from transducer.data.table import Table, read_table
+from transducer.encoders.frame_cnn import FrameCNNConfig
 from transducer.errors import UsageError
-from transducer.model.config import (
-    Core,
-    CTCConfig,
-    FrameCNNConfig,
-    FramesConfig,
-    FramewiseConfig,
-    ModelConfig,
-    PooledConfig,
-    RecurrentConfig,
-    TCNConfig,
-    TransformerConfig,
-)
+from transducer.frontends.frames import FramesConfig
+from transducer.heads.ctc import CTCConfig
+from transducer.heads.framewise import FramewiseConfig
+from transducer.heads.pooled import PooledConfig
+from transducer.model.config import CoreConfig, ModelConfig
+from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
 from transducer.training.pairs import PairRecipe
 
@@ -115,7 +113,8 @@ def recipe(
             frontend=FramesConfig(height, width),
             encoder=FrameCNNConfig(grid=(4, 4), dropout=0.1),
             core=_core(core, channels, look_ahead),
-            decoders={"labels": head},
+            heads={"labels": head},
+            events=_rules(table, train, units),
             chunks=(CHUNK,) if core == "transformer" else (1,),
         ),
         units={"labels": units},
@@ -130,7 +129,6 @@ def recipe(
         average_decay=0.98,
         label_weights=_weights(train.counts()) if kind != "ctc" else None,
         card={
-            "events": _rules(table, train, units),
             "trained_on": [{"name": table.path.name, "licence": licence or "not stated", "clips": len(train.clips)}],
         },
         seed=seed,
@@ -167,7 +165,7 @@ def _decoded(table: Table, size: tuple[int, int], cache: Path, on_error: str) ->
     return {decoded.clip.id: decoded for decoded in found}
 
 
-def _core(name: str, channels: int, look_ahead: int) -> Core | tuple[Core, ...]:
+def _core(name: str, channels: int, look_ahead: int) -> CoreConfig | tuple[CoreConfig, ...]:
     """Convolutions look ahead; what has a longer memory, if that is asked for, follows them."""
     if look_ahead < 0:
         raise UsageError(f"look_ahead={look_ahead}: it must be a number of frames from 0")
@@ -201,17 +199,17 @@ def _weights(counts: np.ndarray) -> list[float]:
     return [round(float(weight), 4) for weight in np.clip(weights, 0.2, 10)]
 
 
-def _rules(table: Table, train: ClipPairs, units: Labels) -> dict[str, object]:
+def _rules(table: Table, train: ClipPairs, units: Labels) -> EventRules:
     """How `transducer label` makes events of probabilities: see `transducer.search.events.rules`."""
     if table.kind == "label":
-        return {"kind": "clip"}
+        return EventRules("clip")
     if table.kind == "text":
-        return {"kind": "sequence"}
+        return EventRules("sequence")
     if table.moments:
-        return {"kind": "peaks", "high": 0.4, "window": 10}
+        return EventRules("peaks", high=0.4, window=10)
     shortest = {
         units.tokens[number]: max(1, int(0.4 * np.percentile(lengths, 10))) for number, lengths in train.runs().items()
     }
     if table.kind == "labels":
-        return {"kind": "dense", "min_frames": shortest}
-    return {"kind": "spans", "high": 0.5, "low": 0.3, "merge": 2, "min_frames": shortest}
+        return EventRules("dense", min_frames=shortest)
+    return EventRules("spans", high=0.5, low=0.3, merge=2, min_frames=shortest)

@@ -29,26 +29,24 @@ from pathlib import Path
 import torch
 
 from pipelines.lipreading.data import SAMPLES, LipClips, hold_out, load_clips, read_noises, read_sentences
+from transducer.cores.tcn import TCNConfig
+from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
+from transducer.encoders.frame_cnn import FrameCNNConfig
+from transducer.encoders.fusion import FusionConfig
 from transducer.errors import UsageError
+from transducer.frontends.audio_visual import AudioVisualConfig
+from transducer.frontends.frames import FramesConfig
+from transducer.frontends.logmel import LogMelConfig
+from transducer.heads.ctc import CTCConfig
+from transducer.heads.framewise import FramewiseConfig
+from transducer.heads.metrics import edits
 from transducer.model.checkpoint import load_checkpoint, save_checkpoint
-from transducer.model.config import (
-    AudioVisualConfig,
-    ConvSubsamplingConfig,
-    CTCConfig,
-    Decoder,
-    FrameCNNConfig,
-    FramesConfig,
-    FramewiseConfig,
-    FusionConfig,
-    LogMelConfig,
-    ModelConfig,
-    TCNConfig,
-)
+from transducer.model.config import HeadConfig, ModelConfig
 from transducer.model.network import Network
 from transducer.search.events.frames import DenseSearch
 from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
-from transducer.training.pair_evaluation import edits, greedy_tokens, outputs
+from transducer.training.pair_evaluation import greedy_tokens, outputs
 from transducer.training.pairs import PairRecipe, PairSource
 
 # Top, left, bottom and right of the speaker's mouth and chin in pictures of 180x144, with room for a moving head: where
@@ -133,8 +131,6 @@ def recipe(
         initial=join(config, labels, Path(start), Path(sound) if sound else None, cache / "start") if start else None,
         card={
             "description": f"The words of GRID sentences, speaker 1, from {inputs}",
-            "languages": ["English"],
-            "events": {"kind": "sequence"} if task == "words" else {"kind": "dense", "min_frames": 2},
             "trained_on": [{"name": "GRID corpus, speaker 1", "licence": "CC BY 4.0", "clips": len(rest)}],
         },
         seed=seed,
@@ -153,12 +149,14 @@ def model(inputs: str, task: str, channels: int, words: int) -> ModelConfig:
         "sound": (LogMelConfig(), ConvSubsamplingConfig()),
         "both": (AudioVisualConfig(frames, LogMelConfig(), SAMPLES), FusionConfig(cnn, ConvSubsamplingConfig())),
     }[inputs]
-    decoders: dict[str, Decoder] = {"words": CTCConfig("words")} if task == "words" else {}
+    words_too: dict[str, HeadConfig] = {"words": CTCConfig("words")} if task == "words" else {}
     return ModelConfig(
         frontend=frontend,
         encoder=encoder,
         core=TCNConfig(channels, 2 * channels, layers=8, look_ahead=LOOK_AHEAD, dropout=0.1),
-        decoders={**decoders, "labels": FramewiseConfig("words")},
+        heads={**words_too, "labels": FramewiseConfig("words")},
+        events=EventRules("sequence") if task == "words" else EventRules("dense", min_frames=2),
+        language="en",
         units={"words": words},
         chunks=(1,),
     )
@@ -186,8 +184,8 @@ def join(config: ModelConfig, labels: Labels, start: Path, sound: Path | None, f
         else:
             network.frontend.load_state_dict(known.frontend.state_dict())
             network.encoder.load_state_dict(known.encoder.state_dict())
-            for name, head in network.decoders.items():
-                head.load_state_dict(known.decoders[name if name in known.decoders else "labels"].state_dict())
+            for name, head in network.heads.items():
+                head.load_state_dict(known.heads[name if name in known.heads else "labels"].state_dict())
     except (RuntimeError, KeyError, AttributeError):
         raise UsageError(f"{start} cannot be started from: it has other inputs, or another size") from None
     save_checkpoint(folder, network, config, {"words": labels})
@@ -217,9 +215,9 @@ def errors(network: Network, source: PairSource) -> dict[str, float]:
     The words of the labels are their runs of two frames or more.
     """
     search = DenseSearch(tuple(source.labels.tokens), EventRules(kind="dense", min_frames=2))
-    wrong = dict.fromkeys((f"wer:{head}" for head in network.decoders), 0)
+    wrong = dict.fromkeys((f"wer:{head}" for head in network.heads), 0)
     words = right = frames = 0
-    for pair, said in outputs(network, source, list(network.decoders), bf16=False):
+    for pair, said in outputs(network, source, list(network.heads), bf16=False):
         wanted = pair.target("words")
         words += len(wanted)
         if "words" in said:

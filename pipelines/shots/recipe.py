@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -24,8 +23,12 @@ from pipelines.shots.compositions import Material
 from pipelines.shots.degradation import Grade
 from pipelines.shots.footage import Clip, Part, hold_out, read_footage
 from pipelines.shots.transitions import LABELS, Mixture, compose
+from transducer.cores.tcn import TCNConfig
+from transducer.encoders.frame_cnn import FrameCNNConfig
 from transducer.evaluation.transitions import Interval, TransitionScores, score_transitions
-from transducer.model.config import FrameCNNConfig, FramesConfig, FramewiseConfig, ModelConfig, TCNConfig
+from transducer.frontends.frames import FramesConfig
+from transducer.heads.framewise import FramewiseConfig
+from transducer.model.config import DecodingConfig, ModelConfig
 from transducer.model.network import Network
 from transducer.search.events.rules import EventRules
 from transducer.search.events.search import build_event_search
@@ -35,24 +38,19 @@ from transducer.training.pairs import Pair, PairRecipe, PairSource, fixed_pair
 
 LOOK_AHEAD = 12  # frames: half a second at 24 frames a second
 
-EVENTS: dict[str, Any] = {
-    "kind": "transitions",
-    "high": 0.6,
-    "low": 0.3,
-    "merge": 3,
-    "min_gap": 3,
-    "thresholds": {"dissolve": 0.85, "fade": 0.85, "wipe": 0.85},
-}
+EVENTS = EventRules(
+    "transitions", high=0.6, low=0.3, thresholds={"dissolve": 0.85, "fade": 0.85, "wipe": 0.85}, merge=3, min_gap=3
+)
 
 MODEL = ModelConfig(
     frontend=FramesConfig(27, 48),
     encoder=FrameCNNConfig(widths=(16, 32, 64), shift=0.25, similarity=24),
     core=TCNConfig(channels=96, hidden=192, layers=5, kernel=5, dilations=(1, 2, 4, 8, 8), look_ahead=LOOK_AHEAD),
-    decoders={"labels": FramewiseConfig("labels")},
+    heads={"labels": FramewiseConfig("labels")},
+    events=EVENTS,
+    decoding=DecodingConfig(fast_decoding=True),
     card={
         "description": "Shot transitions in edited video: cuts, dissolves, fades and wipes",
-        "events": EVENTS,
-        "defaults": {"fast_decoding": True},
         "trained_on": [
             {
                 "name": "186 single-shot clips of NVIDIA/NeMo, dynibar, GRID (speaker 1), intel-iot-devkit, "
@@ -157,7 +155,7 @@ def varied(rng: np.random.Generator, frames: np.ndarray, labels: np.ndarray) -> 
 
 def evaluate(network: Network, source: PairSource, tolerance: int = 2) -> Mapping[str, float]:
     """Precision, recall and F1 of transitions at a tolerance of 2 frames."""
-    search = build_event_search(LABELS, EventRules.from_card(network.config.card, "transitions", LABELS[1:]))
+    search = build_event_search(LABELS, network.config.events or EVENTS)
     scores = TransitionScores()
     for index, (pair, found) in enumerate(outputs(network, source, ["labels"])):
         state, events = search.step(search.init(), found["labels"].numpy())

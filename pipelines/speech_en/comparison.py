@@ -44,7 +44,7 @@ def phones_only(base: Recipe, **changes: Any) -> Recipe:
     model = changes.pop("model", base.model)
     return replace(
         base,
-        model=replace(model, decoders={"phones": model.decoders["phones"]}),
+        model=replace(model, heads={"phones": model.heads["phones"]}),
         units={"phones": base.units["phones"]},
         auxiliary=(),
         silence=None,

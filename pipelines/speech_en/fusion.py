@@ -133,8 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = command.parse_args(arguments)
     results = read_results(options.output)
     network, units = load_checkpoint(speech_units.START)
-    name = next(iter(network.config.decoders))
-    head, tokenizer = network.decoders[name], units[network.config.decoders[name].units]
+    name = next(iter(network.config.heads))
+    head, tokenizer = network.heads[name], units[network.config.heads[name].units]
     path = options.output / "pieces.ngram"
     if not path.exists():
         train(options.data, tokenizer, options.order, options.threshold, options.quick).save(path)

@@ -27,8 +27,8 @@ from pipelines.speech_en import recipe as speech_en
 from pipelines.speech_en.compare import CHUNK, phone_error_rate
 from pipelines.speech_en.comparison import fastest
 from pipelines.speech_en.word_lm import PHONES
+from transducer.heads.ctc import CTCConfig
 from transducer.model.checkpoint import load_checkpoint, save_checkpoint
-from transducer.model.config import CTCConfig
 from transducer.model.network import Network
 from transducer.model.packing import pack_linears
 from transducer.text.tokenizers.symbols import Symbols
@@ -41,7 +41,7 @@ DISK = {"float32": torch.float32, "float16": torch.float16, "bytes": torch.int8}
 def stored(weights: Mapping[str, Tensor], dtype: torch.dtype) -> Network:
     """The part of the network that hears phones, as it comes back from disk."""
     units = Symbols(PHONES)
-    config = replace(speech_en.MODEL, decoders={"phones": CTCConfig("phones")}, units={"phones": len(units)})
+    config = replace(speech_en.MODEL, heads={"phones": CTCConfig("phones")}, units={"phones": len(units)})
     network = Network(config)
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
     with tempfile.TemporaryDirectory() as folder:

@@ -38,14 +38,11 @@ from pipelines.speech_en.silence import silence
 from pipelines.speech_en.word_lm import PHONES, pronounce, train_g2p
 from pipelines.speech_en.word_lm import main as word_lm
 from pipelines.speech_en.word_text import normalise
+from transducer.cores.conformer import ConformerConfig
 from transducer.data.augment.features import AugmentConfig
-from transducer.model.config import (
-    CascadedRNNTConfig,
-    ConformerConfig,
-    CTCConfig,
-    ModelConfig,
-    SelfConditioningConfig,
-)
+from transducer.heads.cascaded_rnnt import CascadedRNNTConfig
+from transducer.heads.ctc import CTCConfig, SelfConditioningConfig
+from transducer.model.config import DecodingConfig, ModelConfig
 from transducer.search.tokens.word_model import WordModel
 from transducer.text.english.g2p import GraphemeToPhoneme
 from transducer.text.english.lexicon import Pronunciations
@@ -58,19 +55,19 @@ MODEL = ModelConfig(
     # 40 ms a frame; a chunk is seen whole, and 2.56 s before it.
     core=ConformerConfig(channels=192, heads=4, hidden=512, layers=8, kernel=15, chunk=16, left_context=64),
     # The first is what greedy search reads; beam search reads the first that has phones.
-    decoders={
+    heads={
         "pieces": CascadedRNNTConfig("pieces", source="phones", layers=5),
         "crf": CTCConfig("phones"),
         "characters": CTCConfig("characters"),
         "phones": CTCConfig("phones"),
     },
     conditioning=SelfConditioningConfig(after=4, units="phones"),
+    # Words begin 90 ms after where alignments of the training data have them: spikes come late.
+    decoding=DecodingConfig(search="beam", chunk_ms=640, time_shift=-0.09, blank_window=2),
+    language="en",
     chunks=(8, 16, 32),  # 320, 640 and 1280 ms, one drawn at random for every batch
     card={
         "description": "Streaming English speech recognition: clear speech to lower-case words",
-        "languages": ["English"],
-        # Words begin 90 ms after where alignments of the training data have them: spikes come late.
-        "defaults": {"chunk_ms": 640, "search": "beam", "time_shift": -0.09, "blank_window": 2},
         "pronunciations": {"name": "CMUdict", "licence": "BSD"},
     },
 )

@@ -27,7 +27,8 @@ from pipelines.speech_en.comparison import parser, read_results, write_results
 from transducer.data.augment.features import FeatureAugment
 from transducer.evaluation.wer import count_errors
 from transducer.heads.cascaded_rnnt import CascadedRNNT
-from transducer.heads.ctc import CTC
+from transducer.heads.ctc import CTC, ctc_nll
+from transducer.heads.head import Loss
 from transducer.model.checkpoint import load_checkpoint
 from transducer.model.network import Network
 from transducer.model.sequence import lengths_to_mask
@@ -38,7 +39,6 @@ from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.tokenizer import Tokenizer
 from transducer.training.aligned import AlignedBatches, aligned_loss, pad
 from transducer.training.corpus import Corpus, open_corpus
-from transducer.training.losses import Loss
 from transducer.training.optimizer import Average, Optimizers
 from transducer.training.posteriors import PosteriorBank, Row, hear
 from transducer.training.progress import Progress
@@ -76,17 +76,17 @@ class CascadedCTC(nn.Module):
         super().__init__()
         cascade = CascadedRNNT(channels, sources, 2, stack=1, kernel=15, chunk=CHUNK, left_context=64)
         self.core = cascade.core
-        self.decoders = nn.ModuleDict({"ctc": CTC(cascade.frames.in_features, tokens)})
+        self.heads = nn.ModuleDict({"ctc": CTC(cascade.frames.in_features, tokens)})
 
     def forward(self, log_probs: Tensor, mask: Tensor) -> Tensor:
-        return self.decoders["ctc"](*self.core(log_probs, mask))[0]
+        return self.heads["ctc"](*self.core(log_probs, mask))[0]
 
     def loss(self, rows: Sequence[Row], tokenizer: Tokenizer) -> Loss:
         log_probs, lengths = pad(rows)
         targets = [tokenizer.encode(" ".join(row.words)) for row in rows]
         with torch.autocast("cpu", torch.bfloat16):
             outputs = self(log_probs, lengths_to_mask(lengths, log_probs.shape[1]))
-        return Loss(CTC.loss(outputs, lengths, targets).sum(), sum(map(len, targets)))
+        return Loss(ctc_nll(outputs, lengths, targets).sum(), sum(map(len, targets)))
 
 
 def prepare(data: Path, cache: Path) -> Given:
@@ -117,7 +117,7 @@ def posteriors(network: Network, corpus: Corpus) -> Iterator[Tensor]:
         x = torch.from_numpy((corpus.dev.features(index).astype(np.float32) - mean) / std)[None]
         with torch.autocast("cpu", torch.bfloat16):
             frames, mask = network.encoder(x, torch.ones(x.shape[:2], dtype=torch.bool))
-            yield network.decoders[SOURCE](frames, mask)[0][0].float().clone()
+            yield network.heads[SOURCE](frames, mask)[0][0].float().clone()
 
 
 def train_head(name: str, data: Path, given: Given, steps: int, seed: int = 1) -> dict[str, float]:

@@ -29,7 +29,9 @@ from numpy.typing import NDArray
 from pipelines.swing.motion import IMPACT, LABELS
 from pipelines.swing.render import FPS, HELD_OUT, TRAIN, Domain, Rendered, render
 from transducer.atomic import atomic_write
+from transducer.cores.tcn import TCNConfig
 from transducer.data.augment.clips import ClipAugment
+from transducer.encoders.frame_cnn import FrameCNNConfig
 from transducer.evaluation.events import (
     Spot,
     average_precision,
@@ -38,9 +40,12 @@ from transducer.evaluation.events import (
     spots_of_scores,
     stretches,
 )
+from transducer.frontends.frames import FramesConfig
+from transducer.heads.framewise import FramewiseConfig
 from transducer.media.video.reader import open_video
-from transducer.model.config import FrameCNNConfig, FramesConfig, FramewiseConfig, ModelConfig, TCNConfig
+from transducer.model.config import ModelConfig
 from transducer.model.network import Network
+from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
 from transducer.training.pair_evaluation import outputs
 from transducer.training.pairs import Pair, PairRecipe, PairSource
@@ -112,7 +117,8 @@ def recipe(
             frontend=FramesConfig(size, size),
             encoder=FrameCNNConfig(widths=(16, 32, 64, 96), grid=(3, 3), dropout=0.1),
             core=TCNConfig(channels=128, hidden=256, layers=6, look_ahead=look_ahead, dropout=0.1),
-            decoders={"phases": FramewiseConfig("phases")},
+            heads={"phases": FramewiseConfig("phases")},
+            events=EventRules("dense", min_frames={"stance": 3, "load": 3, "swing": 2, "follow-through": 3}),
             chunks=(1,),
         ),
         units={"phases": labels},
@@ -128,7 +134,6 @@ def recipe(
         evaluate=evaluate,
         card={
             "description": "Phases of a batter's swing, learned from rendered clips",
-            "events": {"kind": "dense", "min_frames": {"stance": 3, "load": 3, "swing": 2, "follow-through": 3}},
             "trained_on": [{"name": "rendered batters", "licence": "none needed", "clips": clips}],
         },
         seed=seed,

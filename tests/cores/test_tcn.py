@@ -8,18 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from transducer.cores.tcn import DilatedConv, spread_look_ahead
-from transducer.model.config import (
-    FrameCNNConfig,
-    FramesConfig,
-    ModelConfig,
-    RecurrentConfig,
-    TCNConfig,
-    TransformerConfig,
-)
+from transducer.cores.recurrent import RecurrentConfig
+from transducer.cores.tcn import DilatedConv, TCNConfig, spread_look_ahead
+from transducer.cores.transformer import TransformerConfig
+from transducer.encoders.frame_cnn import FrameCNNConfig
+from transducer.frontends.frames import FramesConfig
+from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 
-FRAMES = {"frontend": FramesConfig(2, 2), "encoder": FrameCNNConfig(widths=(2,), grid=(1, 1)), "decoders": {}}
+FRAMES = {"frontend": FramesConfig(2, 2), "encoder": FrameCNNConfig(widths=(2,), grid=(1, 1)), "heads": {}}
 
 
 @pytest.mark.parametrize(("kernel", "dilation", "look_ahead"), [(1, 1, 0), (3, 1, 0), (3, 4, 4), (5, 2, 3), (4, 3, 9)])

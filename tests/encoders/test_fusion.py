@@ -5,18 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from transducer.encoders.fusion import Fusion
-from transducer.frontends.audio_visual import AudioVisual
-from transducer.model.config import (
-    AudioVisualConfig,
-    ConvSubsamplingConfig,
-    FrameCNNConfig,
-    FramesConfig,
-    FusionConfig,
-    LogMelConfig,
-    ModelConfig,
-    RecurrentConfig,
-)
+from transducer.cores.recurrent import RecurrentConfig
+from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
+from transducer.encoders.frame_cnn import FrameCNNConfig
+from transducer.encoders.fusion import Fusion, FusionConfig
+from transducer.frontends.audio_visual import AudioVisual, AudioVisualConfig
+from transducer.frontends.frames import FramesConfig
+from transducer.frontends.logmel import LogMelConfig
+from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 
 MEL = LogMelConfig(rate=800, bins=6, window=20, hop=8)
@@ -31,7 +27,7 @@ def network(samples: int = 64, **parts) -> Network:
             "frontend": AudioVisualConfig(FRAMES, MEL, samples),
             "encoder": FusionConfig(CNN, ConvSubsamplingConfig(3)),
             "core": RecurrentConfig("gru", 8, 1),
-            "decoders": {},
+            "heads": {},
             **parts,
         }
     )

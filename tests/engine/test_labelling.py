@@ -20,24 +20,22 @@ from hypothesis import strategies as st
 from tiny_models import tiny_model
 
 import transducer
+from transducer.cores.recurrent import RecurrentConfig
+from transducer.cores.tcn import TCNConfig
+from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
+from transducer.encoders.frame_cnn import FrameCNNConfig
+from transducer.encoders.fusion import FusionConfig
 from transducer.engine.model import Model
 from transducer.errors import CheckpointError, MediaError, UsageError
+from transducer.frontends.audio_visual import AudioVisualConfig
+from transducer.frontends.frames import FramesConfig
+from transducer.frontends.logmel import LogMelConfig
+from transducer.heads.ctc import CTCConfig
+from transducer.heads.framewise import FramewiseConfig
+from transducer.heads.pooled import PooledConfig
 from transducer.media.io.prefetch import Prefetch
 from transducer.model.checkpoint import save_checkpoint
-from transducer.model.config import (
-    AudioVisualConfig,
-    ConvSubsamplingConfig,
-    CTCConfig,
-    FrameCNNConfig,
-    FramesConfig,
-    FramewiseConfig,
-    FusionConfig,
-    LogMelConfig,
-    ModelConfig,
-    PooledConfig,
-    RecurrentConfig,
-    TCNConfig,
-)
+from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.results import Event, Scene
 from transducer.search.events.rules import EventRules
@@ -51,23 +49,23 @@ PLAIN = ModelConfig(
     frontend=FramesConfig(HEIGHT, WIDTH),
     encoder=CNN,
     core=TCNConfig(channels=8, hidden=8, layers=2, kernel=3, dilations=(1,), look_ahead=2),
-    decoders={"labels": FramewiseConfig("labels")},
+    heads={"labels": FramewiseConfig("labels")},
     units={"labels": len(UNITS)},
-    card={"events": {"kind": "transitions", "high": 0.5, "low": 0.3}},
+    events=EventRules("transitions", high=0.5, low=0.3),
 )
 MODELS = {
     "transitions": PLAIN,
-    "spans": replace(PLAIN, card={"events": {"kind": "spans", "high": 0.4, "merge": 1}}),
-    "dense": replace(PLAIN, card={"events": {"kind": "dense", "min_frames": 2}}),
-    "peaks": replace(PLAIN, card={"events": {"kind": "peaks", "window": 2}}),
-    "clip": replace(PLAIN, decoders={"label": PooledConfig("labels")}, card={}),
-    "sequence": replace(PLAIN, decoders={"words": CTCConfig("labels")}, card={}),
+    "spans": replace(PLAIN, events=EventRules("spans", high=0.4, merge=1)),
+    "dense": replace(PLAIN, events=EventRules("dense", min_frames=2)),
+    "peaks": replace(PLAIN, events=EventRules("peaks", window=2)),
+    "clip": replace(PLAIN, heads={"label": PooledConfig("labels")}, events=None),
+    "sequence": replace(PLAIN, heads={"words": CTCConfig("labels")}, events=None),
     "audiovisual": replace(
         PLAIN,
         frontend=AudioVisualConfig(FramesConfig(HEIGHT, WIDTH), LogMelConfig(bins=6), 640),
         encoder=FusionConfig(CNN, ConvSubsamplingConfig(3)),
         core=RecurrentConfig("gru", channels=8, layers=1),
-        card={"events": {"kind": "dense"}},
+        events=EventRules("dense"),
     ),
 }
 VIDEO = [name for name in MODELS if name != "audiovisual"]
@@ -84,7 +82,7 @@ def one_thread():
 def write_model(folder: Path, config: ModelConfig) -> Path:
     torch.manual_seed(1)
     network = Network(config).eval().requires_grad_(False)
-    out = next(iter(network.decoders.values()))
+    out = next(iter(network.heads.values()))
     out = next(part for part in out.modules() if isinstance(part, torch.nn.Linear))
     out.weight *= 12.0  # so that frames differ in their labels
     if isinstance(config.frontend, FramesConfig):
@@ -164,7 +162,7 @@ def test_scores_are_those_of_the_network_at_once(name):
     frames = pictures(30)
     network = model(name).network
     x, mask = torch.from_numpy(frames.reshape(1, 30, -1)), torch.ones(1, 30, dtype=torch.bool)
-    for stage in (network.frontend, network.encoder, next(iter(network.decoders.values()))):
+    for stage in (network.frontend, network.encoder, next(iter(network.heads.values()))):
         x, mask = stage(x, mask)
     labelling = model(name).label(frames, frames=True)
     np.testing.assert_allclose(labelling.frame_scores, x[0].exp().numpy(), atol=1e-3)  # packed weights round
@@ -403,7 +401,7 @@ def test_picture_and_sound_of_one_file(rate, tmp_path):
         inputs = np.concatenate([frames.reshape(40, -1).astype(np.float32), samples], axis=1)
         x, mask = torch.from_numpy(inputs)[None], torch.ones(1, 40, dtype=torch.bool)
         network = model("audiovisual").network
-        for stage in (network.frontend, network.encoder, network.decoders["labels"]):
+        for stage in (network.frontend, network.encoder, network.heads["labels"]):
             x, mask = stage(x, mask)
         np.testing.assert_allclose(labelling.frame_scores, x[0].exp().numpy(), atol=1e-3)
 
@@ -441,9 +439,13 @@ def test_info(name):
     assert info["labels"] == ([] if name == "sequence" else ["cut", "dissolve"])
 
 
-def test_bad_rules_in_a_card(tmp_path):
-    for events, message in (({"kind": "sequence"}, "decoder makes no events"), ({"height": 1}, "unknown rules")):
-        broken = transducer.load(write_model(tmp_path / "model", replace(PLAIN, card={"events": events})))
+def test_rules_that_do_not_fit_the_model(tmp_path):
+    for rules, message in (
+        (EventRules("sequence"), "head makes no events of the kind 'sequence'"),
+        (EventRules("spans", thresholds={"explosion": 0.5}), "labels that it lacks: explosion"),
+        (EventRules("spans", min_frames={"explosion": 5}), "labels that it lacks: explosion"),
+    ):
+        broken = transducer.load(write_model(tmp_path / "model", replace(PLAIN, events=rules)))
         with pytest.raises(CheckpointError, match=message):
             broken.label(pictures(1))
 

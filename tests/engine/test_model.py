@@ -18,6 +18,7 @@ from transducer.engine.model import Session
 from transducer.errors import CheckpointError, MediaError, UsageError
 from transducer.media.io.sources import RawFormat
 from transducer.model.checkpoint import save_checkpoint
+from transducer.model.config import DecodingConfig
 from transducer.results import Transcript
 
 
@@ -28,7 +29,8 @@ def model():
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    config = replace(PLAIN, card={"language": "xx", "trained_on": [{"name": "Noise"}], "defaults": {"chunk_ms": 80}})
+    card = {"trained_on": [{"name": "Noise"}]}
+    config = replace(PLAIN, language="xx", decoding=DecodingConfig(chunk_ms=80), card=card)
     save_checkpoint(tmp_path / "my-model", build_network(config), config, {"letters": LETTERS})
     return tmp_path / "my-model"
 
@@ -262,7 +264,7 @@ def test_info(name):
 def test_info_has_the_card_and_the_size_on_disk(folder):
     facts = transducer.load(folder).info()
     assert facts["name"] == "my-model" and facts["chunk_ms"] == 80.0
-    assert facts["trained_on"] == ({"name": "Noise"},) and facts["language"] == "xx"
+    assert facts["trained_on"] == [{"name": "Noise"}] and facts["language"] == "xx"
     assert facts["size_bytes"] == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 

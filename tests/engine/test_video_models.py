@@ -7,27 +7,23 @@ import json
 import pytest
 import torch
 
+from transducer.cores.conformer import ConformerConfig
+from transducer.cores.recurrent import RecurrentConfig
+from transducer.cores.tcn import TCNConfig
+from transducer.cores.transformer import TransformerConfig
+from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
+from transducer.encoders.frame_cnn import FrameCNNConfig
+from transducer.encoders.fusion import FusionConfig
 from transducer.errors import CheckpointError
+from transducer.frontends.audio_visual import AudioVisualConfig
+from transducer.frontends.frames import FramesConfig
+from transducer.frontends.logmel import LogMelConfig
+from transducer.heads.ctc import CTCConfig
+from transducer.heads.framewise import FramewiseConfig
+from transducer.heads.pooled import PooledConfig
+from transducer.heads.rnnt import RNNTConfig
 from transducer.model.checkpoint import load_checkpoint, save_checkpoint
-from transducer.model.config import (
-    AudioVisualConfig,
-    ConformerConfig,
-    ConvSubsamplingConfig,
-    CTCConfig,
-    FrameCNNConfig,
-    FramesConfig,
-    FramewiseConfig,
-    FusionConfig,
-    LogMelConfig,
-    ModelConfig,
-    PooledConfig,
-    RecurrentConfig,
-    RNNTConfig,
-    TCNConfig,
-    TransformerConfig,
-    from_json,
-    to_json,
-)
+from transducer.model.config import ModelConfig, from_json, to_json
 from transducer.model.network import Network
 from transducer.model.packing import pack_linears
 from transducer.model.sequence import Serial
@@ -63,7 +59,7 @@ def outputs(network: Network) -> list[torch.Tensor]:
     x = clip(network)
     with torch.inference_mode():
         y = network.encoder(*network.frontend(x, torch.ones(1, x.shape[1], dtype=torch.bool)))
-        return [head(*y)[0] for head in network.decoders.values()]
+        return [head(*y)[0] for head in network.heads.values()]
 
 
 @MODELS
@@ -111,7 +107,7 @@ def test_parts_that_do_not_fit_are_a_damaged_checkpoint(tmp_path):
 def test_bytes_stream_as_they_do_at_once(config):
     torch.manual_seed(0)
     network = Network(config).eval().requires_grad_(False)
-    stages = Serial(network.frontend, network.encoder, network.decoders["framewise"])
+    stages = Serial(network.frontend, network.encoder, network.heads["framewise"])
     x = clip(network, 8)
     mask = torch.ones(1, 8, dtype=torch.bool)
     whole, _ = stages(x, mask)
@@ -137,16 +133,18 @@ def test_a_step_of_training_in_bfloat16(config):
     for _ in range(8):
         with torch.autocast("cpu", torch.bfloat16):
             y, y_mask = network.encoder(*network.frontend(x, mask))
-            framewise = network.decoders["framewise"](y, y_mask)[0]
-            pooled = network.decoders["pooled"](y, y_mask)[0]
-            ctc = network.decoders["ctc"](y, y_mask)[0]
-        loss = network.decoders["framewise"].loss(framewise, labels, torch.tensor([0.5, 1.0, 2.0]))
-        loss = loss + network.decoders["pooled"].loss(pooled, y_mask, torch.tensor([1, 2]))
-        loss = loss + network.decoders["ctc"].loss(ctc, mask.sum(1), [[1, 2], [2]]).mean()
-        if "rnnt" in network.decoders:
+            framewise = network.heads["framewise"](y, y_mask)[0]
+            pooled = network.heads["pooled"](y, y_mask)[0]
+            ctc = network.heads["ctc"](y, y_mask)[0]
+        loss = (
+            network.heads["framewise"].loss(framewise, y_mask, list(labels.numpy()), torch.tensor([0.5, 1.0, 2.0])).mean
+        )
+        loss = loss + network.heads["pooled"].loss(pooled, y_mask, [1, 2]).mean
+        loss = loss + network.heads["ctc"].loss(ctc, y_mask, [[1, 2], [2]]).mean
+        if "rnnt" in network.heads:
             with torch.autocast("cpu", torch.bfloat16):
-                frames = network.decoders["rnnt"](y, y_mask)[0]
-            loss = loss + network.decoders["rnnt"].loss(frames, mask.sum(1), [[1, 2], [2]]).mean()
+                frames = network.heads["rnnt"](y, y_mask)[0]
+            loss = loss + network.heads["rnnt"].loss(frames, y_mask, [[1, 2], [2]]).mean
         optimizer.zero_grad()
         loss.backward()
         for name, parameter in network.named_parameters():

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from transducer.heads.framewise import IGNORE, Framewise
+from transducer.heads.framewise import Framewise, cross_entropy
+from transducer.heads.head import IGNORE
 from transducer.heads.pooled import Pooled
 
 
@@ -29,19 +30,19 @@ def test_framewise_loss_is_cross_entropy(weights):
     labels = torch.tensor([[0, 1, 2, 0, IGNORE, 1], [2, IGNORE, IGNORE, 0, 0, 1]])
     weight = None if weights is None else torch.tensor(weights)
     wanted = nn.functional.nll_loss(found.float().flatten(0, 1), labels.flatten(), weight=weight, ignore_index=IGNORE)
-    torch.testing.assert_close(Framewise.loss(found, labels, weight), wanted)
+    torch.testing.assert_close(cross_entropy(found, labels, weight), wanted)
 
 
 def test_frames_without_a_label_have_no_say():
     found = log_probs(1, 4, 3).detach()
     found[0, 2:] = float("nan")
     found.requires_grad_()
-    loss = Framewise.loss(found, torch.tensor([[1, 0, IGNORE, IGNORE]]))
+    loss = cross_entropy(found, torch.tensor([[1, 0, IGNORE, IGNORE]]))
     assert loss.isfinite()
     loss.backward()
     assert found.grad.isfinite().all()
     assert not found.grad[0, 2:].any()
-    nothing = Framewise.loss(found, torch.full((1, 4), IGNORE))
+    nothing = cross_entropy(found, torch.full((1, 4), IGNORE))
     assert nothing == 0
     nothing.backward()
 
@@ -70,11 +71,11 @@ def test_pooled_counts_in_full_precision():
 def test_pooled_loss_reads_the_last_output():
     found = log_probs(3, 5, 4)
     mask = torch.arange(5) < torch.tensor([[5], [2], [3]])
-    labels = torch.tensor([3, 0, IGNORE])
+    labels = [3, 0, IGNORE]
     expected = -(found[0, 4, 3] + found[1, 1, 0]) / 2
-    torch.testing.assert_close(Pooled.loss(found, mask, labels), expected.float())
+    torch.testing.assert_close(Pooled(4, 4).loss(found, mask, labels).mean, expected.float())
     weighted = -(found[0, 4, 3] * 3 + found[1, 1, 0]) / 4
     weights = torch.tensor([1.0, 1.0, 1.0, 3.0])
-    torch.testing.assert_close(Pooled.loss(found, mask, labels, weights), weighted.float())
+    torch.testing.assert_close(Pooled(4, 4).loss(found, mask, labels, weights).mean, weighted.float())
     empty = torch.zeros(3, 5, dtype=torch.bool)
-    assert Pooled.loss(found, empty, labels) == 0
+    assert Pooled(4, 4).loss(found, empty, labels).mean == 0

@@ -9,9 +9,8 @@ import pytest
 import torch
 from training_fixtures import UNITS, batch_of, tiny_model, with_units
 
-from transducer.heads.ctc import CTC
-from transducer.heads.rnnt import RNNT
-from transducer.model.config import RNNTConfig
+from transducer.heads.ctc import ctc_nll
+from transducer.heads.rnnt import RNNT, RNNTConfig
 from transducer.model.network import Network
 from transducer.training.losses import batch_losses
 from transducer.training.targets import IGNORE, Alignment, Targets
@@ -43,7 +42,7 @@ def test_ctc_is_the_sum_over_all_paths():
     for target, expected in enumerated_ctc(x[0]).items():
         if not target:
             continue
-        loss = CTC.loss(x, torch.tensor([5]), [list(target)])[0]
+        loss = ctc_nll(x, torch.tensor([5]), [list(target)])[0]
         assert loss.item() == pytest.approx(-expected.item(), abs=1e-5)
         ours, theirs = (torch.autograd.grad(value, x, retain_graph=True)[0] for value in (loss, -expected))
         # torch's gradient is that through a softmax before the log-probabilities: compare it after one.
@@ -58,7 +57,7 @@ def test_the_targets_of_ctc_share_all_probability():
 
 def test_ctc_rows_of_different_lengths_are_as_alone():
     x, lengths, targets = log_probs(3, 9, 5), torch.tensor([9, 4, 6]), [[1, 2, 2, 4], [3], [4, 4]]
-    together = CTC.loss(x, lengths, targets)
+    together = ctc_nll(x, lengths, targets)
     for row, (length, target) in enumerate(zip(lengths.tolist(), targets, strict=True)):
         alone = torch.nn.functional.ctc_loss(
             x[row, :length, None].double(),
@@ -72,7 +71,7 @@ def test_ctc_rows_of_different_lengths_are_as_alone():
 
 def test_a_target_that_cannot_fit_counts_nothing():
     x = log_probs(1, 3, 4)
-    loss = CTC.loss(x, torch.tensor([3]), [[1, 1, 2]])  # needs a blank between the equal ones: 4 frames
+    loss = ctc_nll(x, torch.tensor([3]), [[1, 1, 2]])  # needs a blank between the equal ones: 4 frames
     loss.sum().backward()
     assert loss.item() == 0 and not x.grad.any()
 
@@ -103,7 +102,7 @@ def test_rnnt_is_the_sum_over_all_paths(predictor, target):
     torch.manual_seed(0)
     head = RNNT(channels=4, tokens=4, predictor=predictor, hidden=5)
     frames = torch.randn(1, 4, 5, requires_grad=True)
-    loss, expected = head.loss(frames, torch.tensor([4]), [target])[0], enumerated_rnnt(head, frames[0], target)
+    loss, expected = head.nll(frames, torch.tensor([4]), [target])[0], enumerated_rnnt(head, frames[0], target)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
     wanted = [frames, head.out.weight, head.predictor.embedding.weight]
     for ours, theirs in zip(torch.autograd.grad(loss, wanted), torch.autograd.grad(expected, wanted), strict=True):
@@ -115,9 +114,9 @@ def test_rnnt_rows_of_different_lengths_are_as_alone(predictor):
     torch.manual_seed(0)
     head = RNNT(channels=4, tokens=6, predictor=predictor, hidden=5)
     frames, lengths, targets = torch.randn(3, 7, 5), torch.tensor([3, 6, 5]), [[5, 1], [2, 2, 3, 4], [1]]
-    together = head.loss(frames, lengths, targets)
+    together = head.nll(frames, lengths, targets)
     for row, (length, target) in enumerate(zip(lengths.tolist(), targets, strict=True)):
-        alone = head.loss(frames[row : row + 1, :length], lengths[row : row + 1], [target])
+        alone = head.nll(frames[row : row + 1, :length], lengths[row : row + 1], [target])
         assert together[row].item() == pytest.approx(alone.item(), abs=1e-4)
 
 
@@ -128,8 +127,8 @@ def test_rnnt_rows_of_different_lengths_are_as_alone(predictor):
 def network() -> Network:
     torch.manual_seed(0)
     config = tiny_model()
-    decoders = {**config.decoders, "rnnt": RNNTConfig("characters", "stateless", 16)}
-    return Network(with_units(tiny_model(decoders))).eval()
+    heads = {**config.heads, "rnnt": RNNTConfig("characters", "stateless", 16)}
+    return Network(with_units(tiny_model(heads))).eval()
 
 
 ROWS = [("one", "ab", 60), ("two", "cab", 41), ("three", "bee", 44)]
@@ -165,7 +164,7 @@ def test_frame_losses_are_cross_entropy_on_labelled_frames(network):
     labels = torch.from_numpy(ALIGNED.frame_labels(11, 0.04, 1.0))
     assert labels.tolist() == [0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2]  # at 20, 60, 100 ms ...
     frames, mask, taps = network.encode_with_taps(batch.features, batch.mask)
-    for name, logits in (("frames", taps[-1]), ("frames:phones", network.decoders["phones"](frames, mask)[0])):
+    for name, logits in (("frames", taps[-1]), ("frames:phones", network.heads["phones"](frames, mask)[0])):
         expected = torch.nn.functional.cross_entropy(logits[1, :11], labels)
         assert losses[name].count == 11
         assert losses[name].mean.item() == pytest.approx(expected.item(), rel=1e-5)

@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from transducer.model.config import (
-    CTCConfig,
-    FrameCNNConfig,
-    FramesConfig,
-    FramewiseConfig,
-    ModelConfig,
-    PooledConfig,
-    RecurrentConfig,
-    RNNTConfig,
-)
+from transducer.cores.recurrent import RecurrentConfig
+from transducer.encoders.frame_cnn import FrameCNNConfig
+from transducer.frontends.frames import FramesConfig
+from transducer.heads.ctc import CTCConfig
+from transducer.heads.framewise import FramewiseConfig
+from transducer.heads.pooled import PooledConfig
+from transducer.heads.rnnt import RNNTConfig
+from transducer.model.config import ModelConfig
 from transducer.text.tokenizers.labels import Labels
 from transducer.training.pairs import Pair, PairRecipe
 
@@ -59,7 +57,7 @@ def model(kind: str = "framewise", **changes: object) -> ModelConfig:
         frontend=FramesConfig(SIDE, SIDE),
         encoder=FrameCNNConfig((8, 16)),
         core=RecurrentConfig("gru", 24, 1),
-        decoders={"out": HEADS[kind]},
+        heads={"out": HEADS[kind]},
         chunks=(1,),
     )
     return replace(plain, **changes)

@@ -10,22 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from transducer.cores.conformer import ConformerConfig
+from transducer.cores.recurrent import RecurrentConfig
+from transducer.cores.transformer import TransformerConfig
+from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
 from transducer.engine.model import Model, load
-from transducer.heads.cascaded_rnnt import CascadedRNNT
-from transducer.heads.ctc import CTC
+from transducer.frontends.logmel import LogMelConfig
+from transducer.heads.cascaded_rnnt import CascadedRNNT, CascadedRNNTConfig
+from transducer.heads.ctc import CTC, CTCConfig, SelfConditioningConfig
+from transducer.heads.rnnt import RNNTConfig
 from transducer.model.checkpoint import save_checkpoint
-from transducer.model.config import (
-    CascadedRNNTConfig,
-    ConformerConfig,
-    ConvSubsamplingConfig,
-    CTCConfig,
-    LogMelConfig,
-    ModelConfig,
-    RecurrentConfig,
-    RNNTConfig,
-    SelfConditioningConfig,
-    TransformerConfig,
-)
+from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.model.sequence import Streaming
 from transducer.text.tokenizers.characters import Characters
@@ -40,7 +35,7 @@ PLAIN = ModelConfig(
     frontend=LogMelConfig(rate=RATE, bins=6, window=40, hop=16),
     encoder=ConvSubsamplingConfig(hidden=3),
     core=CONFORMER,
-    decoders={"ctc": CTCConfig("letters")},
+    heads={"ctc": CTCConfig("letters")},
     units={"letters": len(LETTERS)},
     chunks=(2, 4, 8),
 )
@@ -50,9 +45,9 @@ MODELS = {
     "ctc": (replace(PLAIN, conditioning=SelfConditioningConfig(1, "letters")), 0),
     "ctc, look-ahead": (replace(PLAIN, core=TRANSFORMER, chunks=(2, 4)), 0),
     "ctc, recurrent": (replace(PLAIN, core=LSTM), 0),
-    "rnnt, stateless": (replace(PLAIN, decoders={"rnnt": RNNTConfig("letters", "stateless", 6)}), 6),
-    "rnnt, lstm": (replace(PLAIN, decoders={"rnnt": RNNTConfig("letters", "lstm", 6)}), 11),
-    "rnnt, cascaded": (replace(PLAIN, decoders={"written": CASCADE, "ctc": CTCConfig("letters")}), 28),
+    "rnnt, stateless": (replace(PLAIN, heads={"rnnt": RNNTConfig("letters", "stateless", 6)}), 6),
+    "rnnt, lstm": (replace(PLAIN, heads={"rnnt": RNNTConfig("letters", "lstm", 6)}), 11),
+    "rnnt, cascaded": (replace(PLAIN, heads={"written": CASCADE, "ctc": CTCConfig("letters")}), 28),
 }
 
 
@@ -66,7 +61,7 @@ def build_network(config: ModelConfig, seed: int = 0) -> Network:
         parameter += 0.1 * torch.randn_like(parameter)
         if "embedding" in name:
             parameter *= 0.7
-    head = next(iter(network.decoders.values()))
+    head = next(iter(network.heads.values()))
     out = head.module[0] if isinstance(head, CTC) else head.out
     out.weight *= 10.0
     samples = np.concatenate([speech(seed) for seed in range(1000, 1006)])
@@ -87,7 +82,7 @@ def build_network(config: ModelConfig, seed: int = 0) -> Network:
 
 def inputs_of_head(network: Network, samples: np.ndarray) -> torch.Tensor:
     """(N, T, C): what the first head's last layer sees; of an RNN-T after N ways to begin."""
-    head = next(iter(network.decoders.values()))
+    head = next(iter(network.heads.values()))
     own = (head.source, head.core) if isinstance(head, CascadedRNNT) else ()
     encoded = run(samples, network.frontend, network.encoder, *own)
     if isinstance(head, CTC):
@@ -101,7 +96,7 @@ def inputs_of_head(network: Network, samples: np.ndarray) -> torch.Tensor:
 
 def forward(network: Network, samples: np.ndarray) -> np.ndarray:
     """(T, V): what the first head puts out, for a whole recording at once."""
-    return run(samples, network.frontend, network.encoder, next(iter(network.decoders.values()))).numpy()
+    return run(samples, network.frontend, network.encoder, next(iter(network.heads.values()))).numpy()
 
 
 def run(samples: np.ndarray, *stages: Streaming) -> torch.Tensor:

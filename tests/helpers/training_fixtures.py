@@ -9,17 +9,13 @@ import numpy as np
 import torch
 from tones import PITCH, SECONDS, TEXTS, write_tones
 
+from transducer.cores.conformer import ConformerConfig
 from transducer.data.augment.features import FeatureAugment
 from transducer.data.batches import BatchPlan
 from transducer.data.loader import Batch, BatchLoader
-from transducer.model.config import (
-    ConformerConfig,
-    ConvSubsamplingConfig,
-    CTCConfig,
-    Decoder,
-    ModelConfig,
-    SelfConditioningConfig,
-)
+from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
+from transducer.heads.ctc import CTCConfig, SelfConditioningConfig
+from transducer.model.config import HeadConfig, ModelConfig
 from transducer.model.network import Network
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.symbols import Symbols
@@ -33,14 +29,14 @@ UNITS = {"characters": Characters(LETTERS), "phones": Symbols(LETTERS.upper())}
 
 
 def tiny_model(
-    decoders: dict[str, Decoder] | None = None, chunks: tuple[int, ...] = (1,), **core: float
+    heads: dict[str, HeadConfig] | None = None, chunks: tuple[int, ...] = (1,), **core: float
 ) -> ModelConfig:
     """A network of some ten thousand weights, with an intermediate head for phones."""
     shape = {"channels": 32, "heads": 2, "hidden": 64, "layers": 2, "kernel": 7, "left_context": 16}
     return ModelConfig(
         core=ConformerConfig(**{**shape, **core}),
         encoder=ConvSubsamplingConfig(8),
-        decoders=decoders or {"characters": CTCConfig("characters"), "phones": CTCConfig("phones")},
+        heads=heads or {"characters": CTCConfig("characters"), "phones": CTCConfig("phones")},
         conditioning=SelfConditioningConfig(1, "phones"),
         chunks=chunks,
     )

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from tiny_models import LETTERS, MODELS, PLAIN, build_network
 import transducer.model.checkpoint as checkpoint
 from transducer.errors import CheckpointError
 from transducer.model.checkpoint import load_checkpoint, read_config, save_checkpoint
-from transducer.model.config import ModelConfig, from_json, to_json
+from transducer.model.config import DecodingConfig, ModelConfig, from_json, to_json
 from transducer.model.network import Network
+from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.characters import Characters
 
 
@@ -53,15 +55,12 @@ def line(error: pytest.ExceptionInfo) -> str:
 @pytest.mark.parametrize("name", MODELS)
 def test_round_trip(name, tmp_path):
     config, seed = MODELS[name]
-    config = replace(config, card={"language": "en", "trained_on": [{"name": "Noise", "hours": 1.5}], "defaults": {}})
+    card = {"trained_on": [{"name": "Noise", "hours": 1.5, "type": "noise"}], "type": "a card"}
+    config = replace(config, language="en", decoding=DecodingConfig(chunk_ms=80), card=card)
     network = build_network(config, seed)
     save_checkpoint(tmp_path / "model", network, config, {"letters": LETTERS})
     loaded, units = load_checkpoint(tmp_path / "model")
-    assert (
-        read_config(tmp_path / "model")
-        == loaded.config
-        == replace(config, card={**config.card, "trained_on": ({"name": "Noise", "hours": 1.5},)})
-    )
+    assert read_config(tmp_path / "model") == loaded.config == config
     assert units["letters"].tokens == LETTERS.tokens
     assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
     for key, value in network.state_dict().items():
@@ -94,8 +93,8 @@ def test_loading_draws_no_random_numbers(folder):
 def test_a_new_checkpoint_replaces_the_old_one_and_leaves_nothing_behind(folder):
     save_checkpoint(folder, build_network(PLAIN, seed=1), PLAIN, {"letters": LETTERS})
     loaded, _ = load_checkpoint(folder)
-    expected = build_network(PLAIN, seed=1).decoders["ctc"].module[0].weight.half().float()
-    assert torch.equal(loaded.decoders["ctc"].module[0].weight, expected)
+    expected = build_network(PLAIN, seed=1).heads["ctc"].module[0].weight.half().float()
+    assert torch.equal(loaded.heads["ctc"].module[0].weight, expected)
     assert os.listdir(folder.parent) == ["tiny"]
 
 
@@ -162,10 +161,10 @@ def test_of_many_keys_the_first_are_named(folder):
 
 
 def test_unknown_keys_are_named(folder):
-    edit_weights(folder, lambda weights: weights.update({"decoders.attention.weight": torch.zeros(1)}))
+    edit_weights(folder, lambda weights: weights.update({"heads.attention.weight": torch.zeros(1)}))
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(folder)
-    assert "has unknown decoders.attention.weight" in line(error)
+    assert "has unknown heads.attention.weight" in line(error)
 
 
 def test_wrong_shapes_are_named(folder):
@@ -191,7 +190,7 @@ def test_damaged_weights(folder, damage):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "{}", '{"format": 1}', '{"model": {}}', '{"format": 1, "model": {}}', "\ufffd\0"]
+    "text", ["", "{", "[]", "null", "{}", '{"format": 1}', '{"model": {}}', '{"format": 2, "model": []}', "\ufffd\0"]
 )
 def test_a_damaged_config(folder, text):
     (folder / "config.json").write_text(text)
@@ -210,7 +209,7 @@ def test_a_newer_format_says_so(folder):
     edit_config(folder, document={"format": 99})
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(folder)
-    assert "has format 99, this version of transducer reads up to 1: update transducer" in line(error)
+    assert "has format 99, this version of transducer reads up to 2: update transducer" in line(error)
 
 
 def test_an_unknown_part_says_so(folder):
@@ -231,11 +230,10 @@ def test_an_unknown_field_says_so(folder):
     "change",
     [
         {"units": {}},
-        {"core": None},
+        {"core": []},
         {"core": {"type": "conformer", "channels": 7}},
-        {"core": {"type": "conformer", "channels": "many"}},
         {"core": {"type": "recurrent", "kind": "qrnn"}},
-        {"decoders": {"rnnt": {"type": "rnnt", "units": "letters", "predictor": "oracle"}}},
+        {"heads": {"rnnt": {"type": "rnnt", "units": "letters", "predictor": "oracle"}}},
         {"frontend": {"type": "logmel", "hop": 0}},
     ],
 )
@@ -244,6 +242,39 @@ def test_a_config_of_no_model(folder, change):
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(folder)
     assert "config.json describes a model that cannot be built" in line(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"core": None}, "core must be a CoreConfig or a list, got null"),
+        ({"core": {"type": "logmel"}}, "core must be a CoreConfig, got 'logmel'"),
+        ({"core": {"type": "conformer", "channels": "many"}}, "core.channels must be an integer, got 'many'"),
+        ({"core": {"type": "conformer", "channels": True}}, "core.channels must be an integer, got True"),
+        ({"core": {"type": "conformer", "dropout": float("nan")}}, "core.dropout must be a number, got nan"),
+        ({"core": {"type": "tcn", "dilations": 4}}, "core.dilations must be a list, got 4"),
+        ({"core": {"type": ["conformer"]}}, "core must be a part with its type, got a dict"),
+        ({"encoder": {"type": "frame_cnn", "grid": [1, 2, 3]}}, "encoder.grid must be 2 values, got a list"),
+        ({"encoder": {"type": "frame_cnn", "blocks": [1.5]}}, "encoder.blocks must be an integer, got 1.5"),
+        (
+            {"frontend": {"type": "frames", "height": 9 * 10**18}},
+            "frontend.height must be an integer, got a huge number",
+        ),
+        ({"heads": {"ctc": {"type": "ctc", "units": 3}}}, "heads.ctc.units must be a text, got 3"),
+        ({"heads": []}, "heads must be an object, got a list"),
+        ({"units": {"letters": "5"}}, "units.letters must be an integer, got '5'"),
+        ({"chunks": 3}, "chunks must be a list, got 3"),
+        ({"conditioning": {"type": "self_conditioning", "after": 1}}, "conditioning (self_conditioning) is incomplete"),
+        ({"decoding": {"type": "decoding", "chunk_ms": -1}}, "decoding (decoding) makes no sense: a chunk must be"),
+        ({"decoding": {"type": "decoding", "serach": "beam"}}, "decoding (decoding) has unknown fields serach"),
+        ({"events": {"type": "event_rules", "kind": "scenes"}}, "events (event_rules) makes no sense: unknown kind"),
+    ],
+)
+def test_a_field_of_another_type_is_named(folder, change, message):
+    edit_config(folder, **change)
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(folder)
+    assert f"config.json: the config's {message}" in line(error)
 
 
 def test_a_wrong_number_of_tokens(folder):
@@ -272,3 +303,62 @@ def test_the_default_model_goes_to_json_and_back():
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
     with torch.device("meta"):
         assert 4e6 < sum(parameter.numel() for parameter in Network(config).parameters()) < 6e6
+
+
+@pytest.mark.parametrize("name", ["speech-en", "shots"])
+def test_the_bundled_checkpoints_are_read_whatever_their_format(name):
+    """Those of format 1 have decoders, and on their cards what programs read."""
+    network, units = load_checkpoint(Path(str(resources.files("transducer"))) / "checkpoints" / name)
+    config = network.config
+    assert list(network.heads) == list(config.heads) and config.units == {key: len(units[key]) for key in units}
+    assert not {"defaults", "events", "languages"} & config.card.keys() and config.card["trained_on"]
+    if name == "speech-en":
+        assert config.decoding == DecodingConfig("beam", chunk_ms=640.0, time_shift=-0.09, blank_window=2)
+        assert config.language == "en" and config.events is None
+    else:
+        assert config.decoding == DecodingConfig(fast_decoding=True)
+        assert config.events.kind == "transitions" and config.events.high_of("fade") == 0.85
+
+
+FORMAT_1 = {"description": "a model", "trained_on": [{"name": "Noise"}]}
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ({}, {}),
+        ({"defaults": {"search": "beam"}}, {"decoding": DecodingConfig("beam")}),
+        ({"defaults": {"chunk_ms": 80, "chunk": 2}}, {"decoding": DecodingConfig(chunk_ms=80.0)}),
+        ({"language": "xx"}, {"language": "xx"}),
+        ({"languages": ["English"]}, {"language": "en"}),
+        ({"languages": ["Dutch", "Frisian"]}, {}),
+        ({"events": {"beam": 3}}, {"events": EventRules("sequence", beam=3)}),
+    ],
+)
+def test_format_1_is_read(folder, card, expected):
+    """Written as version 0.1.0 wrote it: decoders, a card among the parts."""
+    path = folder / "config.json"
+    model = json.loads(path.read_text())["model"]
+    for field in ("decoding", "events", "language"):
+        del model[field]
+    model = {**model, "decoders": model.pop("heads"), "card": {**FORMAT_1, **card}}
+    path.write_text(json.dumps({"format": 1, "model": model}))
+    before = load_file(folder / "model.safetensors")
+    old = {re.sub("^heads", "decoders", name): weight for name, weight in before.items()}
+    save_file(old, folder / "model.safetensors")
+    network, _ = load_checkpoint(folder)
+    found = {name: getattr(network.config, name) for name in ("decoding", "events", "language")}
+    assert found == {"decoding": DecodingConfig(), "events": None, "language": ""} | expected
+    assert FORMAT_1.items() <= network.config.card.items()
+    assert set(network.state_dict()) == set(before)
+    # Saved again, it is of the newest format.
+    save_checkpoint(folder, network, network.config, {"letters": LETTERS})
+    assert json.loads(path.read_text())["format"] == 2
+    assert load_checkpoint(folder)[0].config == network.config
+
+
+@pytest.mark.parametrize("model", [None, [], {"decoders": []}, {"type": "model", "card": 3}, {"card": {"events": 3}}])
+def test_a_damaged_format_1(folder, model):
+    (folder / "config.json").write_text(json.dumps({"format": 1, "model": model}))
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        load_checkpoint(folder)

@@ -9,42 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transducer.cores.attention import ChunkAttention
-from transducer.cores.conformer import ConformerLayer
+from transducer.cores.conformer import ConformerConfig, ConformerLayer
 from transducer.cores.layers import CausalConvModule, FeedForward, Pointwise
-from transducer.cores.recurrent import RecurrentLayer
-from transducer.cores.tcn import DilatedConv, TCNLayer
-from transducer.cores.transformer import TransformerLayer
-from transducer.encoders.conv_subsampling import ConvSubsampling
-from transducer.encoders.frame_cnn import FrameCNN
-from transducer.encoders.fusion import Fusion
+from transducer.cores.recurrent import RecurrentConfig, RecurrentLayer
+from transducer.cores.tcn import DilatedConv, TCNConfig, TCNLayer
+from transducer.cores.transformer import TransformerConfig, TransformerLayer
+from transducer.encoders.conv_subsampling import ConvSubsampling, ConvSubsamplingConfig
+from transducer.encoders.frame_cnn import FrameCNN, FrameCNNConfig
+from transducer.encoders.fusion import Fusion, FusionConfig
 from transducer.encoders.stacking import Stack
-from transducer.frontends.audio_visual import AudioVisual
-from transducer.frontends.frames import Frames
-from transducer.frontends.logmel import LogMel
-from transducer.heads.cascaded_rnnt import CascadedRNNT
-from transducer.heads.ctc import CTC, SelfConditioning
-from transducer.heads.framewise import Framewise
-from transducer.heads.pooled import Pooled
-from transducer.heads.rnnt import RNNT
-from transducer.model.config import (
-    AudioVisualConfig,
-    CascadedRNNTConfig,
-    ConformerConfig,
-    ConvSubsamplingConfig,
-    CTCConfig,
-    FrameCNNConfig,
-    FramesConfig,
-    FramewiseConfig,
-    FusionConfig,
-    LogMelConfig,
-    ModelConfig,
-    PooledConfig,
-    RecurrentConfig,
-    RNNTConfig,
-    SelfConditioningConfig,
-    TCNConfig,
-    TransformerConfig,
-)
+from transducer.frontends.audio_visual import AudioVisual, AudioVisualConfig
+from transducer.frontends.frames import Frames, FramesConfig
+from transducer.frontends.logmel import LogMel, LogMelConfig
+from transducer.heads.cascaded_rnnt import CascadedRNNT, CascadedRNNTConfig
+from transducer.heads.ctc import CTC, CTCConfig, SelfConditioning, SelfConditioningConfig
+from transducer.heads.framewise import Framewise, FramewiseConfig
+from transducer.heads.pooled import Pooled, PooledConfig
+from transducer.heads.rnnt import RNNT, RNNTConfig
+from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.model.sequence import Residual, Serial
 
@@ -55,27 +37,27 @@ TINY_CNN = FrameCNNConfig(widths=(4, 6), grid=(1, 2))
 SIMILAR_CNN = FrameCNNConfig(widths=(4,), grid=(1, 2), blocks=1, similarity=3)
 
 
-def network(core, conditioning=None, media=TINY_SOUND, **decoders) -> Serial:
+def network(core, conditioning=None, media=TINY_SOUND, **heads) -> Serial:
     """Samples or pixels to log-probabilities, tiny."""
     config = ModelConfig(
         frontend=media[0],
         encoder=media[1],
         core=core,
-        decoders=decoders or {"ctc": CTCConfig("letters")},
+        heads=heads or {"ctc": CTCConfig("letters")},
         units={"letters": 5},
         conditioning=conditioning,
     )
     model = Network(config)
-    return Serial(model.frontend, model.encoder, model.decoders[next(iter(config.decoders))])
+    return Serial(model.frontend, model.encoder, model.heads[next(iter(config.heads))])
 
 
-def video(core, encoder=TINY_CNN, **decoders) -> Serial:
-    return network(core, media=(TINY_FRAMES, encoder), **decoders or {"framewise": FramewiseConfig("letters")})
+def video(core, encoder=TINY_CNN, **heads) -> Serial:
+    return network(core, media=(TINY_FRAMES, encoder), **heads or {"framewise": FramewiseConfig("letters")})
 
 
-def audiovisual(core, **decoders) -> Serial:
+def audiovisual(core, **heads) -> Serial:
     frontend = AudioVisualConfig(TINY_FRAMES, TINY_MEL, 64)
-    return network(core, media=(frontend, FusionConfig(TINY_CNN, ConvSubsamplingConfig(3))), **decoders)
+    return network(core, media=(frontend, FusionConfig(TINY_CNN, ConvSubsamplingConfig(3))), **heads)
 
 
 # name -> (stage, channels of its input, input steps that are enough to see its look-ahead)

@@ -82,9 +82,7 @@ def test_a_model_hears_the_same_with_packed_weights():
     model = tiny_model("ctc")
     decoder = model.decoder()
     network = model.network
-    plain = Decoder(
-        Serial(network.frontend, network.encoder, network.decoders["ctc"]), decoder.segment_search, model.rate
-    )
+    plain = Decoder(Serial(network.frontend, network.encoder, network.heads["ctc"]), decoder.segment_search, model.rate)
     if packing._available():
         assert any(isinstance(module, PackedLinear) for module in decoder.network.modules())
     assert not any(isinstance(module, PackedLinear) for module in plain.network.modules())

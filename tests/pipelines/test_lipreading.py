@@ -171,7 +171,7 @@ def test_a_quick_run_makes_a_model(name, models):
     network, units = load_checkpoint(models[name])
     assert units["words"].names == tuple(sorted(WORDS))
     assert network.encoder.lookahead >= 12
-    assert list(network.decoders) == (["words", "labels"] if name == "lips-words" else ["labels"])
+    assert list(network.heads) == (["words", "labels"] if name == "lips-words" else ["labels"])
     assert "WER" in (models[name].parent / "report.md").read_text()
 
 
@@ -184,7 +184,7 @@ def test_words_start_as_labels(models, tmp_path):
     for network in (known, start):
         x, mask = network.eval().frontend(torch.from_numpy(pair.x)[None], torch.ones(1, len(pair.x), dtype=torch.bool))
         frames, mask = network.encoder(x, mask)
-        said += [head(frames, mask)[0] for head in network.decoders.values()]
+        said += [head(frames, mask)[0] for head in network.heads.values()]
     assert len(said) == 3
     assert all(torch.allclose(one, said[0], atol=2e-2) for one in said)
 

@@ -11,8 +11,8 @@ from training_fixtures import UNITS, corpus_of, tiny_model, tone_recipe
 
 from transducer.data.augment.features import AugmentConfig
 from transducer.errors import UsageError
-from transducer.heads.cascaded_rnnt import CascadedRNNT
-from transducer.model.config import CascadedRNNTConfig, CTCConfig
+from transducer.heads.cascaded_rnnt import CascadedRNNT, CascadedRNNTConfig
+from transducer.heads.ctc import CTCConfig
 from transducer.search.tokens.rnnt import RNNTGreedySearch
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.subwords import Subwords
@@ -108,7 +108,7 @@ def test_without_restriction_it_is_the_loss_of_an_rnnt():
     for row in rows:
         log_probs = torch.from_numpy(row.log_probs)[None]
         frames, mask = head.project(log_probs, torch.ones(log_probs.shape[:2], dtype=torch.bool))
-        truth += head.loss(frames, mask.sum(1), [units.encode(row.words[0] + " ")]).item()
+        truth += head.nll(frames, mask.sum(1), [units.encode(row.words[0] + " ")]).item()
     assert loss.total.item() == pytest.approx(truth, rel=1e-4)
     assert aligned_loss(head, rows, units, bf16=False).total > loss.total
 
@@ -351,8 +351,8 @@ def test_a_run_trains_only_the_cascaded_head_and_resumes_exactly(cascade, tmp_pa
     changed = {name.split(".")[1] for name in after if not torch.equal(before[name], after[name])}
     assert changed == {"written"}
     for name in ("weight", "bias"):
-        there = after[f"decoders.phones.module.0.{name}"]
-        assert torch.equal(after[f"decoders.written.source.module.0.{name}"], there)
+        there = after[f"heads.phones.module.0.{name}"]
+        assert torch.equal(after[f"heads.written.source.module.0.{name}"], there)
 
 
 def test_what_cannot_be_trained_is_told(cascade, tmp_path):

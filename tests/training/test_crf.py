@@ -13,7 +13,7 @@ from tones import TEXTS, write_tones
 from training_fixtures import tiny_model, tone_recipe
 
 from transducer.errors import UsageError
-from transducer.model.config import CTCConfig
+from transducer.heads.ctc import CTCConfig
 from transducer.training.crf import crf_loss, log_denominator, trigrams
 from transducer.training.log import read_log
 from transducer.training.recipe import Phase, Table

@@ -3,17 +3,15 @@
 import numpy as np
 import torch
 
-from transducer.model.config import (
-    AudioVisualConfig,
-    ConvSubsamplingConfig,
-    FrameCNNConfig,
-    FramesConfig,
-    FramewiseConfig,
-    FusionConfig,
-    LogMelConfig,
-    ModelConfig,
-    RecurrentConfig,
-)
+from transducer.cores.recurrent import RecurrentConfig
+from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
+from transducer.encoders.frame_cnn import FrameCNNConfig
+from transducer.encoders.fusion import FusionConfig
+from transducer.frontends.audio_visual import AudioVisualConfig
+from transducer.frontends.frames import FramesConfig
+from transducer.frontends.logmel import LogMelConfig
+from transducer.heads.framewise import FramewiseConfig
+from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.training.pair_run import measure_sound
 from transducer.training.pairs import Pair
@@ -47,7 +45,7 @@ def network(pictures: bool) -> Network:
             frontend=frontend,
             encoder=encoder,
             core=RecurrentConfig("gru", 8, 1),
-            decoders={"labels": FramewiseConfig()},
+            heads={"labels": FramewiseConfig()},
             units={"labels": 2},
         )
     )

@@ -15,14 +15,13 @@ from lights import HEADS, UNITS, Lights, model, recipe_of
 from training_fixtures import assert_same, without_times
 
 import transducer
+from transducer.cores.recurrent import RecurrentConfig
+from transducer.cores.tcn import TCNConfig
+from transducer.cores.transformer import TransformerConfig
+from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
 from transducer.errors import CheckpointError, TransducerError, UsageError
-from transducer.model.config import (
-    ConvSubsamplingConfig,
-    LogMelConfig,
-    RecurrentConfig,
-    TCNConfig,
-    TransformerConfig,
-)
+from transducer.frontends.logmel import LogMelConfig
+from transducer.search.events.rules import EventRules
 from transducer.training.interrupt import Interrupt
 from transducer.training.log import Log, read_log
 from transducer.training.pair_evaluation import rates
@@ -180,7 +179,7 @@ def test_padding_changes_no_loss():
 
 
 def test_labels_can_be_unknown_weighted_or_for_one_decoder_only():
-    network = build_network(recipe_of(model=model(decoders={"out": HEADS["framewise"], "clip": HEADS["pooled"]})))
+    network = build_network(recipe_of(model=model(heads={"out": HEADS["framewise"], "clip": HEADS["pooled"]})))
     pair = fixed_pair(Lights(1), 0)
     names = ["framewise:out", "pooled:clip"]
 
@@ -277,7 +276,7 @@ def stop_after(calls: int):
 
 
 def test_a_run_stopped_twice_is_the_run_that_was_not(tmp_path):
-    recipe = recipe_of(workers=1, card={"events": {"kind": "spans"}, "trained_on": []})
+    recipe = recipe_of(workers=1, model=model(events=EventRules("spans")), card={"trained_on": []})
     assert train_pairs(recipe, tmp_path / "whole") == tmp_path / "whole" / "lights"
     assert train_pairs(recipe, tmp_path / "parts", stop=stop_after(2)) is None
     assert train_pairs(recipe, tmp_path / "parts", resume=True, stop=stop_after(2)) is None
@@ -290,10 +289,10 @@ def test_a_run_stopped_twice_is_the_run_that_was_not(tmp_path):
     states = [torch.load(tmp_path / name / "phases" / "train.pt", weights_only=True) for name in ("whole", "parts")]
     assert_same(*states)
 
-    model = transducer.load(tmp_path / "parts" / "lights")
-    facts = model.info()
+    trained = transducer.load(tmp_path / "parts" / "lights")
+    facts = trained.info()
     assert facts["training_steps"] == 10 and facts["measured"][0].startswith("accuracy (out) ")
-    assert facts["events"] == {"kind": "spans"} and model.units["labels"].tokens == UNITS["labels"].tokens
+    assert facts["events"] == {"kind": "spans"} and trained.units["labels"].tokens == UNITS["labels"].tokens
     report = (tmp_path / "parts" / "report.md").read_text()
     for part in ("M parameters", "| steps | 10 |", "accuracy (out)", "Look-ahead"):
         assert part in report
@@ -331,7 +330,7 @@ def test_a_run_can_start_from_a_checkpoint_and_measure_by_itself(tmp_path):
     assert all(name in same for name in trained if name.startswith("encoder."))
     folder = train_pairs(recipe, tmp_path / "second")
     assert asked == [2, 2]  # at the end, and once more from the disk
-    assert transducer.load(folder).config.card["measured"] == ("accuracy (mine) 25.0 % on held-out examples",)
+    assert transducer.load(folder).config.card["measured"] == ["accuracy (mine) 25.0 % on held-out examples"]
 
 
 # --- from the command line

@@ -62,12 +62,12 @@ def test_a_recipe_that_is_none_is_told(tmp_path):
 
 
 def test_the_bundled_models_recipe_never_trains_on_dev(shared_data):
-    recipe = load_recipe(str(PIPELINES / "speech_en.py"), shared_data, False)
+    recipe = load_recipe(str(PIPELINES / "speech_en"), shared_data, False)
     assert [table.path.stem for table in recipe.train] == ["librispeech-train", "speechocean-train", "vctk-p239"]
     assert recipe.dev.path.stem == "librispeech-dev"
     assert all(table.licence == "CC BY 4.0" for table in recipe.train)
     assert all(path.is_file() for path in (recipe.lexicon, recipe.alignments, recipe.noise.path))
-    quick = load_recipe(str(PIPELINES / "speech_en.py"), shared_data, True, ("seed=3",))
+    quick = load_recipe(str(PIPELINES / "speech_en"), shared_data, True, ("seed=3",))
     assert quick.model == recipe.model and quick.seed == 3
     assert sum(phase.steps for phase in quick.phases) < 25 < sum(phase.steps for phase in recipe.phases)
 

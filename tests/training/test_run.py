@@ -96,11 +96,11 @@ def test_auxiliary_heads_are_trained_and_do_not_ship(tmp_path):
     recipe = replace(tone_recipe(tmp_path / "data", tiny_model(), (align, phase)), auxiliary=("characters",))
     folder = train(recipe, tmp_path / "run", cache=tmp_path / "cache")
     network, units = load_checkpoint(folder)
-    assert list(network.decoders) == ["phones"] and list(units) == ["phones"]
+    assert list(network.heads) == ["phones"] and list(units) == ["phones"]
     trained = weights_of(tmp_path / "run", "both")
     assert {name for name in trained if name not in network.state_dict()} == {
-        "decoders.characters.module.0.weight",
-        "decoders.characters.module.0.bias",
+        "heads.characters.module.0.weight",
+        "heads.characters.module.0.bias",
     }
     torch.testing.assert_close(network.state_dict()["frontend.mean"], trained["frontend.mean"])
     with pytest.raises(UsageError, match="auxiliary: the model has no decoder 'letters', but characters, phones"):

@@ -20,9 +20,12 @@ from training_fixtures import (
     without_times,
 )
 
+from transducer.cores.recurrent import RecurrentConfig
 from transducer.data.augment.features import AugmentConfig
 from transducer.errors import CheckpointError, TransducerError
-from transducer.model.config import CascadedRNNTConfig, CTCConfig, RecurrentConfig, RNNTConfig
+from transducer.heads.cascaded_rnnt import CascadedRNNTConfig
+from transducer.heads.ctc import CTCConfig
+from transducer.heads.rnnt import RNNTConfig
 from transducer.training.evaluate import error_rates, greedy_texts
 from transducer.training.loop import PhaseTrainer
 from transducer.training.optimizer import Average, Optimizers, rate_fraction
@@ -118,7 +121,7 @@ def test_a_gradient_that_is_not_finite_ends_the_phase(tmp_path):
     recipe = tone_recipe(tmp_path, tiny_model(), (phase,))
     trainer = trainer_of(recipe, corpus_of(recipe, tmp_path), tmp_path)
     with torch.no_grad():
-        trainer.network.decoders["characters"].module[0].bias.fill_(torch.nan)
+        trainer.network.heads["characters"].module[0].bias.fill_(torch.nan)
     with pytest.raises(TransducerError, match="phase tones, step 0: the gradient is not finite"):
         trainer.run(lambda step, numbers: None)
 
@@ -137,7 +140,7 @@ def test_a_batch_without_any_target_changes_no_weight():
 def test_muon_gets_the_inner_matrices_and_adamw_everything_else():
     decoders = {"characters": CTCConfig("characters"), "rnnt": RNNTConfig("characters", "lstm", 16)}
     for core in (tiny_model().core, RecurrentConfig("lstm", 32, 2)):
-        network = tiny_network(decoders=decoders, core=core)
+        network = tiny_network(heads=decoders, core=core)
         optimizers = Optimizers(network, Phase("p", 10, {}))
         names = {id(parameter): name for name, parameter in network.named_parameters()}
         muon, adamw = (
@@ -147,26 +150,26 @@ def test_muon_gets_the_inner_matrices_and_adamw_everything_else():
         assert muon | adamw == set(names.values()) and not muon & adamw
         shapes = {name: parameter.ndim for name, parameter in network.named_parameters()}
         assert all(shapes[name] == 2 and name.startswith("encoder.") for name in muon)
-        assert all(".head." in n or ".back." in n for n in adamw if shapes[n] == 2 and not n.startswith("decoders."))
+        assert all(".head." in n or ".back." in n for n in adamw if shapes[n] == 2 and not n.startswith("heads."))
         assert {"encoder.stages.0.conv1.weight", "encoder.stages.0.conv2.weight"} <= adamw
         assert "encoder.stages.0.out.weight" in muon
-        assert {"decoders.rnnt.predictor.embedding.weight", "decoders.rnnt.predictor.lstm.weight_hh_l0"} <= adamw
+        assert {"heads.rnnt.predictor.embedding.weight", "heads.rnnt.predictor.lstm.weight_hh_l0"} <= adamw
 
 
 def test_muon_gets_the_matrices_inside_a_cascaded_head():
     decoders = {"written": CascadedRNNTConfig("characters", "phones", layers=1), "phones": CTCConfig("phones")}
-    network = tiny_network(decoders=decoders)
+    network = tiny_network(heads=decoders)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     muon, adamw = (
         {names[id(p)] for group in part.param_groups for p in group["params"]}
         for part in Optimizers(network, Phase("p", 10, {})).parts
     )
     assert muon | adamw == set(names.values()) and not muon & adamw
-    inside = {name for name in muon if name.startswith("decoders.")}
+    inside = {name for name in muon if name.startswith("heads.")}
     assert all(".core." in name or ".lstm." in name for name in inside)
-    assert {"decoders.written.predictor.lstm.weight_hh_l0", "decoders.written.core.stages.2.module.0.weight"} <= inside
+    assert {"heads.written.predictor.lstm.weight_hh_l0", "heads.written.core.stages.2.module.0.weight"} <= inside
     heads = {"predictor.embedding.weight", "out.weight", "frames.weight", "source.module.0.weight"}
-    assert {f"decoders.written.{name}" for name in heads} <= adamw
+    assert {f"heads.written.{name}" for name in heads} <= adamw
 
 
 def test_the_learning_rate_rises_and_falls_linearly():

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import nn
 
 from transducer.cores.attention import ChunkAttention
 from transducer.cores.layers import CausalConvModule, FeedForward, Pointwise
+from transducer.model.config import CoreConfig, register
 from transducer.model.sequence import Residual, Serial, Streaming
+
+
+@register("conformer")
+@dataclass(frozen=True)
+class ConformerConfig(CoreConfig):
+    """Layers of `ConformerLayer`; chunk and left_context in encoder frames, look_ahead in chunks."""
+
+    channels: int = 192
+    heads: int = 4
+    hidden: int = 512
+    layers: int = 8
+    kernel: int = 15
+    chunk: int = 16
+    left_context: int = 64
+    look_ahead: int = 0
+    dropout: float = 0.0
+
+    def build(self) -> list[Streaming]:
+        sizes = {name: value for name, value in vars(self).items() if name != "layers"}
+        return [ConformerLayer(**sizes) for _ in range(self.layers)]
 
 
 def normed(channels: int, body: Streaming) -> Serial:

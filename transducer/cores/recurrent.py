@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from transducer.model.config import CoreConfig, register
 from transducer.model.sequence import Streaming, apply_mask
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+@register("recurrent")
+@dataclass(frozen=True)
+class RecurrentConfig(CoreConfig):
+    """Layers of `RecurrentLayer`; kind is "lstm", "gru" or "rnn"."""
+
+    kind: str = "lstm"
+    channels: int = 256
+    layers: int = 3
+    dropout: float = 0.0
+
+    def build(self) -> list[Streaming]:
+        return [RecurrentLayer(self.channels, self.kind, self.dropout) for _ in range(self.layers)]
 
 
 class RecurrentState(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -9,7 +10,33 @@ import torch
 from torch import Tensor, nn
 
 from transducer.cores.layers import Pointwise
+from transducer.model.config import CoreConfig, register
 from transducer.model.sequence import Residual, Serial, Streaming, apply_mask
+
+
+@register("tcn")
+@dataclass(frozen=True)
+class TCNConfig(CoreConfig):
+    """Layers of `TCNLayer`; layer n has the nth of `dilations`, round and round.
+
+    `look_ahead` is that of all layers together, in encoder frames.
+    """
+
+    channels: int = 128
+    hidden: int = 256
+    layers: int = 8
+    kernel: int = 5
+    dilations: tuple[int, ...] = (1, 2, 4, 8)
+    look_ahead: int = 0
+    dropout: float = 0.0
+
+    def build(self) -> list[Streaming]:
+        dilations = [self.dilations[layer % len(self.dilations)] for layer in range(self.layers)]
+        ahead = spread_look_ahead(self.look_ahead, self.kernel, dilations)
+        return [
+            TCNLayer(self.channels, self.hidden, self.kernel, dilation, steps, self.dropout)
+            for dilation, steps in zip(dilations, ahead, strict=True)
+        ]
 
 
 class DilatedConvState(NamedTuple):

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import nn
 
 from transducer.cores.attention import ChunkAttention
 from transducer.cores.conformer import normed
 from transducer.cores.layers import FeedForward, Pointwise
-from transducer.model.sequence import Residual, Serial
+from transducer.model.config import CoreConfig, register
+from transducer.model.sequence import Residual, Serial, Streaming
+
+
+@register("transformer")
+@dataclass(frozen=True)
+class TransformerConfig(CoreConfig):
+    """Layers of `TransformerLayer`; chunk and left_context in encoder frames, look_ahead in chunks."""
+
+    channels: int = 192
+    heads: int = 4
+    hidden: int = 768
+    layers: int = 8
+    chunk: int = 16
+    left_context: int = 64
+    look_ahead: int = 0
+    dropout: float = 0.0
+
+    def build(self) -> list[Streaming]:
+        sizes = {name: value for name, value in vars(self).items() if name != "layers"}
+        return [TransformerLayer(**sizes) for _ in range(self.layers)]
 
 
 class TransformerLayer(Serial):

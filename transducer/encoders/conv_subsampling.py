@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from transducer.frontends.logmel import LogMel
+from transducer.model.config import EncoderConfig, register
 from transducer.model.sequence import Streaming, apply_mask, mask_stride
+
+
+@register("conv_subsampling")
+@dataclass(frozen=True)
+class ConvSubsamplingConfig(EncoderConfig):
+    """See `ConvSubsampling`."""
+
+    hidden: int = 32
+
+    def build(self, frontend: Streaming, channels: int) -> ConvSubsampling:
+        if not isinstance(frontend, LogMel):
+            raise self.misfit(frontend)
+        return ConvSubsampling(frontend.bins, channels, self.hidden)
 
 
 class SubsamplingState(NamedTuple):

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from transducer.encoders.similarity import Similarity, SimilarityState
+from transducer.frontends.frames import Frames
+from transducer.model.config import EncoderConfig, register
 from transducer.model.sequence import Streaming, apply_mask
 
 RELU_GAIN = 1.7139  # sqrt(2 / (1 - 1 / pi)): restores the variance that a ReLU takes from a unit normal
+
+
+@register("frame_cnn")
+@dataclass(frozen=True)
+class FrameCNNConfig(EncoderConfig):
+    """See `FrameCNN`."""
+
+    widths: tuple[int, ...] = (16, 32, 64)
+    strides: tuple[int, ...] = ()
+    kernel: int = 3
+    blocks: int | tuple[int, ...] = 0
+    grid: tuple[int, int] = (2, 3)
+    shift: float = 0.25
+    difference: bool = True
+    similarity: int = 0
+    dropout: float = 0.0
+
+    def build(self, frontend: Streaming, channels: int) -> FrameCNN:
+        if not isinstance(frontend, Frames):
+            raise self.misfit(frontend)
+        return FrameCNN(frontend.height, frontend.width, frontend.channels, channels, **vars(self))
 
 
 class FrameCNNState(NamedTuple):

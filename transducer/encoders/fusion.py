@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor, nn
 
-from transducer.encoders.conv_subsampling import ConvSubsampling
-from transducer.encoders.frame_cnn import FrameCNN
+from transducer.encoders.conv_subsampling import ConvSubsampling, ConvSubsamplingConfig
+from transducer.encoders.frame_cnn import FrameCNN, FrameCNNConfig
+from transducer.frontends.audio_visual import AudioVisual
+from transducer.model.config import EncoderConfig, register
 from transducer.model.sequence import State, Streaming
+
+
+@register("fusion")
+@dataclass(frozen=True)
+class FusionConfig(EncoderConfig):
+    """See `Fusion`; for the features of an `AudioVisual` front-end."""
+
+    video: FrameCNNConfig = field(default_factory=FrameCNNConfig)
+    audio: ConvSubsamplingConfig = field(default_factory=ConvSubsamplingConfig)
+
+    def build(self, frontend: Streaming, channels: int) -> Fusion:
+        if not isinstance(frontend, AudioVisual):
+            raise self.misfit(frontend)
+        video = self.video.build(frontend.video, channels)
+        audio = self.audio.build(frontend.audio, channels)
+        return Fusion(video, audio, frontend.hops, channels)
 
 
 class Fusion(Streaming):

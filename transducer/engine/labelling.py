@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from transducer.engine.frame_blocks import USUAL_FPS, FrameBlock, check_picture, pixels, resize
 from transducer.errors import CheckpointError, UsageError
-from transducer.model.config import AudioVisualConfig, FramewiseConfig, PooledConfig
+from transducer.frontends.audio_visual import AudioVisualConfig
+from transducer.heads.framewise import FramewiseConfig
+from transducer.heads.pooled import PooledConfig
 from transducer.model.network import Network
 from transducer.model.sequence import Serial, State
 from transducer.results import Event
@@ -85,7 +87,7 @@ class Labeller:
 
 
 def build_labeller(network: Network, units: Mapping[str, Tokenizer], threshold: float | None = None) -> Labeller:
-    """The labeller of a model for video: its first decoder, and the rules of its card, under "events".
+    """The labeller of a model for video: its first head, and the rules of its config, `events`.
 
     Args:
         network: as it was loaded.
@@ -95,13 +97,14 @@ def build_labeller(network: Network, units: Mapping[str, Tokenizer], threshold: 
     Raises:
         CheckpointError: rules that make no sense. UsageError: a threshold that makes none.
     """
-    name, part = next(iter(network.config.decoders.items()))
-    tokenizer, head, card = units[part.units], network.decoders[name], network.config.card
+    name, part = next(iter(network.config.heads.items()))
+    tokenizer, head = units[part.units], network.heads[name]
     kind = {FramewiseConfig: "dense", PooledConfig: "clip"}.get(type(part), "sequence")
     labels = () if kind == "sequence" else ("", *tokenizer.tokens[1:])
-    rules = EventRules.from_card(card, kind, labels)
+    rules = network.config.events or EventRules(kind)
+    rules.check_labels(labels)
     if (rules.kind == "sequence") != (kind == "sequence"):
-        raise CheckpointError(f"the model's card is damaged: its decoder makes no events of the kind {rules.kind!r}")
+        raise CheckpointError(f"the model's config is damaged: its head makes no events of the kind {rules.kind!r}")
     if threshold is not None:
         rules = rules.at(threshold)
     if rules.kind == "sequence":

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor
 
-from transducer.frontends.frames import Frames
-from transducer.frontends.logmel import LogMel
+from transducer.frontends.frames import Frames, FramesConfig
+from transducer.frontends.logmel import LogMel, LogMelConfig
+from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import State, Streaming
+
+
+@register("audio_visual")
+@dataclass(frozen=True)
+class AudioVisualConfig(FrontendConfig):
+    """See `AudioVisual`; `samples` of sound to each frame of the video."""
+
+    video: FramesConfig = field(default_factory=lambda: FramesConfig(64, 64))
+    audio: LogMelConfig = field(default_factory=LogMelConfig)
+    samples: int = 640
+
+    def build(self) -> AudioVisual:
+        return AudioVisual(self.video.build(), self.audio.build(), self.samples)
 
 
 class AudioVisual(Streaming):

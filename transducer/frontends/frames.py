@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import Streaming, apply_mask
 
 HALF = 127.5  # half of the range of a byte
+
+
+@register("frames")
+@dataclass(frozen=True)
+class FramesConfig(FrontendConfig):
+    """See `Frames`; the size that pictures are brought to, in pixels."""
+
+    height: int = 27
+    width: int = 48
+    channels: int = 3
+
+    def build(self) -> Frames:
+        return Frames(self.height, self.width, self.channels)
 
 
 class Frames(Streaming):

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import Streaming, apply_mask, mask_stride
+
+
+@register("logmel")
+@dataclass(frozen=True)
+class LogMelConfig(FrontendConfig):
+    """See `LogMel`; window and hop in samples."""
+
+    rate: int = 16000
+    bins: int = 80
+    window: int = 400
+    hop: int = 160
+    low_hz: float = 20.0
+    floor: float = 1e-8
+
+    def build(self) -> LogMel:
+        return LogMel(self.rate, self.bins, self.window, self.hop, self.low_hz, floor=self.floor)
 
 
 class LogMelState(NamedTuple):

@@ -9,6 +9,8 @@ Legend of axis suffixes: B batch, T frames, V tokens of the head that is read.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -17,9 +19,36 @@ from transducer.cores.layers import Pointwise
 from transducer.encoders.stacking import Stack
 from transducer.heads.ctc import CTC
 from transducer.heads.rnnt import RNNT
+from transducer.model.config import HeadConfig, ModelConfig, register
 from transducer.model.sequence import Serial, State
 
 _FLOOR = -10.0  # log-probabilities below this say the same
+
+
+@register("cascaded_rnnt")
+@dataclass(frozen=True)
+class CascadedRNNTConfig(HeadConfig):
+    """An RNN-T behind a CTC head, see `CascadedRNNT`; `source` is that head's name."""
+
+    units: str = "pieces"
+    source: str = "phones"
+    stack: int = 2
+    width: int = 256
+    heads: int = 4
+    hidden: int = 512
+    layers: int = 3
+    kernel: int = 9
+    chunk: int = 8
+    left_context: int = 32
+    predictor: int = 384
+    delay: int = 3
+
+    def build(self, channels: int, model: ModelConfig) -> CascadedRNNT:
+        sizes = {name: value for name, value in vars(self).items() if name not in ("units", "source")}
+        sources = model.units[model.heads[self.source].units]
+        head = CascadedRNNT(channels, sources, model.units[self.units], **sizes)
+        head.config = self
+        return head
 
 
 class Posteriors(nn.Module):

@@ -2,34 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from transducer.cores.layers import Pointwise
+from transducer.heads.head import Head, Loss, Target
+from transducer.heads.metrics import TokenErrors
+from transducer.model.config import HeadConfig, ModelConfig, register
 from transducer.model.sequence import Streaming
 
 BLANK = 0  # the blank's index, in every head and every search
 
 
-class CTC(Pointwise):
+@register("ctc")
+@dataclass(frozen=True)
+class CTCConfig(HeadConfig):
+    """A CTC head over the units of this name."""
+
+    units: str = "characters"
+
+    def build(self, channels: int, model: ModelConfig) -> CTC:
+        head = CTC(channels, model.units[self.units])
+        head.config = self
+        return head
+
+
+class CTC(Pointwise, Head):
     """(B, T, C) -> (B, T, V) log-probabilities of the tokens; token 0 is the blank."""
+
+    target = Target.TOKENS
 
     def __init__(self, channels: int, tokens: int):
         super().__init__(nn.Sequential(nn.Linear(channels, tokens), nn.LogSoftmax(dim=-1)))
-        self.tokens = tokens
+        self.size = self.tokens = tokens
 
-    @staticmethod
-    def loss(log_probs: Tensor, lengths: Tensor, targets: list[list[int]]) -> Tensor:
-        """Negative log-likelihood (B,) of the targets, summed over alignments; 0 where a target cannot fit.
+    def loss(
+        self, outputs: Tensor, mask: Tensor, targets: Sequence[Sequence[int]], weights: Tensor | None = None
+    ) -> Loss:
+        self.refuse_weights(weights)
+        return sequence_loss(ctc_nll(outputs, mask.sum(dim=1), targets), targets)
 
-        Args:
-            log_probs: (B, T, V). lengths: (B,) frames. targets: B token lists without blanks.
-        """
-        flat = torch.tensor([token for target in targets for token in target], dtype=torch.long)
-        sizes = torch.tensor([len(target) for target in targets])
-        return nn.functional.ctc_loss(
-            log_probs.float().transpose(0, 1), flat, lengths, sizes, BLANK, reduction="none", zero_infinity=True
-        )
+    def metric(self) -> TokenErrors:
+        from transducer.search.tokens.ctc import CTCGreedySearch
+
+        return TokenErrors(CTCGreedySearch())
+
+
+def ctc_nll(log_probs: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:
+    """Negative log-likelihood (B,) of the targets, summed over alignments; 0 where a target cannot fit.
+
+    Args:
+        log_probs: (B, T, V). lengths: (B,) frames. targets: B token lists without blanks.
+    """
+    flat = torch.tensor([token for target in targets for token in target], dtype=torch.long, device=log_probs.device)
+    sizes = torch.tensor([len(target) for target in targets], device=log_probs.device)
+    return nn.functional.ctc_loss(
+        log_probs.float().transpose(0, 1), flat, lengths, sizes, BLANK, reduction="none", zero_infinity=True
+    )
+
+
+def sequence_loss(nll: Tensor, targets: Sequence[Sequence[int]]) -> Loss:
+    """The sum over the rows of nll (B,), and over how many tokens; nothing is learned from rows that have none."""
+    sizes = [len(target) for target in targets]
+    known = torch.tensor(sizes, device=nll.device) > 0
+    return Loss(torch.where(known, nll, 0.0).sum(), sum(sizes))
+
+
+@register("self_conditioning")
+@dataclass(frozen=True)
+class SelfConditioningConfig:
+    """An intermediate head after layer `after` of the core (1 = after the first), its posteriors fed back."""
+
+    after: int
+    units: str
+
+    def build(self, channels: int, model: ModelConfig) -> SelfConditioning:
+        return SelfConditioning(channels, model.units[self.units])
 
 
 class SelfConditioning(Streaming):

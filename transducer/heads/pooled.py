@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from transducer.heads.framewise import IGNORE, head
-from transducer.model.sequence import Streaming, apply_mask
+from transducer.heads.framewise import cross_entropy, layers
+from transducer.heads.head import IGNORE, Head, Loss, Target
+from transducer.heads.metrics import LabelAccuracy
+from transducer.model.config import HeadConfig, ModelConfig, register
+from transducer.model.sequence import apply_mask
+
+
+@register("pooled")
+@dataclass(frozen=True)
+class PooledConfig(HeadConfig):
+    """One label for the whole sequence; `hidden` units in a layer before the last, 0 for none."""
+
+    units: str = "labels"
+    hidden: int = 0
+
+    def build(self, channels: int, model: ModelConfig) -> Pooled:
+        head = Pooled(channels, model.units[self.units], self.hidden)
+        head.config = self
+        return head
 
 
 class PooledState(NamedTuple):
@@ -16,16 +35,19 @@ class PooledState(NamedTuple):
     count: Tensor  # (B,) int64: how many there were
 
 
-class Pooled(Streaming):
+class Pooled(Head):
     """(B, T, C) -> (B, T, V) log-probabilities of the sequence's label, judged by the frames up to each step.
 
     The mean over time comes before the head, so that the last output is the answer for all of the sequence.
     """
 
+    target = Target.LABEL
+
     def __init__(self, channels: int, labels: int, hidden: int = 0):
         super().__init__()
-        self.channels, self.labels = channels, labels
-        self.head = nn.Sequential(*head(channels, labels, hidden))
+        self.channels = channels
+        self.size = self.labels = labels
+        self.head = nn.Sequential(*layers(channels, labels, hidden))
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         y, mask, _ = self.step(x, mask, self.init_state(x.shape[0], x))
@@ -43,17 +65,13 @@ class Pooled(Streaming):
         y = self.head(total / count.clamp(min=1).unsqueeze(-1))
         return y, mask, PooledState(total[:, -1], count[:, -1])
 
-    @staticmethod
-    def loss(log_probs: Tensor, mask: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Cross-entropy of the last output of each row, the mean over rows that have a label; 0 where none has.
-
-        Args:
-            log_probs: (B, T, V). mask: (B, T). labels: (B,) int64, -1 where unknown.
-            weights: (V,) of the labels; the mean is then weighted.
-        """
-        from transducer.heads.framewise import Framewise
-
+    def loss(self, outputs: Tensor, mask: Tensor, targets: Sequence[int], weights: Tensor | None = None) -> Loss:
+        """Cross-entropy of the last output of each row that has a label."""
         last = (mask.sum(dim=1) - 1).clamp(min=0)
-        found = log_probs[torch.arange(len(last), device=last.device), last]
-        labels = torch.where(mask.any(dim=1), labels, IGNORE)
-        return Framewise.loss(found[:, None], labels[:, None], weights)
+        found = outputs[torch.arange(len(last), device=last.device), last]
+        labels = torch.where(mask.any(dim=1), torch.tensor(targets, device=mask.device), IGNORE)
+        count = int((labels != IGNORE).sum())
+        return Loss(cross_entropy(found[:, None], labels[:, None], weights) * count, count)
+
+    def metric(self) -> LabelAccuracy:
+        return LabelAccuracy(self.size, last=True)

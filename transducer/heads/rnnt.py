@@ -6,12 +6,16 @@ Legend of axis suffixes: B batch, T frames, U tokens of the target, V vocabulary
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from transducer.heads.ctc import BLANK
-from transducer.model.sequence import State, Streaming
+from transducer.heads.ctc import BLANK, sequence_loss
+from transducer.heads.head import Head, Loss, Target
+from transducer.heads.metrics import TokenErrors
+from transducer.model.config import HeadConfig, ModelConfig, register
+from transducer.model.sequence import State
 from transducer.model.torchaudio import torchaudio_functional
 
 
@@ -77,7 +81,23 @@ class LSTMPredictor(nn.Module):
         return y
 
 
-class RNNT(Streaming):
+@register("rnnt")
+@dataclass(frozen=True)
+class RNNTConfig(HeadConfig):
+    """A recurrent neural network transducer; `predictor` is "stateless" or "lstm"."""
+
+    units: str = "characters"
+    predictor: str = "stateless"
+    channels: int = 256
+    context: int = 2
+
+    def build(self, channels: int, model: ModelConfig) -> RNNT:
+        head = RNNT(channels, model.units[self.units], self.predictor, self.channels, self.context)
+        head.config = self
+        return head
+
+
+class RNNT(Head):
     """The head of an RNN-T: as a stage it projects frames for the joint network; search does the rest.
 
     (B, T, C) -> (B, T, channels). `joint` adds a predictor's output and gives token log-probabilities.
@@ -86,13 +106,14 @@ class RNNT(Streaming):
         max_symbols: that greedy search takes from one frame, at most.
     """
 
+    target = Target.TOKENS
     max_symbols = 3
 
     def __init__(self, channels: int, tokens: int, predictor: str = "stateless", hidden: int = 256, context: int = 2):
         super().__init__()
         if predictor not in ("stateless", "lstm"):
             raise ValueError(f"unknown predictor {predictor!r}: there are stateless, lstm")
-        self.tokens = tokens
+        self.size = self.tokens = tokens
         self.frames = nn.Linear(channels, hidden)
         if predictor == "stateless":
             self.predictor: nn.Module = StatelessPredictor(tokens, hidden, context)
@@ -129,7 +150,18 @@ class RNNT(Streaming):
         """The same as log-probabilities."""
         return self.internal_logits(predicted).log_softmax(dim=-1)
 
-    def loss(self, frames: Tensor, lengths: Tensor, targets: list[list[int]]) -> Tensor:
+    def loss(
+        self, outputs: Tensor, mask: Tensor, targets: Sequence[Sequence[int]], weights: Tensor | None = None
+    ) -> Loss:
+        self.refuse_weights(weights)
+        return sequence_loss(self.nll(outputs, mask.sum(dim=1), targets), targets)
+
+    def metric(self) -> TokenErrors:
+        from transducer.search.tokens.rnnt import RNNTGreedySearch
+
+        return TokenErrors(RNNTGreedySearch(self.predictor, self.joint, self.max_symbols))
+
+    def nll(self, frames: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:
         """Negative log-likelihood (B,) of the targets, summed over alignments, by torchaudio.
 
         Args:
@@ -137,10 +169,10 @@ class RNNT(Streaming):
         """
         rnnt_loss = torchaudio_functional().rnnt_loss
 
-        sizes = torch.tensor([len(target) for target in targets], dtype=torch.int32)
-        padded = torch.full((len(targets), int(sizes.max())), BLANK, dtype=torch.int32)
-        for row, target in zip(padded, targets, strict=True):
-            row[: len(target)] = torch.tensor(target)
+        sizes = torch.tensor([len(target) for target in targets], dtype=torch.int32, device=frames.device)
+        longest = max(map(len, targets))
+        rows = [[*target, *[BLANK] * (longest - len(target))] for target in targets]
+        padded = torch.tensor(rows, dtype=torch.int32, device=frames.device)
         predicted = self.predictor(padded.long())
         logits_BTUV = self.joint_logits(frames[:, : int(lengths.max()), None], predicted[:, None])
         return rnnt_loss(

@@ -17,13 +17,13 @@ from torch import nn
 from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError
 from transducer.model.config import ModelConfig, from_json, to_json
+from transducer.model.migrations import FORMAT, migrate_document, migrate_weights
 from transducer.model.network import Network
 from transducer.model.quantization import SCALE, dequantise, quantise
 from transducer.search.tokens.word_model import WordModel
 from transducer.text.tokenizers.files import load_tokenizer, save_tokenizer
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
-FORMAT = 1
 CONFIG, WEIGHTS, UNITS, WORDS = "config.json", "model.safetensors", "units", "words"
 
 
@@ -50,7 +50,8 @@ def save_checkpoint(
     partial, old = (folder.with_name(f".{folder.name}-{secrets.token_hex(4)}.{end}") for end in ("new", "old"))
     partial.mkdir()
     try:
-        document = {"format": FORMAT, "model": to_json(config)}
+        model = to_json(config)
+        document = {"format": FORMAT, "card": model.pop("card"), "model": model}
         with atomic_write(partial / CONFIG) as file:
             file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         kept = {name: value.contiguous() for name, value in network.state_dict().items()}
@@ -83,14 +84,14 @@ def load_checkpoint(folder: str | Path) -> tuple[Network, dict[str, Tokenizer]]:
             message names them.
     """
     folder = Path(folder)
-    config = read_config(folder)
+    config, version = _read_config(folder)
     try:
         with torch.device("meta"):  # no memory and no random numbers for weights that are about to be replaced
             network = Network(config)
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{folder / CONFIG} describes a model that cannot be built: {reason}") from None
-    network.load_state_dict(_read_weights(folder / WEIGHTS, network), assign=True)
+    network.load_state_dict(_read_weights(folder / WEIGHTS, network, version), assign=True)
     network.eval().requires_grad_(False)
     units = {name: load_tokenizer(folder / UNITS / name) for name in config.units}
     for name, size in config.units.items():
@@ -104,33 +105,40 @@ def load_checkpoint(folder: str | Path) -> tuple[Network, dict[str, Tokenizer]]:
 
 def read_config(folder: str | Path) -> ModelConfig:
     """The config of a checkpoint folder. Raises CheckpointError where it is missing, damaged or too new."""
-    path = Path(folder) / CONFIG
+    return _read_config(Path(folder))[0]
+
+
+def _read_config(folder: Path) -> tuple[ModelConfig, int]:
+    """The config, and the format that it was written in."""
+    path = folder / CONFIG
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        version, model = document["format"], document["model"]
+        version = document["format"]
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: {folder} is no checkpoint folder") from None
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise CheckpointError(f"{path} is damaged: it is not a checkpoint's config") from None
-    if not isinstance(version, int) or version > FORMAT:
+    if type(version) is not int or not 1 <= version <= FORMAT:
         raise CheckpointError(
             f"{path} has format {version}, this version of transducer reads up to {FORMAT}: update transducer"
         )
     try:
-        config = from_json(model)
+        document = migrate_document(document, version)
+        model = {**document["model"], "card": document["card"]}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CheckpointError(f"{path} is damaged: it is not a checkpoint's config") from None
+    try:
+        return from_json(model, ModelConfig), version
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
-    if not isinstance(config, ModelConfig):
-        raise CheckpointError(f"{path} is damaged: it describes no model")
-    return config
 
 
-def _read_weights(path: Path, network: nn.Module) -> dict[str, torch.Tensor]:
+def _read_weights(path: Path, network: nn.Module, version: int) -> dict[str, torch.Tensor]:
     """The weights in float32, which are those that the network wants."""
     try:
-        stored = load_file(path)
+        stored = migrate_weights(load_file(path), version)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: the checkpoint is incomplete; copy or train it again") from None
     except (SafetensorError, OSError) as error:

@@ -1,198 +1,146 @@
 """What a model is made of, as frozen dataclasses that go to JSON and back.
 
-Every class carries its tag under the key "type"; `TAGS` is the whole table. A config that names an unknown
-tag or field is refused, so that a checkpoint of a newer version says so instead of half-working.
+A part's config class stands beside its module and registers itself under a tag, which is the value of "type" in JSON:
+
+    @register("tcn")
+    @dataclass(frozen=True)
+    class TCNConfig(CoreConfig): ...
+
+`from_json` is strict: an unknown tag or field, or a value of another type than its field, is an error and no guess.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Any
+import math
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from transducer.errors import CheckpointError
+from transducer.errors import CheckpointError, UsageError
 
+if TYPE_CHECKING:
+    from transducer.heads.ctc import SelfConditioningConfig
+    from transducer.heads.head import Head
+    from transducer.model.sequence import Streaming
+    from transducer.search.events.rules import EventRules
 
-@dataclass(frozen=True)
-class LogMelConfig:
-    """See `transducer.frontends.logmel.LogMel`; window and hop in samples."""
+TAGS: dict[str, type] = {}  # of all classes that have registered themselves so far
+PARTS = ("frontends", "encoders", "cores", "heads", "search.events.rules")  # where the others are, in this package
+LARGEST = 2**31 - 1  # of integers in a config
 
-    rate: int = 16000
-    bins: int = 80
-    window: int = 400
-    hop: int = 160
-    low_hz: float = 20.0
-    floor: float = 1e-8
-
-
-@dataclass(frozen=True)
-class FramesConfig:
-    """See `transducer.frontends.frames.Frames`; the size that pictures are brought to, in pixels."""
-
-    height: int = 27
-    width: int = 48
-    channels: int = 3
+Class = TypeVar("Class", bound=type)
 
 
-@dataclass(frozen=True)
-class AudioVisualConfig:
-    """See `transducer.frontends.audio_visual.AudioVisual`; `samples` of sound to each frame of the video."""
+def register(tag: str) -> Callable[[Class], Class]:
+    """Make a config class known under a tag. Raises ValueError where another class has it."""
 
-    video: FramesConfig = FramesConfig(64, 64)
-    audio: LogMelConfig = LogMelConfig()
-    samples: int = 640
+    def add(kind: Class) -> Class:
+        known = TAGS.setdefault(tag, kind)
+        if (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
+            raise ValueError(f"the tag {tag!r} is taken by {known.__module__}.{known.__qualname__}")
+        TAGS[tag] = kind
+        kind.tag = tag  # type: ignore[attr-defined]
+        return kind
 
-
-@dataclass(frozen=True)
-class ConvSubsamplingConfig:
-    """See `transducer.encoders.conv_subsampling.ConvSubsampling`."""
-
-    hidden: int = 32
+    return add
 
 
-@dataclass(frozen=True)
-class FrameCNNConfig:
-    """See `transducer.encoders.frame_cnn.FrameCNN`."""
-
-    widths: tuple[int, ...] = (16, 32, 64)
-    strides: tuple[int, ...] = ()
-    kernel: int = 3
-    blocks: int | tuple[int, ...] = 0
-    grid: tuple[int, int] = (2, 3)
-    shift: float = 0.25
-    difference: bool = True
-    similarity: int = 0
-    dropout: float = 0.0
+def find(tag: str) -> type | None:
+    """The class of a tag, None for an unknown one. Imports this package's parts if it has to."""
+    if tag not in TAGS:
+        for name in PARTS:
+            part = import_module(f"transducer.{name}")
+            for module in pkgutil.iter_modules(getattr(part, "__path__", ()), f"{part.__name__}."):
+                import_module(module.name)
+    return TAGS.get(tag)
 
 
-@dataclass(frozen=True)
-class FusionConfig:
-    """See `transducer.encoders.fusion.Fusion`; for the features of an `AudioVisualConfig`."""
+class FrontendConfig:
+    """Of a front-end: from media to features."""
 
-    video: FrameCNNConfig = FrameCNNConfig()
-    audio: ConvSubsamplingConfig = ConvSubsamplingConfig()
-
-
-@dataclass(frozen=True)
-class ConformerConfig:
-    """Layers of `transducer.cores.conformer`; chunk and left_context in encoder frames, look_ahead in chunks."""
-
-    channels: int = 192
-    heads: int = 4
-    hidden: int = 512
-    layers: int = 8
-    kernel: int = 15
-    chunk: int = 16
-    left_context: int = 64
-    look_ahead: int = 0
-    dropout: float = 0.0
+    def build(self) -> Streaming:
+        raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class TransformerConfig:
-    """Layers of `transducer.cores.transformer`; chunk and left_context in encoder frames, look_ahead in chunks."""
+class EncoderConfig:
+    """Of an encoder: from the features of a front-end to frames."""
 
-    channels: int = 192
-    heads: int = 4
-    hidden: int = 768
-    layers: int = 8
-    chunk: int = 16
-    left_context: int = 64
-    look_ahead: int = 0
-    dropout: float = 0.0
+    def build(self, frontend: Streaming, channels: int) -> Streaming:
+        """The encoder of a front-end's features to so many channels. Raises ValueError where they do not fit."""
+        raise NotImplementedError
+
+    def misfit(self, frontend: Streaming) -> ValueError:
+        """The error of a front-end whose features the encoder has no use for."""
+        return ValueError(f"{type(self).__name__} does not encode the features of {type(frontend).__name__}")
 
 
-@dataclass(frozen=True)
-class RecurrentConfig:
-    """Layers of `transducer.cores.recurrent`; kind is "lstm", "gru" or "rnn"."""
+class CoreConfig:
+    """Of a sequence core: from frames to frames."""
 
-    kind: str = "lstm"
-    channels: int = 256
-    layers: int = 3
-    dropout: float = 0.0
+    channels: int
+
+    def build(self) -> list[Streaming]:
+        """The layers, first to last."""
+        raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class TCNConfig:
-    """Layers of `transducer.cores.tcn`; layer n has the nth of `dilations`, round and round.
+class HeadConfig:
+    """Of a head: from frames to what is searched.
 
-    `look_ahead` is that of all layers together, in encoder frames.
+    Attributes:
+        units: name of the units that it writes, see `ModelConfig.units`.
     """
 
-    channels: int = 128
-    hidden: int = 256
-    layers: int = 8
-    kernel: int = 5
-    dilations: tuple[int, ...] = (1, 2, 4, 8)
-    look_ahead: int = 0
-    dropout: float = 0.0
-
-
-@dataclass(frozen=True)
-class SelfConditioningConfig:
-    """An intermediate head after layer `after` of the core (1 = after the first), its posteriors fed back."""
-
-    after: int
     units: str
 
+    def build(self, channels: int, model: ModelConfig) -> Head:
+        """The head on frames of so many channels, with `config` set."""
+        raise NotImplementedError
 
+
+@register("decoding")
 @dataclass(frozen=True)
-class CTCConfig:
-    """A CTC head over the units of this name."""
+class DecodingConfig:
+    """How a model is used where nobody says otherwise.
 
-    units: str = "characters"
+    Attributes:
+        search: "greedy", "beam".
+        beam: hypotheses that a beam search keeps; None for the search's own default.
+        chunk_ms: milliseconds of media to work on at a time; None for the middle one of the model's `chunks`.
+        time_shift: seconds to be added to where words begin and end.
+        blank_window: frames around a token in which the blank must win before the same token may come again.
+        fast_decoding: videos may be decoded without the loop filter: faster, and a little less exact.
 
+    Raises:
+        UsageError: a number that makes no sense.
+    """
 
-@dataclass(frozen=True)
-class RNNTConfig:
-    """A recurrent neural network transducer; `predictor` is "stateless" or "lstm"."""
+    search: str = "greedy"
+    beam: int | None = None
+    chunk_ms: float | None = None
+    time_shift: float = 0.0
+    blank_window: int | None = None
+    fast_decoding: bool = False
 
-    units: str = "characters"
-    predictor: str = "stateless"
-    channels: int = 256
-    context: int = 2
-
-
-@dataclass(frozen=True)
-class CascadedRNNTConfig:
-    """An RNN-T behind a CTC head, see `transducer.heads.cascaded_rnnt.CascadedRNNT`; `source` is that head's name."""
-
-    units: str = "pieces"
-    source: str = "phones"
-    stack: int = 2
-    width: int = 256
-    heads: int = 4
-    hidden: int = 512
-    layers: int = 3
-    kernel: int = 9
-    chunk: int = 8
-    left_context: int = 32
-    predictor: int = 384
-    delay: int = 3
+    def __post_init__(self) -> None:
+        if self.beam is not None and self.beam < 1:
+            raise UsageError(f"a beam needs at least 1 hypothesis, got {self.beam}")
+        if self.chunk_ms is not None and not self.chunk_ms > 0:
+            raise UsageError(f"a chunk must be longer than 0 ms, got {self.chunk_ms:g}")
+        if self.blank_window is not None and self.blank_window < 0:
+            raise UsageError(f"a window of blanks cannot be negative, got {self.blank_window}")
 
 
-@dataclass(frozen=True)
-class FramewiseConfig:
-    """A label for every frame; `hidden` units in a layer before the last, 0 for none."""
-
-    units: str = "labels"
-    hidden: int = 0
+def _plain(tag: str) -> Any:
+    """The part of a tag with all its defaults."""
+    return find(tag)()  # type: ignore[misc]
 
 
-@dataclass(frozen=True)
-class PooledConfig:
-    """One label for the whole sequence; `hidden` as above."""
-
-    units: str = "labels"
-    hidden: int = 0
-
-
-Frontend = LogMelConfig | FramesConfig | AudioVisualConfig
-Encoder = ConvSubsamplingConfig | FrameCNNConfig | FusionConfig
-Core = ConformerConfig | TransformerConfig | RecurrentConfig | TCNConfig
-Decoder = CTCConfig | RNNTConfig | CascadedRNNTConfig | FramewiseConfig | PooledConfig
-
-
+@register("model")
 @dataclass(frozen=True)
 class ModelConfig:
     """A whole model.
@@ -201,80 +149,162 @@ class ModelConfig:
         frontend, encoder: those for the same kind of media: `LogMelConfig` and `ConvSubsamplingConfig` for sound,
             `FramesConfig` and `FrameCNNConfig` for video, `AudioVisualConfig` and `FusionConfig` for both.
         core: one, or several in the order in which they follow each other, of the same `channels`.
-        decoders: name -> decoder. The first is the one that a plain greedy search reads.
+        heads: by name. The first is the one that is used where nobody says otherwise.
         units: name of units -> number of tokens, the blank counted.
         conditioning: an intermediate head, or None.
         chunks: chunk sizes in encoder frames that the model was trained for.
-        card: what people want to know: what it was trained on, licences, measured figures.
+        decoding: how it is used where nobody says otherwise.
+        events: how events are made of its outputs; None for the usual rules of its head.
+        language: of what it writes, as a BCP 47 tag such as "en"; "" for none.
+        card: what people want to know: what it was trained on, licences, measured figures. JSON data that no program
+            reads; kept as it is.
     """
 
-    frontend: Frontend = LogMelConfig()
-    encoder: Encoder = ConvSubsamplingConfig()
-    core: Core | tuple[Core, ...] = ConformerConfig()
-    decoders: dict[str, Decoder] = dataclasses.field(default_factory=lambda: {"ctc": CTCConfig()})
-    units: dict[str, int] = dataclasses.field(default_factory=dict)
+    frontend: FrontendConfig = field(default_factory=lambda: _plain("logmel"))
+    encoder: EncoderConfig = field(default_factory=lambda: _plain("conv_subsampling"))
+    core: CoreConfig | tuple[CoreConfig, ...] = field(default_factory=lambda: _plain("conformer"))
+    heads: dict[str, HeadConfig] = field(default_factory=lambda: {"ctc": _plain("ctc")})
+    units: dict[str, int] = field(default_factory=dict)
     conditioning: SelfConditioningConfig | None = None
     chunks: tuple[int, ...] = (8, 16, 32)
-    card: dict[str, Any] = dataclasses.field(default_factory=dict)
+    decoding: DecodingConfig = DecodingConfig()
+    events: EventRules | None = None
+    language: str = ""
+    card: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def cores(self) -> tuple[Core, ...]:
+    def cores(self) -> tuple[CoreConfig, ...]:
         """The core or cores, first to last."""
         return self.core if isinstance(self.core, tuple) else (self.core,)
 
 
-TAGS: dict[str, type] = {
-    "logmel": LogMelConfig,
-    "frames": FramesConfig,
-    "audio_visual": AudioVisualConfig,
-    "conv_subsampling": ConvSubsamplingConfig,
-    "frame_cnn": FrameCNNConfig,
-    "fusion": FusionConfig,
-    "conformer": ConformerConfig,
-    "transformer": TransformerConfig,
-    "recurrent": RecurrentConfig,
-    "tcn": TCNConfig,
-    "self_conditioning": SelfConditioningConfig,
-    "ctc": CTCConfig,
-    "rnnt": RNNTConfig,
-    "cascaded_rnnt": CascadedRNNTConfig,
-    "framewise": FramewiseConfig,
-    "pooled": PooledConfig,
-    "model": ModelConfig,
-}
-_TAG_OF = {kind: tag for tag, kind in TAGS.items()}
+def settings(config: Any) -> dict[str, Any]:
+    """The fields of a config that are not at their defaults, as JSON data: for people."""
+    plain = type(config)()
+    found = {item.name: getattr(config, item.name) for item in dataclasses.fields(config)}
+    return {name: to_json(value) for name, value in found.items() if value != getattr(plain, name)}
 
 
 def to_json(config: Any) -> Any:
-    """A config as JSON data, with its class tag under "type"."""
+    """A config as JSON data, with its class's tag under "type"."""
     if dataclasses.is_dataclass(config):
-        fields = {field.name: to_json(getattr(config, field.name)) for field in dataclasses.fields(config)}
-        return {"type": _TAG_OF[type(config)], **fields}
-    if isinstance(config, dict):
+        values = {item.name: getattr(config, item.name) for item in dataclasses.fields(config)}
+        # What people wrote is kept as it is, even if it looks like a part.
+        verbatim = {"card"} if isinstance(config, ModelConfig) else set()
+        fields = {name: value if name in verbatim else to_json(value) for name, value in values.items()}
+        return {"type": type(config).tag, **fields}  # type: ignore[union-attr]
+    if isinstance(config, Mapping):
         return {key: to_json(value) for key, value in config.items()}
     if isinstance(config, list | tuple):
         return [to_json(value) for value in config]
     return config
 
 
-def from_json(data: Any) -> Any:
-    """The inverse of `to_json`; lists come back as tuples. Raises CheckpointError on unknown tags and fields."""
-    if isinstance(data, list):
-        return tuple(from_json(value) for value in data)
-    if not isinstance(data, dict):
-        return data
-    if "type" not in data:
-        return {key: from_json(value) for key, value in data.items()}
+def from_json(data: Any, kind: type = object) -> Any:
+    """The inverse of `to_json`, for data that has a tag; lists come back as tuples where the field is one.
+
+    Args:
+        kind: what it must be, a class or one of its subclasses.
+
+    Raises:
+        CheckpointError: unknown tags or fields, missing ones, values of other types; the message names them.
+    """
+    return _part(kind, data, "")
+
+
+def _part(kind: type, data: Any, where: str) -> Any:
+    if not isinstance(data, dict) or not isinstance(data.get("type"), str):
+        raise _wrong(where, "a part with its type", data)
     tag = data["type"]
-    if tag not in TAGS:
-        raise CheckpointError(f"the config has a part of unknown type {tag!r}: it needs a newer version of transducer")
-    fields = {key: from_json(value) for key, value in data.items() if key != "type"}
-    unknown = sorted(fields.keys() - {field.name for field in dataclasses.fields(TAGS[tag])})
+    found = find(tag)
+    if found is None:
+        raise CheckpointError(
+            f"the config has a part of unknown type {tag[:40]!r}: it needs a newer version of transducer, or an import "
+            "of the module that registers it"
+        )
+    if not issubclass(found, kind):
+        raise _wrong(where, f"a {kind.__name__}", tag)
+    what, within = (f"{where} ({tag})", f"{where}.") if where else (tag, "")
+    hints, fields = _hints(found), {key: value for key, value in data.items() if key != "type"}
+    unknown = sorted(fields.keys() - hints.keys())
     if unknown:
         raise CheckpointError(
-            f"the config's {tag} has unknown fields {', '.join(unknown)}: it needs a newer version of transducer"
+            f"the config's {what} has unknown fields {', '.join(unknown)[:200]}: it needs a newer version of transducer"
         )
+    values = {name: _value(hints[name], value, within + name) for name, value in fields.items()}
     try:
-        return TAGS[tag](**fields)
+        return found(**values)
     except TypeError as error:
-        raise CheckpointError(f"the config's {tag} is incomplete: {error}") from None
+        raise CheckpointError(f"the config's {what} is incomplete: {error}") from None
+    except (UsageError, ValueError) as error:
+        raise CheckpointError(f"the config's {what} makes no sense: {error}") from None
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """Field -> type. Classes of higher layers are found by their names among those that are registered."""
+    find("event_rules")
+    hints = get_type_hints(kind, localns={known.__name__: known for known in TAGS.values()})
+    return {item.name: hints[item.name] for item in dataclasses.fields(kind)}
+
+
+def _value(hint: Any, data: Any, where: str) -> Any:
+    """Data as a value of a type: scalars, tuples, mappings, parts, unions of them."""
+    origin = get_origin(hint)
+    if hint is Any:
+        return data
+    if origin in (Union, UnionType):
+        options = [option for option in get_args(hint) if _shallow(option, data)]
+        if not options:
+            raise _wrong(where, " or ".join(map(_name, get_args(hint))), data)
+        return _value(options[0], data, where)
+    if not _shallow(hint, data):
+        raise _wrong(where, _name(hint), data)
+    if origin is tuple:
+        kinds = get_args(hint)
+        if kinds[-1] is Ellipsis:
+            return tuple(_value(kinds[0], value, where) for value in data)
+        if len(kinds) != len(data):
+            raise _wrong(where, f"{len(kinds)} values", data)
+        return tuple(_value(kind, value, where) for kind, value in zip(kinds, data, strict=True))
+    if origin in (dict, Mapping):
+        return {key: _value(get_args(hint)[1], value, f"{where}.{key[:40]}") for key, value in data.items()}
+    if hint is float:
+        return float(data)
+    if hint in (int, bool, str, NoneType):
+        return data
+    return _part(hint, data, where)
+
+
+def _shallow(hint: Any, data: Any) -> bool:
+    """Whether data may be a value of a type, as far as can be told without looking inside."""
+    origin = get_origin(hint) or hint
+    if origin is tuple:
+        return isinstance(data, list)
+    if origin in (dict, Mapping):
+        return isinstance(data, dict)
+    if origin is int:
+        return type(data) is int and abs(data) <= LARGEST
+    if origin is float:
+        return type(data) in (int, float) and abs(data) <= LARGEST and math.isfinite(data)
+    if origin in (bool, str, NoneType):
+        return type(data) is origin
+    return isinstance(data, dict)
+
+
+def _name(hint: Any) -> str:
+    if get_origin(hint) is tuple:
+        return "a list"
+    if get_origin(hint) in (dict, Mapping):
+        return "an object"
+    names = {int: "an integer", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
+    return names.get(hint, f"a {getattr(hint, '__name__', hint)}")
+
+
+def _wrong(where: str, wanted: str, data: Any) -> CheckpointError:
+    got = "null" if data is None else f"a {type(data).__name__}" if isinstance(data, dict | list) else _short(data)
+    return CheckpointError(f"the config's {where or 'model'} must be {wanted}, got {got}")
+
+
+def _short(data: Any) -> str:
+    # Thousands of digits cannot even be written down.
+    return "a huge number" if isinstance(data, int) and abs(data) > LARGEST else repr(data)[:60]

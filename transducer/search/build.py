@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from transducer.errors import UsageError
-from transducer.model.config import CascadedRNNTConfig, CTCConfig
+from transducer.heads.cascaded_rnnt import CascadedRNNTConfig
+from transducer.heads.ctc import CTCConfig
 from transducer.model.network import Network
 from transducer.search.endpoint import EndpointRules
 from transducer.search.segments import SegmentSearch
@@ -25,12 +26,12 @@ Hotwords = Sequence[tuple[str, float]]  # phrases and their weights
 
 
 def build_greedy_search(network: Network, name: str, silence: Iterable[int] = ()) -> Search:
-    """Greedy search over the outputs of a head, CTC's or RNN-T's, as the model's card wants it."""
-    head = network.decoders[name]
-    if isinstance(network.config.decoders[name], CTCConfig):
+    """Greedy search over the outputs of a head, CTC's or RNN-T's, as the model's config wants it."""
+    head = network.heads[name]
+    if isinstance(network.config.heads[name], CTCConfig):
         return CTCGreedySearch(silence)
-    window = network.config.card.get("defaults", {}).get("blank_window")
-    context = CONTEXT if isinstance(network.config.decoders[name], CascadedRNNTConfig) else 0
+    window = network.config.decoding.blank_window
+    context = CONTEXT if isinstance(network.config.heads[name], CascadedRNNTConfig) else 0
     return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, window, context)
 
 
@@ -65,17 +66,16 @@ def build_segment_search(
         raise UsageError(f"a beam needs at least 1 hypothesis, got {beam}")
     if nbest < 0:
         raise UsageError(f"the number of alternatives cannot be negative, got {nbest}")
-    defaults, frame = network.config.card.get("defaults", {}), network.hop / network.frontend.rate
-    shift: float = defaults.get("time_shift", 0.0)
+    frame, shift = network.hop / network.frontend.rate, network.config.decoding.time_shift
     if kind == "beam" and word_model is not None:
         wanted = word_model.config.units
-        name = next(name for name, part in network.config.decoders.items() if part.units == wanted)
+        name = next(name for name, part in network.config.heads.items() if part.units == wanted)
         words, spelling = word_model.search(hotwords, beam)
         return name, SegmentSearch(words, WordTimer(spelling, frame, shift), rules, nbest)
     if hotwords:
         raise UsageError("hotwords need a beam search, and a model with a lexicon")
-    name, part = next(iter(network.config.decoders.items()))
-    tokenizer, head = units[part.units], network.decoders[name]
+    name, part = next(iter(network.config.heads.items()))
+    tokenizer, head = units[part.units], network.heads[name]
     silence = tokenizer.silence
     config = BeamConfig(beam or max(BeamConfig.size, nbest))
     timer = WordTimer(tokenizer, frame, shift)

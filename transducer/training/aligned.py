@@ -22,11 +22,11 @@ from transducer.data.loader import in_background
 from transducer.errors import UsageError
 from transducer.heads.cascaded_rnnt import CascadedRNNT
 from transducer.heads.ctc import BLANK
+from transducer.heads.head import Loss
 from transducer.model.sequence import lengths_to_mask
 from transducer.model.torchaudio import torchaudio_functional
 from transducer.text.tokenizers.tokenizer import Tokenizer
 from transducer.training.loop import PhaseTrainer
-from transducer.training.losses import Loss
 from transducer.training.posteriors import PosteriorBank, Row
 from transducer.training.targets import Targets
 
@@ -319,8 +319,8 @@ class AlignedTrainer(PhaseTrainer):
     def _gradients(self, batch: AlignedBatch) -> dict[str, float]:
         names = list(self.phase.losses)
         decoder = names[0].partition(":")[2]
-        head, bf16 = self.network.decoders[decoder], self.phase.bf16
-        tokenizer = self.targets.units[self.network.config.decoders[decoder].units]
+        head, bf16 = self.network.heads[decoder], self.phase.bf16
+        tokenizer = self.targets.units[self.network.config.heads[decoder].units]
         rng = np.random.default_rng(batch.seed)
         parts = [aligned_loss(head, rows, tokenizer, rng, bf16) for rows in batch.parts]
         total = sum((loss.total for loss in parts), torch.zeros(()))

@@ -14,7 +14,8 @@ from transducer.data.features import FeatureConfig, FeatureStore
 from transducer.data.item import Item
 from transducer.data.table import read_table
 from transducer.errors import UsageError
-from transducer.model.config import CTCConfig, LogMelConfig
+from transducer.frontends.logmel import LogMelConfig
+from transducer.heads.ctc import CTCConfig
 from transducer.text.english.lexicon import Pronunciations, load_pronunciations, read_cmudict, save_pronunciations
 from transducer.text.english.normalise import normalise
 from transducer.training.crf import trigrams
@@ -145,7 +146,7 @@ def _texts(recipe: Recipe) -> list[str]:
 def _modelled(recipe: Recipe) -> set[str]:
     """The units of the "crf" losses."""
     heads = {name.removeprefix("crf:") for phase in recipe.phases for name in phase.losses if name.startswith("crf:")}
-    decoders = recipe.model.decoders
+    decoders = recipe.model.heads
     for head in sorted(heads):
         if not isinstance(decoders.get(head), CTCConfig):
             raise UsageError(f"crf:{head}: the model has no CTC decoder {head!r}")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from transducer.errors import UsageError
-from transducer.heads.ctc import BLANK, CTC
+from transducer.heads.ctc import BLANK, ctc_nll
 
 _MOST_TOKENS = 100  # whose trigrams fit a table that can be summed over at every frame
 _DISCOUNT = 0.7  # of every count, for what has not been seen
@@ -55,7 +55,7 @@ def crf_loss(log_probs: Tensor, lengths: Tensor, targets: list[list[int]], model
     Args:
         log_probs: (B, T, V). lengths: (B,) frames. targets: B token lists without blanks. model: see `trigrams`.
     """
-    alone = CTC.loss(log_probs, lengths, targets)
+    alone = ctc_nll(log_probs, lengths, targets)
     expected = torch.stack([model[_places(target, len(model))].log().sum() for target in targets])
     rest = log_denominator(log_probs.float(), lengths, model) - expected
     return torch.where(alone > 0, alone + rest, 0.0)

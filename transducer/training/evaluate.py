@@ -33,11 +33,11 @@ def greedy_texts(
         mask = torch.ones(features.shape[:2], dtype=torch.bool)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             frames, mask, _ = network.encode_with_taps(features, mask)
-            outputs = {name: network.decoders[name](frames, mask)[0][0].float() for name in texts}
+            outputs = {name: network.heads[name](frames, mask)[0][0].float() for name in texts}
         for name, output in outputs.items():
             search = build_greedy_search(network, name)
             tokens = search.best(search.step(search.init(), output.numpy())).tokens
-            texts[name].append(units[network.config.decoders[name].units].decode(tokens))
+            texts[name].append(units[network.config.heads[name].units].decode(tokens))
     return texts
 
 

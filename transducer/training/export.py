@@ -38,8 +38,8 @@ class Results:
 
 
 def default_chunk(config: ModelConfig) -> int:
-    """The chunk, in encoder frames, that a model uses when it is not told: the card's, or the middle one."""
-    milliseconds = config.card.get("defaults", {}).get("chunk_ms")
+    """The chunk, in encoder frames, that a model uses when it is not told: the config's, or the middle one."""
+    milliseconds = config.decoding.chunk_ms
     if milliseconds is None:
         return config.chunks[len(config.chunks) // 2]
     return round(milliseconds / frame_ms(config))
@@ -66,12 +66,12 @@ def config_without(config: ModelConfig, decoders: Sequence[str]) -> ModelConfig:
     Raises:
         UsageError: it has no such decoder.
     """
-    if strange := set(decoders) - config.decoders.keys():
-        raise UsageError(f"auxiliary: the model has no decoder {min(strange)!r}, but {', '.join(config.decoders)}")
-    kept = {name: part for name, part in config.decoders.items() if name not in decoders}
+    if strange := set(decoders) - config.heads.keys():
+        raise UsageError(f"auxiliary: the model has no decoder {min(strange)!r}, but {', '.join(config.heads)}")
+    kept = {name: part for name, part in config.heads.items() if name not in decoders}
     used = {part.units for part in (*kept.values(), *filter(None, [config.conditioning]))}
     units = {name: size for name, size in config.units.items() if name in used}
-    return replace(config, decoders=kept, units=units)
+    return replace(config, heads=kept, units=units)
 
 
 def without(network: Network, decoders: Sequence[str]) -> Network:
@@ -89,7 +89,7 @@ def export(folder: Path, network: Network, recipe: Recipe, corpus: Corpus, decod
     card = {**config.card, **_card(recipe, corpus)}
     words = recipe.word_model(folder.parent / "words") if recipe.word_model else None
     if words is not None:
-        decoder = next(name for name, part in config.decoders.items() if part.units == words.config.units)
+        decoder = next(name for name, part in config.heads.items() if part.units == words.config.units)
         prior = tuple(round(value, 3) for value in log_prior(network, corpus, decoder).tolist())
         words.config = replace(words.config, log_prior=prior)
     storage = getattr(torch, recipe.storage)
@@ -124,13 +124,13 @@ def log_prior(network: Network, corpus: Corpus, decoder: str, utterances: int = 
         features = torch.from_numpy(store.features(int(index), variant).astype(np.float32))
         features = ((features - network.frontend.mean) / network.frontend.std)[None]
         x, mask = network.encoder(features, torch.ones(features.shape[:2], dtype=torch.bool))
-        log_probs, _ = network.decoders[decoder](x, mask)
+        log_probs, _ = network.heads[decoder](x, mask)
         total, frames = total + log_probs[0].exp().sum(0), frames + log_probs.shape[1]
     return (total / frames).log()
 
 
 def _rates(config: ModelConfig, corpus: Corpus, heard: dict[str, list[str]]) -> dict[str, float]:
-    units = {name: config.decoders[name].units for name in heard}
+    units = {name: config.heads[name].units for name in heard}
     references = {name: corpus.dev_texts(unit) for name, unit in units.items()}
     return error_rates(references, heard, [name for name, unit in units.items() if unit != PHONES])
 

@@ -13,8 +13,9 @@ from torch import nn
 
 from transducer.data.loader import Batch, BatchLoader
 from transducer.errors import CheckpointError, TransducerError
+from transducer.heads.head import Loss
 from transducer.model.network import Network
-from transducer.training.losses import Loss, batch_losses
+from transducer.training.losses import batch_losses
 from transducer.training.optimizer import Average, Optimizers
 from transducer.training.ranks import Ranks
 from transducer.training.recipe import Phase

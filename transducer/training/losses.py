@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from transducer.data.loader import Batch
+from transducer.heads.head import Loss
 from transducer.model.network import Network
 from transducer.training.crf import crf_loss
 from transducer.training.targets import IGNORE, Targets
-
-
-class Loss(NamedTuple):
-    """A sum over a batch, and over how many tokens or frames."""
-
-    total: Tensor
-    count: int
-
-    @property
-    def mean(self) -> Tensor:
-        return self.total / self.count
 
 
 def batch_losses(
@@ -41,7 +30,7 @@ def batch_losses(
         kind, _, head = name.partition(":")
         if kind == "frames":
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                logits = network.decoders[head](frames, mask)[0] if head else taps[-1]
+                logits = network.heads[head](frames, mask)[0] if head else taps[-1]
             seconds = network.hop / network.config.frontend.rate
             labels = targets.frame_labels(batch, lengths, frames.shape[1], seconds)
             if count := int((labels != IGNORE).sum()):
@@ -75,17 +64,15 @@ def sequence_loss(
         frames: (B, T, C), the encoder's; mask: (B, T); lengths: (B,) of them.
         crf: CTC's with a model of its tokens, see `training.crf`.
     """
-    decoder, units = network.decoders[head], network.config.decoders[head].units
+    decoder, units = network.heads[head], network.config.heads[head].units
     tokens = [targets.tokens(text, units) for text in texts]
     rows = [row for row, target in enumerate(tokens) if target]
     if not rows:
         return None
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        projected, _ = decoder(frames[rows], mask[rows])
+        projected, existing = decoder(frames[rows], mask[rows])
     known = [tokens[row] for row in rows]
+    if not crf:
+        return decoder.loss(projected, existing, known)
     steps = -(-lengths[rows] // decoder.stride)
-    if crf:
-        losses = crf_loss(projected, steps, known, targets.models[units])
-    else:
-        losses = decoder.loss(projected, steps, known)
-    return Loss(losses.sum(), sum(map(len, known)))
+    return Loss(crf_loss(projected, steps, known, targets.models[units]).sum(), sum(map(len, known)))

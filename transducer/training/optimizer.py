@@ -62,11 +62,9 @@ class Optimizers:
 
 def _is_apart(name: str, part: nn.Module) -> bool:
     """Whether none of a module's parameters is a matrix in the sense of Muon."""
-    if name.count(".") > 1 and name.startswith("decoders."):
+    if name.count(".") > 1 and name.startswith("heads."):
         return False  # it belongs to a head, which has been looked at
-    return (
-        name.startswith("decoders.") or name.endswith((".head", ".back", "embedding")) or isinstance(part, DilatedConv)
-    )
+    return name.startswith("heads.") or name.endswith((".head", ".back", "embedding")) or isinstance(part, DilatedConv)
 
 
 def rate_fraction(step: int, phase: Phase) -> float:

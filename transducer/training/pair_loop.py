@@ -29,10 +29,10 @@ class PairTrainer(PhaseTrainer):
         self.weights = {}
         for name in recipe.losses:
             kind, _, head = name.partition(":")
-            if kind not in KINDS or head not in network.decoders:
+            if kind not in KINDS or head not in network.heads:
                 raise UsageError(
                     f"there is no loss {name!r}: a loss is {', '.join(KINDS)}, a colon, and one of the model's "
-                    f"decoders, which are {', '.join(network.decoders)}"
+                    f"decoders, which are {', '.join(network.heads)}"
                 )
             weights = recipe.weights_of(head)
             self.weights[head] = None if weights is None else torch.tensor(weights, dtype=torch.float32)

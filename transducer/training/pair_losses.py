@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from transducer.errors import UsageError
+from transducer.heads.head import Loss
 from transducer.model.network import Network
-from transducer.training.losses import Loss
 from transducer.training.pair_loader import PairBatch
-from transducer.training.pairs import NO_LABEL, Pair
+from transducer.training.pairs import Pair
 
 KINDS = ("framewise", "pooled", "ctc", "rnnt")
 
@@ -48,38 +48,28 @@ def pair_losses(
             rows = [row for row in rows if len(tokens_of(batch.pairs[row], head))]
         if not rows:
             continue
-        pairs, decoder = [batch.pairs[row] for row in rows], network.decoders[head]
+        pairs, decoder = [batch.pairs[row] for row in rows], network.heads[head]
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             outputs, existing = decoder(frames[rows], mask[rows])
         if kind == "framewise":
-            labels = framewise_labels(pairs, head, existing, network.hop)
-            if count := int((labels != NO_LABEL).sum()):
-                losses[name] = Loss(decoder.loss(outputs, labels, weights.get(head)) * count, count)
+            frames_of = zip(pairs, existing.sum(dim=1).tolist(), strict=True)
+            targets = [frame_labels(pair, head, count, network.hop) for pair, count in frames_of]
         elif kind == "pooled":
-            labels = torch.tensor([label_of(pair, head) for pair in pairs])
-            if count := int((labels != NO_LABEL).sum()):
-                losses[name] = Loss(decoder.loss(outputs, existing, labels, weights.get(head)) * count, count)
+            targets = [label_of(pair, head) for pair in pairs]
         else:
-            tokens = [list(tokens_of(pair, head)) for pair in pairs]
-            total = decoder.loss(outputs, existing.sum(dim=1), tokens).sum()
-            losses[name] = Loss(total, sum(map(len, tokens)))
+            targets = [list(tokens_of(pair, head)) for pair in pairs]
+        loss = decoder.loss(outputs, existing, targets, weights.get(head))
+        if loss.count:
+            losses[name] = loss
     return losses
 
 
-def framewise_labels(pairs: Sequence[Pair], head: str, mask: Tensor, stride: int) -> Tensor:
-    """(B, T') int64 labels of the encoder's frames, NO_LABEL where `mask` (B, T') is False.
+def frame_labels(pair: Pair, head: str, frames: int, stride: int) -> np.ndarray:
+    """(T',) integers: a pair's label for each of the encoder's frames.
 
     Where a pair has a label for every step that went in, and the encoder makes one frame of `stride` steps, the
     frame gets the label of the step in its middle.
     """
-    labels = np.full(tuple(mask.shape), NO_LABEL, dtype=np.int64)
-    for row, pair, frames in zip(labels, pairs, mask.sum(dim=1).tolist(), strict=True):
-        row[:frames] = frame_labels(pair, head, frames, stride)
-    return torch.from_numpy(labels)
-
-
-def frame_labels(pair: Pair, head: str, frames: int, stride: int) -> np.ndarray:
-    """(T',) integers: a pair's label for each of the encoder's frames."""
     target = pair.target(head)
     if not isinstance(target, np.ndarray) or target.ndim != 1 or target.dtype.kind not in "iu":
         raise UsageError(f"pair {pair.id!r}: a framewise loss needs labels of frames, an array (T,) of integers")

@@ -11,10 +11,11 @@ import numpy as np
 
 from transducer.atomic import atomic_write
 from transducer.evaluation.confusion import write_confusion_matrix
+from transducer.heads.metrics import LabelAccuracy
 from transducer.model.network import Network
 from transducer.training.folder import RunFolder
 from transducer.training.log import read_log
-from transducer.training.pair_evaluation import Confusion, outputs
+from transducer.training.pair_evaluation import outputs, target_of
 from transducer.training.pairs import PairRecipe
 from transducer.training.plots import plot_losses, plot_rates
 from transducer.training.progress import clock, label
@@ -55,7 +56,7 @@ def _model(recipe: PairRecipe, network: Network) -> Iterable[str]:
         f"{type(core).__name__.removesuffix('Config')}, {core.layers} layers of {core.channels} channels"
         for core in config.cores
     )
-    decoders = (f"{type(part).__name__.removesuffix('Config')} on {part.units}" for part in config.decoders.values())
+    decoders = (f"{type(part).__name__.removesuffix('Config')} on {part.units}" for part in config.heads.values())
     yield (
         f"{sum(parameter.numel() for parameter in network.parameters()) / 1e6:.2f} M parameters: "
         f"{'; '.join(cores)}; {', '.join(decoders)}. "
@@ -94,15 +95,15 @@ def _pictures(
     if recipe.dev is None:
         return
     heads = list(dict.fromkeys(name.partition(":")[2] for name in recipe.losses))
-    counts = {head: Confusion.empty(network, head) for head in heads}
-    counts = {head: count for head, count in counts.items() if isinstance(count, Confusion)}
+    counts = {head: network.heads[head].metric() for head in heads}
+    counts = {head: count for head, count in counts.items() if isinstance(count, LabelAccuracy)}
     if not counts:
         return
     for pair, found in outputs(network, recipe.dev, list(counts), bf16=False):
         for head, output in found.items():
             if pair.target(head) is not None:
-                counts[head].add(pair, output)
+                counts[head].add(output, target_of(network, pair, head, len(output)))
     for head, count in counts.items():
-        names = recipe.units[network.config.decoders[head].units].tokens
+        names = recipe.units[network.config.heads[head].units].tokens
         write_confusion_matrix(count.matrix, names, folder.root / f"confusion-{head}.png", head)
         yield f"![confusion matrix of {head}](confusion-{head}.png)\n"

@@ -79,7 +79,7 @@ def build_network(recipe: PairRecipe) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = Network(replace(recipe.model, units=units, card={**recipe.model.card, **recipe.card}))
-        for head in network.decoders.values():
+        for head in network.heads.values():
             if isinstance(head, CTC):
                 # Nearly uniform at first: otherwise the first steps go into unlearning random preferences.
                 nn.init.normal_(head.module[0].weight, std=0.02)

@@ -80,7 +80,7 @@ class PairRecipe:
         label_weights: of each label, for all framewise and pooled losses, or name of decoder -> of each label.
         evaluate: None computes `pair_evaluation.rates`.
         initial: a checkpoint folder to start from; parts that it lacks, or has in other shapes, start anew.
-        card: what the model's card is to say; `card["events"]` is how `transducer label` reads the outputs.
+        card: what the model's card is to say.
         storage: of the weights on disk, "float16" or "int8".
         buckets: batches are cut from so many batches' worth of examples, sorted by length.
         workers: processes that make the examples; 0 makes them in a thread.

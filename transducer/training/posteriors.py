@@ -64,7 +64,7 @@ def hear(
     errs as often, it is surer of itself. So the probabilities are sharpened, each recording's by another power.
     """
     mean, std = network.frontend.mean.numpy(), network.frontend.std.numpy()
-    units = network.config.decoders[decoder].units
+    units = network.config.heads[decoder].units
     loader = BatchLoader(
         store, BatchPlan(store.frames, 12000, seed), augment=augment, normalise=(mean, std), prefetch=1
     )
@@ -74,7 +74,7 @@ def hear(
         network.set_chunk(int(rng.choice(network.config.chunks)))
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             frames, mask = network.encoder(batch.features, batch.mask)
-            log_probs = network.decoders[decoder](frames, mask)[0].float()
+            log_probs = network.heads[decoder](frames, mask)[0].float()
         log_probs *= torch.from_numpy(rng.uniform(1.0, _SHARPEST, (len(log_probs), 1, 1))).float()
         log_probs = log_probs.log_softmax(dim=-1)
         for text, row, length in zip(batch.texts, log_probs, mask.sum(1).tolist(), strict=True):

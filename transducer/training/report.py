@@ -59,9 +59,7 @@ def _model(recipe: Recipe, network: Network) -> Iterable[str]:
     yield (
         f"{sum(parameter.numel() for parameter in network.parameters()) / 1e6:.2f} M parameters: "
         f"{', '.join(cores)}; "
-        + ", ".join(
-            f"{type(part).__name__.removesuffix('Config')} on {part.units}" for part in config.decoders.values()
-        )
+        + ", ".join(f"{type(part).__name__.removesuffix('Config')} on {part.units}" for part in config.heads.values())
         + f"; chunks of {', '.join(f'{chunk * frame_ms(config):g}' for chunk in config.chunks)} ms.\n"
     )
 
@@ -107,7 +105,7 @@ def _results(recipe: Recipe, results: Results) -> Iterable[str]:
 
 def _examples(recipe: Recipe, corpus: Corpus, results: Results, decoder: str) -> Iterable[str]:
     yield f"What was said, and what was heard in chunks of {_default_ms(results):g} ms:\n"
-    references = corpus.dev_texts(results.network.config.decoders[decoder].units)
+    references = corpus.dev_texts(results.network.config.heads[decoder].units)
     chosen = np.linspace(0, len(references) - 1, min(_EXAMPLES, len(references))).round().astype(int)
     yield markdown_table(("said", "heard"), [(references[i], results.heard[i]) for i in dict.fromkeys(chosen.tolist())])
 
@@ -157,7 +155,7 @@ def align_for_picture(
     raw = torch.from_numpy(store.features(index).astype(np.float32))
     features = ((raw - network.frontend.mean) / network.frontend.std)[None]
     frames, mask, taps = network.encode_with_taps(features, torch.ones(features.shape[:2], dtype=torch.bool))
-    head, units = network.decoders[decoder], network.config.decoders[decoder].units
+    head, units = network.heads[decoder], network.config.heads[decoder].units
     seconds, text = frame_ms(network.config) / 1000, store.utterances[index].text
     tokens, spelled = corpus.targets.tokens(text, units), corpus.targets.units[units].tokens
     output = head(frames, mask)[0][0]

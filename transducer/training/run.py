@@ -152,7 +152,7 @@ class _Run:
         """Go through a phase, or what is left of it; False where `stop` said so before its end."""
         recipe, phase = self.recipe, self.recipe.phases[number]
         heads = {name.partition(":")[2] for name in phase.losses} | set(self.trained)
-        self.trained = [name for name in recipe.model.decoders if name in heads]
+        self.trained = [name for name in recipe.model.heads if name in heads]
         trainer = self._aligned(number) or self._trainer(number)
         trainer.load()
         if not trainer.finished:
@@ -184,13 +184,13 @@ class _Run:
         names = [name.removeprefix("aligned:") for name in phase.losses if name.startswith("aligned:")]
         if not names:
             return None
-        head = dict(network.decoders.items()).get(names[0])
+        head = dict(network.heads.items()).get(names[0])
         if phase.losses.keys() - {f"aligned:{names[0]}", f"lm:{names[0]}"} or not isinstance(head, CascadedRNNT):
             raise UsageError(f'phase {phase.name}: "aligned" goes with "lm" alone, and with a cascaded RNN-T')
-        part = network.config.decoders[names[0]]
+        part = network.config.heads[names[0]]
         source = part.source
-        head.source.load_state_dict(network.decoders[source].state_dict())
-        units, seed = network.config.decoders[source].units, recipe.seed + number
+        head.source.load_state_dict(network.heads[source].state_dict())
+        units, seed = network.config.heads[source].units, recipe.seed + number
 
         def build() -> PosteriorBank:
             heard = [
@@ -316,7 +316,7 @@ def build_network(recipe: Recipe, corpus: Corpus) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = Network(replace(recipe.model, units=units))
-        for head in network.decoders.values():
+        for head in network.heads.values():
             if isinstance(head, CTC):
                 # Nearly uniform at first: otherwise the first steps go into unlearning random preferences.
                 nn.init.normal_(head.module[0].weight, std=0.02)

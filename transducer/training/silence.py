@@ -13,8 +13,8 @@ from torch import Tensor
 from transducer.data.augment.features import DB
 from transducer.data.loader import Store
 from transducer.heads.ctc import CTC
+from transducer.heads.head import Loss
 from transducer.model.network import Network
-from transducer.training.losses import Loss
 
 BLANK = 0
 _SILENCE = 13  # keeps this random stream apart from those of the data
@@ -72,6 +72,6 @@ def silence_loss(network: Network, batch: tuple[Tensor, Tensor], bf16: bool = Tr
     """-log p(blank) of every frame, summed over the CTC heads, the intermediate one included."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         frames, mask, taps = network.encode_with_taps(*batch)
-        heads = [head(frames, mask)[0] for head in network.decoders.values() if isinstance(head, CTC)]
+        heads = [head(frames, mask)[0] for head in network.heads.values() if isinstance(head, CTC)]
     total = sum(-logits.float().log_softmax(dim=-1)[..., BLANK][mask].sum() for logits in (*heads, *taps))
     return Loss(total, int(mask.sum()))

@@ -22,9 +22,10 @@ from transducer.data.features import FeatureStore
 from transducer.data.loader import Augment, BatchLoader
 from transducer.errors import UsageError
 from transducer.heads.ctc import SelfConditioning
+from transducer.heads.head import Loss
 from transducer.model.network import Network
 from transducer.model.sequence import lengths_to_mask, set_chunk
-from transducer.training.losses import Loss, sequence_loss
+from transducer.training.losses import sequence_loss
 from transducer.training.targets import Targets
 
 BASE = 64  # more than there are phones; triphones are numbers with these digits

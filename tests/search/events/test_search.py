@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from search_laws import FrameClock
 
 from transducer.errors import CheckpointError, UsageError
+from transducer.model.config import from_json, to_json
 from transducer.results import Event, Segment, Word
 from transducer.search.events.rules import EventRules, Found
 from transducer.search.events.search import EventResultSearch, EventSearch, build_event_search
@@ -431,32 +432,32 @@ def test_words_of_a_segment_are_events():
 # The rules
 
 
-def test_rules_come_from_a_card():
-    card = {"events": {"kind": "transitions", "high": 0.4, "thresholds": {"cut": 0.6}, "min_frames": {"wipe": 4}}}
-    rules = EventRules.from_card(card, "dense", LABELS)
+def test_rules_come_from_json():
+    stored = {"kind": "transitions", "high": 0.4, "thresholds": {"cut": 0.6}, "min_frames": {"wipe": 4}}
+    rules = from_json({"type": "event_rules", **stored})
     assert (rules.kind, rules.high, rules.low_of(0.4), rules.high_of("cut")) == ("transitions", 0.4, 0.2, 0.6)
     assert rules.shortest("wipe") == 4 and rules.shortest("cut") == 1
-    assert EventRules.from_card({}, "clip", LABELS).kind == "clip"
+    assert from_json(to_json(rules)) == rules
 
 
 @pytest.mark.parametrize(
     ("events", "message"),
     [
         ({"kind": "scenes"}, "unknown kind of events 'scenes'"),
-        ({"hihg": 0.5}, "unknown rules for events, hihg"),
+        ({"hihg": 0.5}, "unknown fields hihg"),
         ({"high": 1.5}, "must be a probability"),
         ({"low": 0.7, "high": 0.5}, "0.7, is above high, 0.5"),
         ({"thresholds": {"fade": 0.5}}, "labels that it lacks: fade"),
         ({"min_frames": {"fade": 5}}, "labels that it lacks: fade"),
         ({"min_frames": 0}, "min_frames must be a whole number of at least 1"),
         ({"merge": -1}, "merge must be a whole number of at least 0"),
-        (["spans"], "its rules for events are"),
+        ({"high": "much"}, "must be a number or null"),
+        ({"min_frames": 1.5}, "must be an integer or an object"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused(events, message):
     with pytest.raises(CheckpointError, match=message):
-        rules = {"kind": "spans", **events} if isinstance(events, dict) else events
-        EventRules.from_card({"events": rules}, "spans", LABELS)
+        from_json({"type": "event_rules", "kind": "spans", **events}).check_labels(LABELS)
 
 
 NUMBERS = ("high", "low", "merge", "min_frames", "max_frames", "min_gap", "window", "beam")
@@ -468,8 +469,6 @@ def test_a_rule_that_is_no_number_is_refused_by_its_name(name, value):
     rule = {"thresholds": {"wipe": value}} if name == "wipe" else {name: value}
     with pytest.raises(UsageError, match=name):
         EventRules("spans", **rule)
-    with pytest.raises(CheckpointError, match=name):
-        EventRules.from_card({"events": rule}, "spans", LABELS)
     if name == "min_frames":
         with pytest.raises(UsageError, match="min_frames of wipe"):
             EventRules("spans", min_frames={"wipe": value})

@@ -1,4 +1,4 @@
-"""How events are made of the probabilities of labels on frames: the rules, which come with a model's card.
+"""How events are made of the probabilities of labels on frames: the rules, which come with a model's config.
 
 Kinds of events:
     transitions: what lies between two shots. A frame carries a transition's label where it is the first frame after
@@ -20,6 +20,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 from transducer.errors import CheckpointError, UsageError
+from transducer.model.config import register
 
 KINDS = ("transitions", "spans", "dense", "peaks", "clip", "sequence")
 SEARCHES = ("greedy", "beam")  # of sequences
@@ -35,6 +36,7 @@ class Found(NamedTuple):
     score: float
 
 
+@register("event_rules")
 @dataclass(frozen=True)
 class EventRules:
     """The rules for one kind of events. Numbers of frames are those of the video, whatever its rate.
@@ -96,36 +98,11 @@ class EventRules:
         if self.search not in SEARCHES:
             raise UsageError(f"unknown search {self.search!r}: there are {', '.join(SEARCHES)}")
 
-    @classmethod
-    def from_card(cls, card: Mapping[str, Any], kind: str, labels: Sequence[str]) -> EventRules:
-        """The rules of a model's card, under "events".
-
-        Args:
-            card: of the model; the kind that it does not name is `kind`.
-            labels: that the model has.
-
-        Raises:
-            CheckpointError: a rule that does not exist, makes no sense, or is for a label that does not exist.
-        """
-        given = card.get("events", {})
-        if not isinstance(given, Mapping):
-            raise CheckpointError(f"the model's card is damaged: its rules for events are {given!r}")
-        stored = {"kind": kind, **given}
-        unknown = sorted(stored.keys() - {rule.name for rule in dataclasses.fields(cls)})
-        if unknown:
-            raise CheckpointError(
-                f"the model's card has unknown rules for events, {', '.join(unknown)}: it needs a newer version of "
-                "transducer"
-            )
-        try:
-            rules = cls(**stored)
-        except UsageError as error:
-            raise CheckpointError(f"the model's card is damaged: {error}") from None
-        named = {*rules.thresholds, *(rules.min_frames if isinstance(rules.min_frames, Mapping) else ())}
-        strange = sorted(named - set(labels))
-        if strange:
-            raise CheckpointError(f"the model's card has rules for labels that it lacks: {', '.join(strange)}")
-        return rules
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raises CheckpointError where there are rules for labels that the model lacks."""
+        named = {*self.thresholds, *(self.min_frames if isinstance(self.min_frames, Mapping) else ())}
+        if strange := sorted(named - set(labels)):
+            raise CheckpointError(f"the model has rules for labels that it lacks: {', '.join(strange)}")
 
     def at(self, threshold: float) -> EventRules:
         """The same rules with one threshold for all labels; `low` keeps its proportion to `high`.

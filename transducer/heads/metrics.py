@@ -1,0 +1,89 @@
+"""How often a head is right: accuracy of labels, edits between tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from transducer.heads.head import IGNORE
+from transducer.search.tokens.hypothesis import Search
+
+
+class Metric(Protocol):
+    """Counts over sequences, one after the other.
+
+    Attributes:
+        name: "accuracy" (more is better) or "error" (less is).
+        total: labels or tokens of the targets so far.
+        rate: the share of them; of errors it may be over 1.
+    """
+
+    name: str
+
+    @property
+    def total(self) -> int: ...
+
+    @property
+    def rate(self) -> float: ...
+
+    def add(self, outputs: Tensor, target: Any) -> None:
+        """Count a sequence: outputs (T, V), and what would have been right, as `Head.loss` takes it."""
+        ...
+
+
+class LabelAccuracy:
+    """What a head said against what was right, label by label.
+
+    Args:
+        labels: how many there are.
+        last: there is one label for the whole, and the last output tells it.
+    """
+
+    name = "accuracy"
+
+    def __init__(self, labels: int, last: bool = False):
+        self.matrix = np.zeros((labels, labels), dtype=np.int64)  # [right, said]
+        self._last = last
+
+    def add(self, outputs: Tensor, target: Any) -> None:
+        right = np.asarray(target, dtype=np.int64).reshape(-1)
+        said = (outputs[-1:] if self._last else outputs).argmax(dim=-1).cpu().numpy()
+        known = right != IGNORE
+        np.add.at(self.matrix, (right[known], said[known]), 1)
+
+    @property
+    def total(self) -> int:
+        return int(self.matrix.sum())
+
+    @property
+    def rate(self) -> float:
+        return float(np.trace(self.matrix) / self.total)
+
+
+class TokenErrors:
+    """Edits between the tokens that a search finds and those that are right."""
+
+    name = "error"
+
+    def __init__(self, search: Search[Any]):
+        self.total = self.errors = 0
+        self._search = search
+
+    def add(self, outputs: Tensor, target: Any) -> None:
+        found = self._search.step(self._search.init(), outputs.float().cpu().numpy())
+        self.errors += edits(list(target), list(self._search.best(found).tokens))
+        self.total += len(target)
+
+    @property
+    def rate(self) -> float:
+        return self.errors / self.total
+
+
+def edits(right: Sequence[object], said: Sequence[object]) -> int:
+    """The fewest insertions, deletions and substitutions that make one sequence the other."""
+    from rapidfuzz.distance import Levenshtein
+
+    return Levenshtein.distance(right, said)
