@@ -64,7 +64,8 @@ def imports(path: Path, known: set[str]) -> Iterator[tuple[int, str]]:
     for node in visit(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{name}" if f"{node.module}.{name}" in known else str(node.module) for name in names]
+            inside = [f"{node.module}.{name}" for name in names]
+            names = [name if name in known else str(node.module) for name in inside]
         for name in names:
             if name in known:
                 yield node.lineno, name

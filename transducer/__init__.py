@@ -47,8 +47,8 @@ _HOMES = {
 __all__ = [
     "Annotation",
     "CheckpointError",
-    "Engine",
     "EndpointRules",
+    "Engine",
     "Event",
     "EventRules",
     "Labelling",

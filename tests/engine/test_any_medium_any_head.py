@@ -256,7 +256,11 @@ def test_times_of_frames_are_those_that_were_given(head):
     x = steps("frames", 2.0)
     times = np.cumsum(np.random.default_rng(1).uniform(0.01, 0.09, len(x))).tolist()
     stream = model("frames", head).stream(results="events")
-    events = [event for number in range(0, len(x), 7) for event in stream.push(x[number : number + 7], times[number : number + 7])]
+    events = [
+        event
+        for number in range(0, len(x), 7)
+        for event in stream.push(x[number : number + 7], times[number : number + 7])
+    ]
     events += stream.finish()
     assert events
     for event in events:

@@ -14,7 +14,7 @@ from transducer.engine.engine import Engine
 from transducer.engine.stream import Stream
 from transducer.media.io.prefetch import Prefetch
 from transducer.media.medium import Block, BlockReader
-from transducer.search.result_search import Builder, Source
+from transducer.search.builder import Builder, Source
 
 
 class Session:

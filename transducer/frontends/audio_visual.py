@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ from transducer.frontends.frames import Frames, FramesConfig
 from transducer.frontends.logmel import LogMel, LogMelConfig
 from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import State, Streaming
+
+if TYPE_CHECKING:
+    from transducer.media.medium import Medium
 
 
 @register("audio_visual")
@@ -21,6 +25,11 @@ class AudioVisualConfig(FrontendConfig):
     video: FramesConfig = field(default_factory=lambda: FramesConfig(64, 64))
     audio: LogMelConfig = field(default_factory=LogMelConfig)
     samples: int = 640
+
+    def medium(self) -> Medium:
+        from transducer.media.audiovisual import FramesAndSamples
+
+        return FramesAndSamples(self.video.medium(), self.samples, self.audio.rate)
 
     def build(self) -> AudioVisual:
         return AudioVisual(self.video.build(), self.audio.build(), self.samples)

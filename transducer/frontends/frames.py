@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import Streaming, apply_mask
+
+if TYPE_CHECKING:
+    from transducer.media.medium import Medium
 
 HALF = 127.5  # half of the range of a byte
 
@@ -21,6 +25,11 @@ class FramesConfig(FrontendConfig):
     height: int = 27
     width: int = 48
     channels: int = 3
+
+    def medium(self) -> Medium:
+        from transducer.media.video.medium import Frames as Pictures
+
+        return Pictures(self.height, self.width, self.channels)
 
     def build(self) -> Frames:
         return Frames(self.height, self.width, self.channels)

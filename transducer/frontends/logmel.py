@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import Streaming, apply_mask, mask_stride
+
+if TYPE_CHECKING:
+    from transducer.media.medium import Medium
 
 
 @register("logmel")
@@ -24,6 +27,11 @@ class LogMelConfig(FrontendConfig):
     hop: int = 160
     low_hz: float = 20.0
     floor: float = 1e-8
+
+    def medium(self) -> Medium:
+        from transducer.media.audio.medium import Samples
+
+        return Samples(self.rate)
 
     def build(self) -> LogMel:
         return LogMel(self.rate, self.bins, self.window, self.hop, self.low_hz, floor=self.floor)

@@ -10,6 +10,7 @@ Legend of axis suffixes: B batch, T frames, V tokens of the head that is read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,13 @@ from transducer.heads.rnnt import RNNT
 from transducer.model.config import HeadConfig, ModelConfig, register
 from transducer.model.sequence import Serial, State
 
+if TYPE_CHECKING:
+    from transducer.search.context import SearchContext
+    from transducer.search.result_search import ResultSearch
+
+# Seconds without a word that end a segment, where words come when they are over: pauses and the word after them.
+LATE_WORDS = 1.4
+CONTEXT = 32  # pieces of the segments before that the predictor reads first
 _FLOOR = -10.0  # log-probabilities below this say the same
 
 
@@ -125,6 +133,23 @@ class CascadedRNNT(RNNT):
         """The same from the log-probabilities (B, T, V) that the copied head would give."""
         x, mask = self.core(log_probs, mask)
         return self.frames(x), mask
+
+    def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
+        """Words, each of which comes when it is over; its beginning is estimated."""
+        from transducer.search.endpoint import EndpointRules
+        from transducer.search.tokens.build import word_search
+        from transducer.search.tokens.rnnt import RNNTBeamSearch, RNNTGreedySearch
+        from transducer.search.tokens.words import FinishedWordTimer
+
+        silence, window = context.tokenizer.silence, context.decoding.blank_window
+        step = context.seconds_per_step
+        return word_search(
+            context,
+            lambda: RNNTGreedySearch(self.predictor, self.joint, self.max_symbols, silence, window, CONTEXT),
+            lambda beam: RNNTBeamSearch(self.predictor, self.joint, self.max_symbols, beam, silence=silence),
+            FinishedWordTimer(context.tokenizer, step, -self.delay * step),
+            EndpointRules(silence_after_words=LATE_WORDS),
+        )
 
     def init_state(self, batch: int, like: Tensor) -> State:
         return self.core.init_state(batch, like)

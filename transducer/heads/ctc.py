@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,10 @@ from transducer.heads.head import Head, Loss, Target
 from transducer.heads.metrics import TokenErrors
 from transducer.model.config import HeadConfig, ModelConfig, register
 from transducer.model.sequence import Streaming
+
+if TYPE_CHECKING:
+    from transducer.search.context import SearchContext
+    from transducer.search.result_search import ResultSearch
 
 BLANK = 0  # the blank's index, in every head and every search
 
@@ -44,6 +49,14 @@ class CTC(Pointwise, Head):
     ) -> Loss:
         self.refuse_weights(weights)
         return sequence_loss(ctc_nll(outputs, mask.sum(dim=1), targets), targets)
+
+    def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
+        """Words, greedy or by a beam, of a lexicon where the model has one."""
+        from transducer.search.tokens.build import word_search
+        from transducer.search.tokens.ctc import CTCBeamSearch, CTCGreedySearch
+
+        silence = context.tokenizer.silence
+        return word_search(context, lambda: CTCGreedySearch(silence), lambda beam: CTCBeamSearch(beam, silence=silence))
 
     def metric(self) -> TokenErrors:
         from transducer.search.tokens.ctc import CTCGreedySearch

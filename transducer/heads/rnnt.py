@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,10 @@ from transducer.heads.metrics import TokenErrors
 from transducer.model.config import HeadConfig, ModelConfig, register
 from transducer.model.sequence import State
 from transducer.model.torchaudio import torchaudio_functional
+
+if TYPE_CHECKING:
+    from transducer.search.context import SearchContext
+    from transducer.search.result_search import ResultSearch
 
 
 class StatelessPredictor(nn.Module):
@@ -155,6 +160,19 @@ class RNNT(Head):
     ) -> Loss:
         self.refuse_weights(weights)
         return sequence_loss(self.nll(outputs, mask.sum(dim=1), targets), targets)
+
+    def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
+        """Words, greedy or by a beam."""
+        from transducer.search.tokens.build import word_search
+        from transducer.search.tokens.rnnt import RNNTBeamSearch, RNNTGreedySearch
+
+        silence, window = context.tokenizer.silence, context.decoding.blank_window
+        return word_search(
+            context,
+            lambda: RNNTGreedySearch(self.predictor, self.joint, self.max_symbols, silence, window),
+            # A search step by step compares hypotheses fairly if each step is one symbol.
+            lambda beam: RNNTBeamSearch(self.predictor, self.joint, 1, beam, silence=silence),
+        )
 
     def metric(self) -> TokenErrors:
         from transducer.search.tokens.rnnt import RNNTGreedySearch

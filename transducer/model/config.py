@@ -25,6 +25,7 @@ from transducer.errors import CheckpointError, UsageError
 if TYPE_CHECKING:
     from transducer.heads.ctc import SelfConditioningConfig
     from transducer.heads.head import Head
+    from transducer.media.medium import Medium
     from transducer.model.sequence import Streaming
     from transducer.search.events.rules import EventRules
 
@@ -63,6 +64,10 @@ class FrontendConfig:
     """Of a front-end: from media to features."""
 
     def build(self) -> Streaming:
+        raise NotImplementedError
+
+    def medium(self) -> Medium:
+        """What its steps are, and how sources of them are read."""
         raise NotImplementedError
 
 

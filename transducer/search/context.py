@@ -41,4 +41,4 @@ class SearchContext:
     def refuse(self, names: set[str], because: str) -> None:
         """Raises UsageError if one of these options was given."""
         if given := sorted(self.options.given & names):
-            raise UsageError(f"{', '.join(given)}: {because}, and the model {self.model} is none")
+            raise UsageError(f"{', '.join(given)}: {because}, which {self.model} is not")
