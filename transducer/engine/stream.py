@@ -192,19 +192,17 @@ class StreamBatch:
             outputs, state = self._encode(parts, self._state)
             idle = [client.slot for client in self._clients.values() if client.slot not in parts]
             self._state = _choose(_rows(idle, self.capacity), self._state, state) if idle else state
-        results: Results = {}
+        found = self._search(
+            {name: (client, outputs[client.slot]) for name, client in clients.items() if client.slot in parts}
+        )
         for name, client in clients.items():
-            found: list[Segment] = []
             if client.slot in parts:
                 client.owed -= self.decoder.block - len(parts[client.slot])
-                found += self._search(client, client.encoded, outputs[client.slot])
                 client.encoded += len(outputs[client.slot])
             if client.ended and not len(client.waiting) and client.owed <= 0:
-                found += self._close(client)
+                found[name] = found.get(name, []) + self._close(client)
                 del self._clients[name]
-            if found:
-                results[name] = found
-        return results
+        return {name: segments for name, segments in found.items() if segments}
 
     def flush(self, name: Hashable) -> list[Segment]:
         """Everything that a client has sent, decoded and final now; it may go on sending after that.
@@ -218,7 +216,7 @@ class StreamBatch:
         position, encoded, state = 0, client.encoded, self._state
         while position < len(rest) + (client.owed if client.ended else self.decoder.tail):
             outputs, state = self._encode({client.slot: rest[position : position + block]}, state)
-            results += self._search(client, encoded, outputs[client.slot])
+            results += self._search({name: (client, outputs[client.slot])}, encoded)[name]
             encoded += len(outputs[client.slot])
             position += block
         return results + self._close(client)
@@ -236,11 +234,19 @@ class StreamBatch:
         outputs, state = self.decoder.encode(rows, state)
         return {slot: outputs[slot] for slot in parts}, state
 
-    def _search(self, client: Client, first: int, outputs: np.ndarray) -> list[Segment]:
-        """Search those outputs, the first of them number `first` of the stream, that have not been searched."""
-        new = outputs[max(0, client.searched - first) :]
-        client.searched += len(new)
-        ((client.segments, results),) = self.decoder.segment_search.step([client.segments], [new])
+    def _search(self, clients: Mapping[Hashable, tuple[Client, np.ndarray]], first: int | None = None) -> Results:
+        """Search those outputs of clients that have not been searched; the first of them is number `first` of the
+        stream, or the next that a client expects."""
+        new = [
+            outputs[max(0, client.searched - (client.encoded if first is None else first)) :]
+            for client, outputs in clients.values()
+        ]
+        states = [client.segments for client, _ in clients.values()]
+        results: Results = {}
+        stepped = self.decoder.segment_search.step(states, new)
+        for (name, (client, _)), part, (state, found) in zip(clients.items(), new, stepped, strict=True):
+            client.searched += len(part)
+            client.segments, results[name] = state, found
         return results
 
     def _close(self, client: Client) -> list[Segment]:

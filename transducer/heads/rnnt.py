@@ -15,6 +15,7 @@ from transducer.heads.ctc import BLANK, sequence_loss
 from transducer.heads.head import Head, Loss, Target
 from transducer.heads.metrics import TokenErrors
 from transducer.model.config import HeadConfig, ModelConfig, register
+from transducer.model.packing import PackedGates
 from transducer.model.sequence import State
 from transducer.model.torchaudio import torchaudio_functional
 
@@ -68,8 +69,11 @@ class LSTMPredictor(nn.Module):
         # By hand: torch.lstm packs its weights at every call, which takes five times as long as one step.
         hidden, cell = state
         x, lstm = self.embedding(torch.tensor(tokens, device=hidden.device)), self.lstm
-        gates = nn.functional.linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0)
-        gates = gates + nn.functional.linear(hidden, lstm.weight_hh_l0, lstm.bias_hh_l0)
+        if isinstance(lstm, PackedGates):
+            gates = lstm(x, hidden)
+        else:
+            gates = nn.functional.linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0)
+            gates = gates + nn.functional.linear(hidden, lstm.weight_hh_l0, lstm.bias_hh_l0)
         into, forget, new, out = gates.chunk(4, dim=-1)
         cell = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
         hidden = out.sigmoid() * cell.tanh()
@@ -135,7 +139,7 @@ class RNNT(Head):
         return self.out(torch.tanh(frames + predicted))
 
     def joint(self, frame: Tensor, predicted: Tensor) -> Tensor:
-        """One projected frame (hidden,) and N predictor outputs (N, hidden) -> log-probabilities (N, V)."""
+        """Projected frames (N, hidden) or (hidden,), predictor outputs (N, hidden) -> log-probabilities (N, V)."""
         return self.joint_logits(frame, predicted).log_softmax(dim=-1)
 
     def internal_logits(self, predicted: Tensor) -> Tensor:
@@ -157,7 +161,7 @@ class RNNT(Head):
         return sequence_loss(self.nll(outputs, mask.sum(dim=1), targets), targets)
 
     def metric(self) -> TokenErrors:
-        from transducer.search.tokens.rnnt import RNNTGreedySearch
+        from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 
         return TokenErrors(RNNTGreedySearch(self.predictor, self.joint, self.max_symbols))
 

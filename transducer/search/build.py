@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from transducer.errors import UsageError
 from transducer.heads.cascaded_rnnt import CascadedRNNTConfig
 from transducer.heads.ctc import CTCConfig
+from transducer.heads.rnnt import RNNT
 from transducer.model.network import Network
+from transducer.model.packing import is_packed
 from transducer.search.endpoint import EndpointRules
+from transducer.search.hotwords import Hotwords
 from transducer.search.segments import SegmentSearch
 from transducer.search.tokens.beam import BeamConfig
 from transducer.search.tokens.ctc import CTCBeamSearch, CTCGreedySearch
 from transducer.search.tokens.hypothesis import Search
-from transducer.search.tokens.rnnt import RNNTBeamSearch, RNNTGreedySearch
+from transducer.search.tokens.rnnt import RNNTBeamSearch
+from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
+from transducer.search.tokens.rows import TILE
 from transducer.search.tokens.word_model import WordModel
 from transducer.search.tokens.words import FinishedWordTimer, WordTimer
 from transducer.text.tokenizers.tokenizer import Tokenizer
@@ -22,7 +27,6 @@ SEARCHES = ("greedy", "beam")
 # Seconds without a word that end a segment, where words come when they are over: pauses and the word after them.
 LATE_WORDS = 1.4
 CONTEXT = 32  # pieces of the segments before that a cascaded head's predictor reads first
-Hotwords = Sequence[tuple[str, float]]  # phrases and their weights
 
 
 def build_greedy_search(network: Network, name: str, silence: Iterable[int] = ()) -> Search:
@@ -32,7 +36,7 @@ def build_greedy_search(network: Network, name: str, silence: Iterable[int] = ()
         return CTCGreedySearch(silence)
     window = network.config.decoding.blank_window
     context = CONTEXT if isinstance(network.config.heads[name], CascadedRNNTConfig) else 0
-    return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, window, context)
+    return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, window, context, _tile(head))
 
 
 def build_segment_search(
@@ -55,7 +59,7 @@ def build_segment_search(
         nbest: alternatives that final segments get; the beam is at least as wide.
         rules: where segments end.
         word_model: lexicon and language model, where the model has them; beam search then looks for words.
-        hotwords: words and phrases to be expected, with weights; only a search for words can use them.
+        hotwords: words and phrases to be expected, with weights or without; only a search for words can use them.
 
     Raises:
         UsageError: an unknown kind, or a number that makes no sense.
@@ -73,7 +77,8 @@ def build_segment_search(
         words, spelling = word_model.search(hotwords, beam)
         return name, SegmentSearch(words, WordTimer(spelling, frame, shift), rules, nbest)
     if hotwords:
-        raise UsageError("hotwords need a beam search, and a model with a lexicon")
+        why = "greedy search has no use for one" if kind == "greedy" else "this model has none"
+        raise UsageError(f"hotwords need a beam search with a lexicon, and {why}")
     name, part = next(iter(network.config.heads.items()))
     tokenizer, head = units[part.units], network.heads[name]
     silence = tokenizer.silence
@@ -91,5 +96,10 @@ def build_segment_search(
     else:
         # A search frame by frame compares hypotheses fairly if each frame is one symbol; a word at a time needs more.
         most = head.max_symbols if isinstance(part, CascadedRNNTConfig) else 1
-        search = RNNTBeamSearch(head.predictor, head.joint, most, config, silence=silence)
+        search = RNNTBeamSearch(head.predictor, head.joint, most, config, silence=silence, tile=_tile(head))
     return name, SegmentSearch(search, timer, rules, nbest)
+
+
+def _tile(head: RNNT) -> int | None:
+    """See `Rows`."""
+    return None if is_packed(head.predictor) and is_packed(head.out) else TILE

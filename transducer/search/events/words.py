@@ -16,7 +16,8 @@ from transducer.search.segments import SegmentSearch, SegmentState
 from transducer.search.tokens.beam import BeamConfig
 from transducer.search.tokens.ctc import CTCBeamSearch, CTCGreedySearch
 from transducer.search.tokens.hypothesis import Search
-from transducer.search.tokens.rnnt import RNNTBeamSearch, RNNTGreedySearch
+from transducer.search.tokens.rnnt import RNNTBeamSearch
+from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 from transducer.search.tokens.words import WordTimer
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
