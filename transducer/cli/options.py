@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from transducer.errors import UsageError
 from transducer.results import Segment
+from transducer.search.hotwords import read_hotwords
 
 TextStages = Callable[[Iterable[Segment]], Iterator[Segment]]  # the segments of one source -> as they are to be read
-
-HOTWORD_WEIGHT = 4.0  # of a phrase that has none of its own: 55 times as likely as the language model thinks
 
 
 def decoding_options(
@@ -33,34 +31,6 @@ def decoding_options(
     phrases = None if hotwords is None else read_hotwords(hotwords)
     options = {"search": search, "beam": beam, "chunk_ms": chunk_ms, "hotwords": phrases}
     return {name: value for name, value in options.items() if value is not None}
-
-
-def read_hotwords(path: str) -> list[tuple[str, float]]:
-    """Phrases with weights, one a line: "PHRASE" or "PHRASE<tab>WEIGHT"; empty lines and those with # are left out.
-
-    Raises:
-        UsageError: the file cannot be read, or a weight is no number.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the hotwords ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: hotwords must be UTF-8 text, a word or phrase a line") from None
-    phrases = []
-    for number, line in enumerate(lines, start=1):
-        phrase, _, weight = line.strip().partition("\t")
-        if not phrase or phrase.startswith("#"):
-            continue
-        try:
-            value = float(weight or HOTWORD_WEIGHT)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise UsageError(f"{path}, line {number}: {weight!r} is no weight; write PHRASE, a tab, and a number")
-        phrases.append((phrase, value))
-    return phrases
 
 
 def set_threads(threads: int | None) -> None:

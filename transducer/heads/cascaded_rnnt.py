@@ -138,15 +138,18 @@ class CascadedRNNT(RNNT):
         """Words, each of which comes when it is over; its beginning is estimated."""
         from transducer.search.endpoint import EndpointRules
         from transducer.search.tokens.build import word_search
-        from transducer.search.tokens.rnnt import RNNTBeamSearch, RNNTGreedySearch
+        from transducer.search.tokens.rnnt import RNNTBeamSearch
+        from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
         from transducer.search.tokens.words import FinishedWordTimer
 
         silence, window = context.tokenizer.silence, context.decoding.blank_window
         step = context.seconds_per_step
         return word_search(
             context,
-            lambda: RNNTGreedySearch(self.predictor, self.joint, self.max_symbols, silence, window, CONTEXT),
-            lambda beam: RNNTBeamSearch(self.predictor, self.joint, self.max_symbols, beam, silence=silence),
+            lambda: RNNTGreedySearch(self.predictor, self.joint, self.max_symbols, silence, window, CONTEXT, self.tile),
+            lambda beam: RNNTBeamSearch(
+                self.predictor, self.joint, self.max_symbols, beam, silence=silence, tile=self.tile
+            ),
             FinishedWordTimer(context.tokenizer, step, -self.delay * step),
             EndpointRules(silence_after_words=LATE_WORDS),
         )

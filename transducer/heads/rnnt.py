@@ -16,6 +16,7 @@ from transducer.heads.ctc import BLANK, sequence_loss
 from transducer.heads.head import Head, Loss, Target
 from transducer.heads.metrics import TokenErrors
 from transducer.model.config import HeadConfig, ModelConfig, register
+from transducer.model.packing import PackedGates, is_packed
 from transducer.model.sequence import State
 from transducer.model.torchaudio import torchaudio_functional
 
@@ -73,8 +74,11 @@ class LSTMPredictor(nn.Module):
         # By hand: torch.lstm packs its weights at every call, which takes five times as long as one step.
         hidden, cell = state
         x, lstm = self.embedding(torch.tensor(tokens, device=hidden.device)), self.lstm
-        gates = nn.functional.linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0)
-        gates = gates + nn.functional.linear(hidden, lstm.weight_hh_l0, lstm.bias_hh_l0)
+        if isinstance(lstm, PackedGates):
+            gates = lstm(x, hidden)
+        else:
+            gates = nn.functional.linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0)
+            gates = gates + nn.functional.linear(hidden, lstm.weight_hh_l0, lstm.bias_hh_l0)
         into, forget, new, out = gates.chunk(4, dim=-1)
         cell = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
         hidden = out.sigmoid() * cell.tanh()
@@ -140,7 +144,7 @@ class RNNT(Head):
         return self.out(torch.tanh(frames + predicted))
 
     def joint(self, frame: Tensor, predicted: Tensor) -> Tensor:
-        """One projected frame (hidden,) and N predictor outputs (N, hidden) -> log-probabilities (N, V)."""
+        """Projected frames (N, hidden) or (hidden,), predictor outputs (N, hidden) -> log-probabilities (N, V)."""
         return self.joint_logits(frame, predicted).log_softmax(dim=-1)
 
     def internal_logits(self, predicted: Tensor) -> Tensor:
@@ -161,21 +165,29 @@ class RNNT(Head):
         self.refuse_weights(weights)
         return sequence_loss(self.nll(outputs, mask.sum(dim=1), targets), targets)
 
+    @property
+    def tile(self) -> int | None:
+        """See `transducer.search.tokens.rows.Rows`: packed layers compute a row alone as among others."""
+        from transducer.search.tokens.rows import TILE
+
+        return None if is_packed(self.predictor) and is_packed(self.out) else TILE
+
     def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
         """Words, greedy or by a beam."""
         from transducer.search.tokens.build import word_search
-        from transducer.search.tokens.rnnt import RNNTBeamSearch, RNNTGreedySearch
+        from transducer.search.tokens.rnnt import RNNTBeamSearch
+        from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 
         silence, window = context.tokenizer.silence, context.decoding.blank_window
         return word_search(
             context,
-            lambda: RNNTGreedySearch(self.predictor, self.joint, self.max_symbols, silence, window),
+            lambda: RNNTGreedySearch(self.predictor, self.joint, self.max_symbols, silence, window, tile=self.tile),
             # A search step by step compares hypotheses fairly if each step is one symbol.
-            lambda beam: RNNTBeamSearch(self.predictor, self.joint, 1, beam, silence=silence),
+            lambda beam: RNNTBeamSearch(self.predictor, self.joint, 1, beam, silence=silence, tile=self.tile),
         )
 
     def metric(self) -> TokenErrors:
-        from transducer.search.tokens.rnnt import RNNTGreedySearch
+        from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 
         return TokenErrors(RNNTGreedySearch(self.predictor, self.joint, self.max_symbols))
 

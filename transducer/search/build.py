@@ -9,7 +9,7 @@ from transducer.heads.ctc import CTCConfig
 from transducer.model.network import Network
 from transducer.search.tokens.ctc import CTCGreedySearch
 from transducer.search.tokens.hypothesis import Search
-from transducer.search.tokens.rnnt import RNNTGreedySearch
+from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 
 
 def build_greedy_search(network: Network, name: str, silence: Iterable[int] = ()) -> Search:
@@ -19,4 +19,4 @@ def build_greedy_search(network: Network, name: str, silence: Iterable[int] = ()
         return CTCGreedySearch(silence)
     window = network.config.decoding.blank_window
     context = CONTEXT if isinstance(network.config.heads[name], CascadedRNNTConfig) else 0
-    return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, window, context)
+    return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, silence, window, context, head.tile)

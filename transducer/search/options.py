@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from transducer.errors import UsageError
 from transducer.search.endpoint import EndpointRules
+from transducer.search.hotwords import Hotwords, unique_phrases
 
 SEARCHES = ("greedy", "beam")
 RESULTS = ("words", "events")
@@ -27,7 +27,8 @@ class Options:
         chunk_ms: how much is decoded at a time: the latency. A multiple of the model's step.
         nbest: alternatives that final segments bring along.
         endpoint: when a segment ends.
-        hotwords: words and phrases to be expected, alone or each with a weight (3 to 8 is a lot); beam search only.
+        hotwords: words and phrases to be expected, alone or each with a weight (3 to 8 is a lot), see
+            `transducer.search.hotwords`; beam search with a lexicon only.
         threshold: of events: the probability from which on something is one, 0 to 1.
 
     Raises:
@@ -41,7 +42,7 @@ class Options:
     chunk_ms: float | None = None
     nbest: int = 0
     endpoint: EndpointRules | None = None
-    hotwords: tuple[str | tuple[str, float], ...] = ()
+    hotwords: Hotwords = ()
     threshold: float | None = None
 
     def __post_init__(self) -> None:
@@ -57,7 +58,7 @@ class Options:
             raise UsageError(f"the threshold must be a probability from 0 to 1, got {self.threshold!r}")
         if self.endpoint is not None and not isinstance(self.endpoint, EndpointRules):
             raise UsageError(f"endpoint must be EndpointRules, got {type(self.endpoint).__name__}")
-        object.__setattr__(self, "hotwords", _hotwords(self.hotwords))
+        object.__setattr__(self, "hotwords", tuple(unique_phrases(self.hotwords).values()))
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Options:
@@ -82,15 +83,3 @@ def _check_count(what: str, value: Any, least: int) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _hotwords(given: Any) -> tuple[str | tuple[str, float], ...]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise UsageError('hotwords must be a list, such as ["kitchen table", ("Ada Lovelace", 6)]')
-    found: list[str | tuple[str, float]] = []
-    for entry in given:
-        phrase, weight = entry if isinstance(entry, list | tuple) and len(entry) == 2 else (entry, None)
-        if not isinstance(phrase, str) or not (weight is None or _is_number(weight)):
-            raise UsageError(f'a hotword is a phrase, or a phrase and a weight such as ("Ada", 6); got {entry!r}')
-        found.append(phrase if weight is None else (phrase, float(weight)))
-    return tuple(found)

@@ -201,6 +201,13 @@ def test_hotwords_bring_in_words_that_the_lexicon_lacks(model: WordModel) -> Non
         assert heard(model, spoken(model, other), hotwords) == heard(model, spoken(model, other)) == other
 
 
+def test_letters_that_english_lacks_are_said_as_those_in_their_place(model: WordModel) -> None:
+    text = "ma tobalo bit"
+    for name in ("tøbalo", "Tóbalö"):
+        written = name.lower()
+        assert heard(model, spoken(model, text), [(name, 8.0)]) == f"ma {written} bit"
+
+
 def test_hotwords_decide_between_words_that_sound_alike(model: WordModel) -> None:
     frames = spoken(model, "ma shabi bit")
     spelled = isinstance(model.tokenizer, Characters)

@@ -36,6 +36,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _IMPOSSIBLE = -1e4  # in place of minus infinity, of which differences are not numbers
 _MOST_PATHS = 50  # of the lattice, looked at for each of an n-best list
+NODE, CONTEXT, LAST, TRACE, START, END = range(6)
+_ROWS = {"node": NODE, "context": CONTEXT, "last": LAST, "trace": TRACE, "start": START, "end": END}
 TRIM_EVERY = 8  # frames; decided by the frame's number, so that results don't depend on how frames come
 
 
@@ -71,28 +73,55 @@ class LexiconSearchConfig:
 
 
 class Beam(NamedTuple):
-    """All hypotheses, (H,) each.
+    """All hypotheses.
 
     Attributes:
-        node: place in the tree; the root between words.
-        context: of the word scorer, after the words so far.
-        last: the token of the last frame, 0 for the blank.
-        score: log-score, look-ahead included.
-        trace: row of the last word, or of a join after it.
-        start: first frame of the word in progress.
-        end: one past the last frame that had a sound.
+        places: (6, H), each row of which is one of the following.
+        score: (H,) log-score, look-ahead included.
     """
 
-    node: Ints
-    context: Ints
-    last: Ints
+    places: Ints
     score: Floats
-    trace: Ints
-    start: Ints
-    end: Ints
+
+    @property
+    def node(self) -> Ints:
+        """Place in the tree; the root between words."""
+        return self.places[NODE]
+
+    @property
+    def context(self) -> Ints:
+        """Of the word scorer, after the words so far."""
+        return self.places[CONTEXT]
+
+    @property
+    def last(self) -> Ints:
+        """The token of the last frame, 0 for the blank."""
+        return self.places[LAST]
+
+    @property
+    def trace(self) -> Ints:
+        """Row of the last word, or of a join after it."""
+        return self.places[TRACE]
+
+    @property
+    def start(self) -> Ints:
+        """First frame of the word in progress."""
+        return self.places[START]
+
+    @property
+    def end(self) -> Ints:
+        """One past the last frame that had a sound."""
+        return self.places[END]
 
     def take(self, rows: Ints) -> Beam:
-        return Beam(*(field[rows] for field in self))
+        return Beam(self.places.take(rows, axis=1), self.score.take(rows))
+
+    def at(self, **places: Ints | int) -> Beam:
+        """A copy with other places."""
+        new = self.places.copy()
+        for name, values in places.items():
+            new[_ROWS[name]] = values
+        return Beam(new, self.score)
 
 
 class LexiconState(NamedTuple):
@@ -145,15 +174,25 @@ class LexiconSearch(Search[LexiconState]):
         self._offset = 0.0 if log_prior is None else self.config.prior_weight * np.asarray(log_prior, dtype=np.float64)
 
     def init(self) -> LexiconState:
-        zero = np.zeros(1, dtype=np.int64)
-        start = np.array([self.scorer.start], dtype=np.int64)
-        return LexiconState(0, (), Trace.empty(), Beam(zero, start, zero, np.zeros(1), zero, zero, zero))
+        places = np.zeros((6, 1), dtype=np.int64)
+        places[CONTEXT] = self.scorer.start
+        return LexiconState(0, (), Trace.empty(), Beam(places, np.zeros(1)))
 
     def step(self, state: LexiconState, frames: NDArray[np.float32]) -> LexiconState:
+        return self._search(state, frames)[0]
+
+    def step_many(
+        self, states: Sequence[LexiconState], frames: Sequence[NDArray[np.float32]]
+    ) -> list[tuple[LexiconState, list[int | None]]]:
+        return [self._search(state, part) for state, part in zip(states, frames, strict=True)]
+
+    def _search(self, state: LexiconState, frames: NDArray[np.float32]) -> tuple[LexiconState, list[int | None]]:
+        """The state after more frames, and `speech_end` after each of them."""
         frame, committed, trace, beam = state
-        for log_probs in np.maximum(np.asarray(frames, dtype=np.float64), _IMPOSSIBLE):
-            skip = log_probs[BLANK] >= self._skip
-            log_probs = log_probs - self._offset
+        rows = np.maximum(np.asarray(frames, dtype=np.float64), _IMPOSSIBLE)
+        skipped = (rows[:, BLANK] >= self._skip).tolist()
+        ends: list[int | None] = []
+        for skip, log_probs in zip(skipped, rows - self._offset, strict=True):
             if skip:
                 beam, trace = self._take_blank(beam, trace, float(log_probs[BLANK]))
             else:
@@ -162,9 +201,10 @@ class LexiconSearch(Search[LexiconState]):
             if frame % TRIM_EVERY == 0:
                 certain = trace.common(beam.trace)
                 committed += tuple(self._tokens_of(trace, beam, certain).values())
-                trace, rows = trace.trim(beam.trace, certain[-1] if certain else 0)
-                beam = beam._replace(trace=rows)
-        return LexiconState(frame, committed, trace, beam)
+                trace, live = trace.trim(beam.trace, certain[-1] if certain else 0)
+                beam = beam.at(trace=live)
+            ends.append(self._speech_end(beam))
+        return LexiconState(frame, committed, trace, beam), ends
 
     def finish(self, state: LexiconState) -> LexiconState:
         """The state at the end of a segment: only whole words, and what the scorer says to ending after them.
@@ -177,9 +217,9 @@ class LexiconSearch(Search[LexiconState]):
         ends = _concatenate([between, spelled])
         words = np.concatenate([np.zeros(len(between.node), dtype=np.int64), word])
         if not len(words):
-            ends = beam._replace(node=np.zeros_like(beam.node), score=beam.score - self._lookahead[beam.node])
+            ends = beam.at(node=ROOT)._replace(score=beam.score - self._lookahead[beam.node])
             words = np.zeros_like(beam.node)
-        ends = ends._replace(score=ends.score + self.scorer.end(ends.context), last=np.zeros_like(ends.last))
+        ends = ends.at(last=BLANK)._replace(score=ends.score + self.scorer.end(ends.context))
         beam, trace = self._settle(ends, words, state.trace)
         return state._replace(trace=trace, beam=beam)
 
@@ -212,7 +252,10 @@ class LexiconSearch(Search[LexiconState]):
 
     def speech_end(self, state: LexiconState) -> int | None:
         """As in `Search`; a word in progress counts, though `best` doesn't show it yet."""
-        return int(state.beam.end[state.beam.score.argmax()]) or None
+        return self._speech_end(state.beam)
+
+    def _speech_end(self, beam: Beam) -> int | None:
+        return int(beam.end[beam.score.argmax()]) or None
 
     def _tokens_of(self, trace: Trace, beam: Beam, rows: Sequence[int]) -> dict[int, Token]:
         """Row of a word -> the word, with the log of its share among all hypotheses."""
@@ -239,101 +282,98 @@ class LexiconSearch(Search[LexiconState]):
         """Hypotheses at nodes where words end, as hypotheses after these words."""
         gain, context = self.scorer.score(beam.context, word)
         score = beam.score - self._lookahead[beam.node] + gain
-        return beam._replace(node=np.zeros_like(word), context=context, score=score)
+        return beam.at(node=ROOT, context=context)._replace(score=score)
 
     def _take_blank(self, beam: Beam, trace: Trace, log_prob: float) -> tuple[Beam, Trace]:
         beam = beam._replace(score=beam.score + log_prob)
         if not beam.last.any():
             return beam, trace
-        return self._settle(beam._replace(last=np.zeros_like(beam.last)), np.zeros_like(beam.node), trace)
+        return self._settle(beam.at(last=BLANK), np.zeros_like(beam.node), trace)
 
     def _advance(self, beam: Beam, trace: Trace, log_probs: Floats, frame: int) -> tuple[Beam, Trace]:
-        tree = self.tree
-        least = log_probs.max() - self.config.token_width
+        tree, node, last = self.tree, beam.node, beam.last
         # The same place: a blank, or more of the last token.
-        stay = beam._replace(last=np.zeros_like(beam.last), score=beam.score + log_probs[BLANK])
-        repeat = beam.take(np.flatnonzero(beam.last))
-        repeat = repeat._replace(
-            score=repeat.score + log_probs[repeat.last],
-            end=np.where(self._is_silence[repeat.last], repeat.end, frame + 1),
-        )
+        stay = beam.at(last=BLANK)._replace(score=beam.score + log_probs[BLANK])
+        repeat = beam.take(last.nonzero()[0])
+        self._hear(repeat, repeat.last, frame)
+        repeat = repeat._replace(score=repeat.score + log_probs[repeat.last])
         # One token further; the last token again is a new one only after a blank.
-        source, child = tree.below(beam.node)
+        source, child = tree.below(node)
         token = tree.token[child]
-        tried = np.flatnonzero((log_probs[token] > least) & (token != beam.last[source]))
+        likely = log_probs > log_probs.max() - self.config.token_width
+        tried = (likely[token] & (token != last[source])).nonzero()[0]
         source, child, token = source[tried], child[tried], token[tried]
-        score = (beam.score - self._lookahead[beam.node])[source] + log_probs[token] + self._lookahead[child]
-        near = np.flatnonzero(score >= max(stay.score.max(), score.max(initial=-math.inf)) - self.config.width)
+        score = (beam.score - self._lookahead[node])[source] + log_probs[token] + self._lookahead[child]
+        near = (score >= max(stay.score.max(), score.max(initial=-math.inf)) - self.config.width).nonzero()[0]
         source, child, token = source[near], child[near], token[near]
-        moved = Beam(
-            node=child,
-            context=beam.context[source],
-            last=token,
-            score=score[near],
-            trace=beam.trace[source],
-            start=np.where(beam.node[source] == ROOT, frame, beam.start[source]),
-            end=np.where(self._is_silence[token], beam.end[source], frame + 1),
-        )
-        inner = moved.take(np.flatnonzero(tree.children[child]))
+        moved = Beam(beam.places.take(source, axis=1), score[near])
+        moved.start[moved.node == ROOT] = frame
+        moved.places[NODE], moved.places[LAST] = child, token
+        self._hear(moved, token, frame)
         entry, word = tree.ending(child)
-        ended = self._end_words(moved.take(entry), word)
-        parts = [stay, repeat, inner]
+        parts = [stay, repeat, moved.take(tree.children[child].nonzero()[0])]
         for silence in self.silence:
-            between = beam.take(np.flatnonzero((beam.node == ROOT) & (beam.last != silence)))
-            parts.append(
-                between._replace(last=np.full(len(between.node), silence), score=between.score + log_probs[silence])
-            )
-        before = np.zeros(sum(len(part.node) for part in parts), dtype=np.int64)
-        return self._settle(_concatenate([*parts, ended]), np.append(before, word), trace)
+            between = beam.take(((node == ROOT) & (last != silence)).nonzero()[0])
+            parts.append(between.at(last=silence)._replace(score=between.score + log_probs[silence]))
+        before = np.zeros(sum(len(part.score) for part in parts), dtype=np.int64)
+        parts.append(self._end_words(moved.take(entry), word))
+        return self._settle(_concatenate(parts), np.append(before, word), trace)
+
+    def _hear(self, beam: Beam, tokens: Ints, frame: int) -> None:
+        """Note in a beam's places that tokens were on a frame."""
+        beam.end[~self._is_silence[tokens]] = frame + 1
 
     def _settle(self, beam: Beam, words: Ints, trace: Trace) -> tuple[Beam, Trace]:
         """Merge hypotheses with the same future, keep the best, and write down their words (0 for none)."""
         config = self.config
-        rows = np.flatnonzero(beam.score >= beam.score.max() - config.width)
-        score = beam.score[rows]
-        key = (beam.context[rows] * len(self.tree.token) + beam.node[rows]) * self._tokens + beam.last[rows]
-        order = np.lexsort((-score, key))
-        key, rows, score = key[order], rows[order], score[order]
-        leads = np.concatenate([[True], key[1:] != key[:-1]])
-        first = np.flatnonzero(leads)
-        group = np.cumsum(leads) - 1
-        odds = score - score[first][group]
+        rows = (beam.score >= beam.score.max() - config.width).nonzero()[0]
+        beam, words = beam.take(rows), words[rows]
+        key = (beam.context * len(self.tree.token) + beam.node) * self._tokens + beam.last
+        order = np.lexsort((-beam.score, key))
+        key, score = key[order], beam.score[order]
+        leads = np.empty(len(key), dtype=bool)
+        leads[0] = True
+        np.not_equal(key[1:], key[:-1], out=leads[1:])
+        first = leads.nonzero()[0]
+        group = leads.cumsum() - 1
         total = score[first]
+        odds = score - total[group]
         if config.sum_alignments:
             total = total + np.log(np.add.reduceat(np.exp(odds), first))
         # What lost with other words than its winner's is an alternative.
-        losers = np.flatnonzero(~leads & (odds >= -config.alternatives))
+        losers = (~leads & (odds >= -config.alternatives)).nonzero()[0]
         if losers.size:
-            history = trace.histories(beam.trace[rows], words[rows])
-            losers = losers[history[losers] != history[first][group[losers]]]
-        kept = np.arange(len(first))
+            lost, won = order[losers], order[first[group[losers]]]
+            places = beam.trace
+            losers = losers[trace.histories(places[lost], words[lost]) != trace.histories(places[won], words[won])]
+        winners = order[first]
         if len(first) > config.size:
             kept = np.sort(np.argpartition(-total, config.size)[: config.size])
             place = np.full(len(first), -1)
             place[kept] = np.arange(len(kept))
-            losers = losers[place[group[losers]] >= 0]
             group = place[group]
-        winners = rows[first[kept]]
-        chosen, trace = self._write(
-            beam.take(np.append(winners, rows[losers])), words[np.append(winners, rows[losers])], trace
-        )
-        best = chosen.take(np.arange(len(winners)))._replace(score=total[kept])
+            losers = losers[group[losers] >= 0]
+            winners, total = winners[kept], total[kept]
+        rows = np.concatenate([winners, order[losers]])
+        chosen, trace = self._write(beam.take(rows), words[rows], trace)
+        best = Beam(chosen.places[:, : len(winners)], total)
         if losers.size:
             joined, owner = np.unique(group[losers], return_inverse=True)
             trace, joins = trace.join(best.trace[joined], owner, chosen.trace[len(winners) :], odds[losers])
             best.trace[joined] = joins
+            best = best._replace(places=best.places.copy())  # the losers are not to be kept alive
         return best, trace
 
     def _write(self, beam: Beam, word: Ints, trace: Trace) -> tuple[Beam, Trace]:
         """Write down the words that end in these hypotheses; 0 stands for none."""
-        rows = np.flatnonzero(word)
+        rows = word.nonzero()[0]
         if not rows.size:
             return beam, trace
         ended = beam.take(rows)
         trace, new = trace.append(ended.trace, word[rows], ended.start, ended.end)
-        after = beam.trace.copy()
-        after[rows] = new
-        return beam._replace(trace=after), trace
+        beam = beam.at()
+        beam.trace[rows] = new
+        return beam, trace
 
 
 def _in_order(tokens: Iterable[Token]) -> Iterator[Token]:
@@ -345,4 +385,4 @@ def _in_order(tokens: Iterable[Token]) -> Iterator[Token]:
 
 
 def _concatenate(parts: Sequence[Beam]) -> Beam:
-    return Beam(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+    return Beam(np.concatenate([part.places for part in parts], axis=1), np.concatenate([part.score for part in parts]))

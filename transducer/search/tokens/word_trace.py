@@ -117,21 +117,21 @@ class Trace(NamedTuple):
             temperature: log-odds are divided by this.
         """
         mass = np.bincount(rows, weights=weights, minlength=len(self.links)).tolist()
-        parent = self.links[:, PARENT].tolist()
-        alternatives = {
-            joined: [(instead, np.exp(odds / temperature)) for instead, odds in found]
-            for joined, found in self.alternatives().items()
-        }
+        parent, joined, instead = self.links[:, PARENT].tolist(), self.joined.tolist(), self.instead.tolist()
+        odds = np.exp(self.log_odds / temperature).tolist()
+        last = len(joined)  # the alternatives of a join are neighbours, those of later joins come after them
         for row in range(len(parent) - 1, 0, -1):
+            first = last
+            while first and joined[first - 1] == row:
+                first -= 1
             share = mass[row]
-            if not share:
-                continue
-            others = alternatives.get(row)
-            if others:
-                share /= 1.0 + sum(odds for _, odds in others)
-                for instead, odds in others:
-                    mass[instead] += share * odds
-            mass[parent[row]] += share
+            if share:
+                if first < last:
+                    share /= 1.0 + sum(odds[first:last])
+                    for other in range(first, last):
+                        mass[instead[other]] += share * odds[other]
+                mass[parent[row]] += share
+            last = first
         return np.array(mass)
 
     def posterior(self, row: int, masses: Floats) -> float:
@@ -164,22 +164,26 @@ class Trace(NamedTuple):
         Returns:
             The trace, and the hypotheses' rows in it.
         """
-        parent = self.links[:, PARENT]
-        needed = np.zeros(len(parent), dtype=bool)
-        needed[top] = True
-        front = np.unique(live)
-        while (front := front[~needed[front]]).size:
-            needed[front] = True
-            chosen = np.isin(self.joined, front)
-            front = np.unique(np.concatenate([parent[front], self.instead[chosen]]))
-            front = front[front > top]
+        parent, joined, instead = self.links[:, PARENT].tolist(), self.joined.tolist(), self.instead.tolist()
+        wanted = [False] * len(parent)
+        for row in live.tolist():
+            wanted[row] = True
+        last = len(joined)
+        for row in range(len(parent) - 1, top, -1):
+            first = last
+            while first and joined[first - 1] == row:
+                first -= 1
+            if wanted[row]:
+                for before in (parent[row], *instead[first:last]):
+                    wanted[before] = True
+            last = first
+        wanted[: top + 1] = [False] * top + [True]
         # Ways that don't go through `top` have lost: what all hypotheses begin with is settled.
-        rows = np.flatnonzero(needed)[1:]
-        while (lost := ~needed[parent[rows]]).any():
-            needed[rows[lost]] = False
-            rows = rows[~lost]
+        for row in range(top + 1, len(parent)):
+            wanted[row] = wanted[row] and wanted[parent[row]]
+        needed = np.array(wanted)
         kept = np.flatnonzero(needed)
-        number = np.full(len(parent), -1)
+        number = np.full(len(wanted), -1)
         number[kept] = np.arange(len(kept))
         links = self.links[kept]
         links[:, PARENT] = number[links[:, PARENT]]
