@@ -7,6 +7,7 @@ for segment in model.stream("talk.mp3"):
     print(segment.final, segment.start, segment.text)
 for event in transducer.load("shots").label("film.mp4").events:
     print(event.label, event.start, event.end)
+transducer.write(model.transcribe("talk.mp3"), "talk.srt")
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from transducer.engine.labelling import LabelStream
     from transducer.engine.model import Model, load, models
     from transducer.engine.stream import Stream, StreamBatch
-    from transducer.results import Event, Labelling, Scene, Segment, Transcript, Word
+    from transducer.formats import write
+    from transducer.results import Annotation, Event, Labelling, Scene, Segment, Transcript, Word
     from transducer.search.endpoint import EndpointRules
     from transducer.search.events.rules import EventRules
 
@@ -33,10 +35,14 @@ _HOMES = {
     "EndpointRules": "transducer.search.endpoint",
     "LabelStream": "transducer.engine.labelling",
     "EventRules": "transducer.search.events.rules",
-    **dict.fromkeys(("Event", "Labelling", "Scene", "Segment", "Transcript", "Word"), "transducer.results"),
+    "write": "transducer.formats",
+    **dict.fromkeys(
+        ("Annotation", "Event", "Labelling", "Scene", "Segment", "Transcript", "Word"), "transducer.results"
+    ),
 }
 
 __all__ = [
+    "Annotation",
     "EndpointRules",
     "Event",
     "EventRules",
@@ -52,6 +58,7 @@ __all__ = [
     "__version__",
     "load",
     "models",
+    "write",
 ]
 
 

@@ -16,10 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transducer import formats
+import transducer
 from transducer.atomic import atomic_write
 from transducer.errors import UsageError
-from transducer.formats import FORMATS, parse_json, render, write_transcript
+from transducer.formats import ResultWriter, formats, parse_json, write
+from transducer.formats import render as pieces
 from transducer.formats.words.cues import (
     CHARACTERS_PER_SECOND,
     GAP_MS,
@@ -29,7 +30,6 @@ from transducer.formats.words.cues import (
     SPANNED_PAUSE,
     make_cues,
 )
-from transducer.formats.words.streaming import ResultWriter
 from transducer.results import Segment, Transcript, Word
 
 # Time limits would only tell how busy the machine is.
@@ -39,6 +39,10 @@ TEXT = (
     "the second in importance is as follows sovereignty may be defined to be the right of making laws in france "
     "the king really exercises a portion of the sovereign power since the laws have no weight"
 )
+
+
+def render(transcript: Transcript, format: str, **options: object) -> str:
+    return "".join(pieces(transcript, format, **options))
 
 
 def speak(text: str, start: float = 0.0, rate: float = 14.0) -> Segment:
@@ -90,11 +94,11 @@ def test_json_keys() -> None:
     assert data["warnings"] == ["damaged at 3.5 s"]
     assert data["segments"] == [
         {
-            "start": 0.123,
-            "end": 0.568,
+            "start": 0.1234,
+            "end": 0.5678,
             "text": "hello",
             "final": True,
-            "words": [{"text": "hello", "start": 0.123, "end": 0.568, "confidence": 0.9877}],
+            "words": [{"text": "hello", "start": 0.1234, "end": 0.5678, "confidence": 0.9877}],
             "alternatives": [{"text": "hello", "log_prob": -1.5}, {"text": "yellow", "log_prob": -2.25}],
         }
     ]
@@ -116,7 +120,7 @@ def test_rows() -> None:
     assert [json.loads(line)["text"] for line in render(two, "jsonl").splitlines()] == ["hello there", "", "you"]
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", formats(Transcript))
 def test_nothing_said(format: str) -> None:
     empty = Transcript((), 3.0, "silence.wav")
     assert (
@@ -226,34 +230,34 @@ class Lines(io.StringIO):
 
 def test_writer_flushes_every_final() -> None:
     out = Lines()
-    writer = ResultWriter(out, "txt", "talk.wav")
+    writer = ResultWriter(out, "txt", Transcript, "talk.wav")
     partial = Segment((Word("hel", 0, 1, 0.1),), False, 0, 1)
-    writer.segment(partial)
+    writer.add(partial)
     assert out.flushed == []
-    writer.segment(speak("hello there"))
-    writer.segment(speak("again", 2.0))
+    writer.add(speak("hello there"))
+    writer.add(speak("again", 2.0))
     assert out.flushed == ["hello there\n", "hello there\nagain\n"]
 
 
 def test_writer_marks_partials_in_jsonl() -> None:
     out = io.StringIO()
-    writer = ResultWriter(out, "jsonl", "talk.wav")
+    writer = ResultWriter(out, "jsonl", Transcript, "talk.wav")
     words = speak("hello there you").words
-    writer.segment(Segment(words[:2], False, 0.0, 1.0, stable=1))
-    writer.segment(Segment(words, True, 0.0, 1.5, stable=3))
+    writer.add(Segment(words[:2], False, 0.0, 1.0, stable=1))
+    writer.add(Segment(words, True, 0.0, 1.5, stable=3))
     writer.finish(transcript(Segment(words, True, 0.0, 1.5, stable=3)))
     first, second = map(json.loads, out.getvalue().splitlines())
     assert (first["source"], first["final"], first["stable"]) == ("talk.wav", False, 1)
     assert second["final"] and second["text"] == "hello there you" and "stable" not in second
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", formats(Transcript))
 def test_writer_ends_with_what_the_file_has(format: str) -> None:
     spoken = transcript(speak(TEXT), speak("and that is all", start=20.0))
     out = io.StringIO()
-    writer = ResultWriter(out, format, spoken.source)
+    writer = ResultWriter(out, format, Transcript, spoken.source)
     for segment in spoken.segments:
-        writer.segment(segment)
+        writer.add(segment)
     writer.finish(spoken)
     if format == "json":
         assert out.getvalue().count("\n") == 1
@@ -263,7 +267,7 @@ def test_writer_ends_with_what_the_file_has(format: str) -> None:
 
 
 def test_a_written_file_is_whole_and_public(tmp_path: Path) -> None:
-    path = write_transcript(transcript(speak("hello")), "txt", tmp_path / "talk.txt")
+    path = write(transcript(speak("hello")), tmp_path / "talk.txt")
     assert path.read_text() == "hello\n"
     assert os.listdir(tmp_path) == ["talk.txt"]
     umask = os.umask(0)
@@ -280,7 +284,7 @@ def test_a_full_disk_leaves_nothing_and_the_old_file(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_transcript(transcript(speak("new")), "txt", path)
+        write(transcript(speak("new")), path)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["talk.txt"]
 
@@ -308,7 +312,7 @@ def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["file", "pipe"])
 def test_standard_output_by_name(tmp_path: Path, kind: str) -> None:
     code = "from transducer.atomic import atomic_write as a\nwith a('/dev/stdout') as f: f.write('row\\n')"
-    environment = {**os.environ, "PYTHONPATH": str(Path(formats.__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(transducer.__file__).parents[1])}
     command = [sys.executable, "-c", code]
     if kind == "file":
         with open(tmp_path / "out", "wb") as out:
@@ -320,5 +324,5 @@ def test_standard_output_by_name(tmp_path: Path, kind: str) -> None:
 
 def test_names_that_are_no_text_can_be_written(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.wav")
-    path = write_transcript(Transcript((), 1.0, name), "json", tmp_path / "talk.json")
+    path = write(Transcript((), 1.0, name), tmp_path / "talk.json")
     assert parse_json(path.read_text()).source == name

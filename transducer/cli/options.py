@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,6 +13,12 @@ from transducer.results import Segment
 
 TextStages = Callable[[Iterable[Segment]], Iterator[Segment]]  # the segments of one source -> as they are to be read
 
+# More than anybody needs, and less than what takes all of a machine.
+BEAM_LIMIT = 1000  # hypotheses
+NBEST_LIMIT = 100
+CHUNK_MS_LIMIT = 60_000
+RATE_LIMIT = 1_000_000  # samples a second
+CHANNELS_LIMIT = 64
 HOTWORD_WEIGHT = 4.0  # of a phrase that has none of its own: 55 times as likely as the language model thinks
 
 
@@ -63,8 +71,43 @@ def read_hotwords(path: str) -> list[tuple[str, float]]:
     return phrases
 
 
+def parse_time(text: str, option: str, positive: bool = False) -> float:
+    """Seconds, from a number of them, m:ss or h:mm:ss, each with decimals or not.
+
+    Raises:
+        UsageError: it is no time; or it is 0, and has to be more.
+    """
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", text.strip())
+    parts = [float(part or 0) for part in match.groups()] if match else []
+    if not match or any(part >= 60 for part in parts[1 if match[1] else 2 if match[2] else 3 :]):
+        raise UsageError(f"{option} {text!r} is no time; write seconds, such as 90.5, or h:mm:ss, such as 0:01:30.5")
+    hours, minutes, seconds = parts
+    time = hours * 3600 + minutes * 60 + seconds
+    if positive and time == 0:
+        raise UsageError(f"{option} must be more than 0")
+    return time
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Raises UsageError if it is no probability that tells anything from anything."""
+    if threshold is not None and not 0 < threshold < 1:
+        raise UsageError(f"--threshold {threshold:g} is no probability between 0 and 1")
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises UsageError if there are fewer cores than that: more threads only get into each other's way."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads is not None and threads > cores:
+        raise UsageError(f"--threads {threads} is more than this machine has: use {cores} at most")
+
+
 def set_threads(threads: int | None) -> None:
-    """Let torch use this many threads; its own default if None."""
+    """Let torch use this many threads; its own default if None.
+
+    Raises:
+        UsageError: see `check_threads`.
+    """
+    check_threads(threads)
     if threads is not None:
         import torch
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from transducer.formats.events.sheet import Thumbnail, thumbnail_size
+from transducer.cli.console import report
+from transducer.cli.second_pass import TwoPasses
+from transducer.errors import MediaError
+from transducer.formats.events.sheet import Thumbnail, thumbnail_size, wanted_frames
+from transducer.results import Labelling
 
 QUALITY = 75
 
@@ -43,3 +47,14 @@ def read_thumbnails(source: Callable[[], Any], frames: Iterable[int]) -> Iterato
                 target = next(wanted, None)
             if target is None:
                 return
+
+
+def read_pictures(passes: TwoPasses, labelling: Labelling, name: str) -> Iterator[Thumbnail]:
+    """The pictures for the page of a labelling; a warning where there are none."""
+    if passes.second is None:
+        report("warning", f"{name}: is live and cannot be read a second time; the page has no pictures")
+        return
+    try:
+        yield from read_thumbnails(passes.again, wanted_frames(labelling))
+    except MediaError as error:
+        report("warning", f"{error}; the page lacks pictures")

@@ -7,46 +7,17 @@ import os
 import sys
 import threading
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from transducer.errors import MediaError, TransducerError, UsageError
 from transducer.media.io.fanout import FanOut
 from transducer.media.io.sources import STANDARD_INPUT, is_pipe, open_source
-from transducer.results import Labelling, Segment, Transcript
+from transducer.results import Annotation, Segment, Transcript
 
 PATIENCE = 3.0  # seconds that an interrupt waits for what is being decoded
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """What is said in a video, and what is seen; times of both are on one clock.
-
-    Attributes:
-        source: its name.
-        transcript: None where there is no sound.
-        labelling: None where there are no pictures.
-        warnings: what could not be read, and where.
-    """
-
-    source: str
-    transcript: Transcript | None
-    labelling: Labelling | None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def duration(self) -> float:
-        """Seconds: of the longer half."""
-        return max((half.duration for half in (self.transcript, self.labelling) if half is not None), default=0.0)
-
-    def scene_at(self, seconds: float) -> int | None:
-        """The number (from 0) of the scene that began last by then; None before the first, or without pictures."""
-        scenes = self.labelling.segments if self.labelling is not None else ()
-        number = bisect_right(scenes, seconds, key=lambda scene: scene.start) - 1
-        return number if number >= 0 else None
 
 
 class AnnotateSession:

@@ -1,0 +1,76 @@
+"""How models are asked: the one place that knows their methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from transducer.errors import UsageError
+from transducer.formats.events.tables import LISTED_SCENES
+from transducer.results import Event, Scene, Segment, Transcript
+
+_COMMANDS = {"words": "transcribe", "events": "label"}
+
+
+def check_kind(model: Any, name: str, kind: str) -> None:
+    """See that a model gives "words" or "events", as the command needs.
+
+    Raises:
+        UsageError: it does not; names the command for it.
+    """
+    given = getattr(model, "kind", None) or ("events" if model.labels_video else "words")
+    if given != kind:
+        use = f"; use transducer {_COMMANDS[given]}" if given in _COMMANDS else ""
+        raise UsageError(f"the model {name} gives {given}, and this takes a model of {kind}{use}")
+
+
+def open_session(model: Any, source: Any, options: dict[str, Any]) -> Any:
+    """A session of the model over a source; see `Model.session`."""
+    if hasattr(model, "session"):
+        return model.session(source, **options)
+    return (model.label_stream if model.labels_video else model.stream)(source, **options)
+
+
+def open_annotation(models: Any, source: Any, words: dict[str, Any], events: dict[str, Any]) -> Any:
+    """Both models over a source; the options are those of each one's session."""
+    from transducer.engine.multi import AnnotateSession
+
+    speech, labeller = models
+    return AnnotateSession(speech, labeller, source, events.get("threshold"), **words)
+
+
+def listing(session: Any) -> Iterator[Segment | Event | Scene]:
+    """Segments; or events as they become certain, and before each the scenes that are over by then."""
+    if not hasattr(session, "segments") and not hasattr(session, "scenes"):
+        yield from session
+        return
+    shown = 0
+
+    def over() -> Iterator[Scene]:
+        nonlocal shown
+        scenes = session.scenes if hasattr(session, "scenes") else session.segments
+        while shown < len(scenes) and _kind_of_events(session) in LISTED_SCENES:
+            shown += 1
+            yield scenes[shown - 1]
+
+    for event in session:
+        yield from over()
+        yield event
+    yield from over()
+
+
+def _kind_of_events(session: Any) -> str:
+    return session.result().kind if session.kind == "events" else session.kind
+
+
+def transcript(session: Any, segments: tuple[Segment, ...], name: str) -> Transcript:
+    """What has been said so far, in these final segments."""
+    if hasattr(session, "result"):
+        return replace(session.result(), segments=segments, source=name)
+    return Transcript(segments, session.position, name, warnings=tuple(session.warnings))
+
+
+def lacks_parts(*halves: Any) -> bool:
+    """Whether something of these sessions' or results' sources could not be read."""
+    return any(getattr(half, "incomplete", bool(half.warnings)) for half in halves if half is not None)
