@@ -69,8 +69,16 @@ def test_digits_of_annotate(models, folder, capsys):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("0", 0.0), ("90.5", 90.5), (".5", 0.5), ("1:30", 90.0), ("1:02:03.25", 3723.25), ("100:00:00", 360_000.0)]
-    + [("90:00", 5400.0), ("3600", 3600.0)],
+    [
+        ("0", 0.0),
+        ("90.5", 90.5),
+        (".5", 0.5),
+        ("3600", 3600.0),
+        ("1:30", 90.0),
+        ("90:00", 5400.0),
+        ("1:02:03.25", 3723.25),
+        ("100:00:00", 360_000.0),
+    ],
 )
 def test_times(text: str, seconds: float) -> None:
     assert parse_time(text, "--start") == seconds
@@ -122,6 +130,39 @@ def test_output_is_in_the_format_of_its_suffix(models, folder, capsys, command):
     assert (folder / "x.doc").read_text() == (folder / "new" / "x.VTT").read_text()
     assert call(command, "media/b.mp4", "-f", "vtt") == 0
     assert capsys.readouterr().out == (folder / "x.doc").read_text()
+
+
+@pytest.mark.parametrize("command", ["transcribe", "annotate"])
+def test_karaoke(models, folder, capsys, command):
+    assert call(command, "media/b.mp4", "--karaoke", "-f", "json,srt", "-o", "out") == 0
+    assert "<u>hello</u> there" in (folder / "out" / "b.srt").read_text()
+    assert call(command, "media/b.mp4", "--karaoke", "--json") == 2
+    assert error_line(capsys).startswith("--karaoke changes nothing in json")
+
+
+def test_paragraphs(models, folder, capsys):
+    (folder / "long.mp4").write_text("say one two\nsay three\n")
+    assert call("transcribe", "long.mp4", "--paragraphs") == 0
+    assert call("transcribe", "long.mp4", "--paragraphs", "--output", "x.txt") == 0
+    assert (folder / "x.txt").read_text() == capsys.readouterr().out
+    assert call("transcribe", "long.mp4", "--paragraphs", "-f", "srt") == 2
+
+
+def test_start_timecode(models, folder, capsys):
+    assert call("label", "media/b.mp4", "-f", "edl", "--start-timecode", "10:00:00:00") == 0
+    assert " 10:00:00:10 10:00:04:00 10:00:00:10 10:00:04:00\n" in capsys.readouterr().out
+    assert call("label", "media/b.mp4", "--start-timecode", "ten") == 2
+    assert "'ten' is no timecode; write hh:mm:ss:ff" in error_line(capsys)
+
+
+def test_srt_of_more_than_100_hours_says_so(models, folder, capsys):
+    (folder / "long.mp4").write_text("frames 9000001\n")
+    assert call("label", "long.mp4", "-f", "srt") == 0
+    captured = capsys.readouterr()
+    assert "00:00:00,000 --> 100:00:00,040" in captured.out
+    assert captured.err.startswith("transducer: warning: long.mp4: is longer than 100 hours")
+    assert call("label", "long.mp4", "-f", "vtt") == 0
+    assert capsys.readouterr().err == ""
 
 
 # --- status 3

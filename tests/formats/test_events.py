@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from transducer.errors import UsageError
 from transducer.formats import check_format, formats, render, write
 from transducer.formats.events.edits import make_edits
 from transducer.formats.events.sheet import Thumbnail, render_html, thumbnail_size, wanted_frames
-from transducer.formats.events.timecode import exact_rate, timecode_rate
+from transducer.formats.events.timecode import exact_rate, parse_timecode, source_timecode, timecode_rate
 from transducer.results import Event, Labelling, Scene
 
 SOME = settings(max_examples=40)
@@ -252,6 +253,62 @@ def test_edl_is_read_by_opentimelineio(fps: float) -> None:
     assert [effect.transition_type for effect in effects] == ["SMPTE_Dissolve", "SMPTE_Wipe", "SMPTE_Dissolve"]
     assert {clip.name for clip in clips} == {"my clip.mp4"}
     assert round(track.range_of_child_at_index(len(track) - 1).end_time_exclusive().value) == 40_000
+
+
+@pytest.mark.parametrize(
+    ("fps", "start", "frames"),
+    [
+        (25.0, "01:00:00:00", 90_000),
+        (FILM, "10:00:00:00", 864_000),
+        (NTSC, "01:00:00;00", 107_892),
+        (NTSC, "01:00:00:00", 108_000),  # 29.97 without drop frames
+        (NTSC, "00:59:59;29", 107_891),
+        (60000 / 1001, "00:10:00;00", 35_964),
+    ],
+)
+def test_the_start_timecode_of_the_source_is_where_edits_begin(fps: float, start: str, frames: int) -> None:
+    otio = pytest.importorskip("opentimelineio")
+    pytest.importorskip("otio_cmx3600_adapter")
+    labelling = replace(film([("cut", 1799, 1800), ("cut", 17_981, 17_982)], 40_000, fps), start_timecode=start)
+    written = text(labelling, "edl")
+    assert ("FCM: DROP FRAME" in written) == (";" in start) and f" {start} " in written
+    (track,) = otio.adapters.read_from_string(written, adapter_name="cmx_3600", rate=fps).tracks
+    assert [round(clip.source_range.start_time.value) - frames for clip in track] == [0, 1800, 17_982]
+    timeline = otio.adapters.read_from_string(text(labelling, "otio"), adapter_name="otio_json")
+    clips = list(timeline.find_clips())
+    assert [clip.source_range.start_time.value - frames for clip in clips] == [0, 1800, 17_982]
+    assert timeline.global_start_time == clips[0].available_range().start_time
+    assert clips[0].available_range().duration.value == 40_000
+    assert [marker.marked_range.start_time.value - frames for marker in clips[1].markers] == [1800]
+    assert json.loads(text(labelling, "json"))["start_timecode"] == start
+
+
+@given(st.integers(0, 24 * 107_892 - 1), st.sampled_from((NTSC, 60000 / 1001, 25.0, FILM)))
+def test_timecodes_count_back_to_their_frames(frame: int, fps: float) -> None:
+    rate = timecode_rate(fps)
+    assert rate.timecode(rate.count(rate.timecode(frame))) == rate.timecode(frame)
+    assert rate.count(rate.timecode(frame)) <= frame
+
+
+@pytest.mark.parametrize(
+    ("tag", "read"),
+    [
+        ("01:02:03:04", "01:02:03:04"),
+        (" 01:02:03;04\n", "01:02:03;04"),
+        ("01;02;03;04", "01:02:03;04"),
+        ("01:02:03.04", "01:02:03;04"),
+        ("24:00:00:00", None),
+        ("00:60:00:00", None),
+        ("1:2:3:4", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_timecodes_of_metadata(tag: str | None, read: str | None) -> None:
+    assert source_timecode(tag) == read
+    if read is None:
+        with pytest.raises(UsageError, match="is no timecode; write hh:mm:ss:ff"):
+            parse_timecode(tag or "")
 
 
 def test_edl_of_long_and_unknown_transitions_has_cuts_in_their_middle() -> None:

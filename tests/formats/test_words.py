@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pysubs2
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 import transducer
 from transducer.atomic import atomic_write
 from transducer.errors import UsageError
-from transducer.formats import ResultWriter, formats, parse_json, write
+from transducer.formats import ResultWriter, formats, parse_json, register, row_format, write
 from transducer.formats import render as pieces
 from transducer.formats.words.cues import (
     CHARACTERS_PER_SECOND,
@@ -29,8 +30,10 @@ from transducer.formats.words.cues import (
     MIN_MS,
     SPANNED_PAUSE,
     make_cues,
+    spoken_words,
 )
-from transducer.results import Segment, Transcript, Word
+from transducer.formats.words.karaoke import light_words
+from transducer.results import Event, Labelling, Scene, Segment, Transcript, Word
 
 # Time limits would only tell how busy the machine is.
 SOME = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -326,3 +329,84 @@ def test_names_that_are_no_text_can_be_written(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.wav")
     path = write(Transcript((), 1.0, name), tmp_path / "talk.json")
     assert parse_json(path.read_text()).source == name
+
+
+# --- underlined words, paragraphs, long recordings
+
+
+@given(transcripts())
+@SOME
+def test_underlined_words_last_as_long_as_their_cue(spoken: Transcript) -> None:
+    cues = make_cues(spoken)
+    parts = list(light_words(cues, spoken))
+    for cue in cues:
+        own = [part for part in parts if cue.start <= part.start < cue.end]
+        assert {part.lines for part in own} == {cue.lines}
+        assert (own[0].start, own[-1].end) == (cue.start, cue.end)
+        assert all(before.end == after.start for before, after in itertools.pairwise(own))
+    known = {word.text for word in spoken_words(spoken)}
+    assert {part.lines[part.lit[0]][part.lit[1] : part.lit[2]] for part in parts} <= known
+
+
+@pytest.mark.parametrize("format", ["srt", "vtt"])
+def test_karaoke_underlines_each_word_while_it_is_said(format: str) -> None:
+    spoken = transcript(speak("tea & two", 1.0, rate=5.0))
+    read = pysubs2.SSAFile.from_string(render(spoken, format, karaoke=True), format_=format, keep_html_tags=True)
+    amp = "&amp;" if format == "vtt" else "&"
+    assert [cue.text for cue in read] == [f"<u>tea</u> {amp} two", f"tea <u>{amp}</u> two", f"tea {amp} <u>two</u>"]
+    assert [cue.start for cue in read] == [1000, 1800, 2200]
+
+
+def test_paragraphs_are_parted_by_an_empty_line() -> None:
+    spoken = transcript(speak("one", 1.0), speak("two", 2.0), Segment((), True, 2.5, 2.5), speak("three", 9.0))
+    assert render(spoken, "txt", paragraphs=True) == "one\ntwo\n\nthree\n"
+    assert render(spoken, "txt") == "one\ntwo\nthree\n"
+
+
+def test_subtitles_go_on_after_100_hours() -> None:
+    late = transcript(speak("early", 359_998.5, rate=10.0), speak("late", 360_005.0, rate=10.0))
+    assert "\n100:00:05.000 --> 100:00:05.833\nlate\n" in render(late, "vtt")
+    assert "\n99:59:58,500 --> 99:59:59,333\nearly\n" in render(late, "srt")
+    assert "\n100:00:05,000 --> 100:00:05,833\nlate\n" in render(late, "srt")
+
+
+# --- any result
+
+
+def test_the_suffix_says_the_format(tmp_path: Path) -> None:
+    spoken = transcript(speak("hello"))
+    assert transducer.write(spoken, tmp_path / "talk.SRT").read_text() == render(spoken, "srt")
+    assert write(spoken, tmp_path / "talk.doc", "txt").read_text() == "hello\n"
+    assert write(spoken, tmp_path / "talk.json", indent=None).read_text().count("\n") == 1
+    for name in ("talk", "talk.doc", ".txt"):
+        with pytest.raises(UsageError, match=r"end it with one of \.txt, .*or give the format"):
+            write(spoken, tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == ["talk.SRT", "talk.doc", "talk.json"]
+
+
+def test_options_of_other_formats_are_refused() -> None:
+    with pytest.raises(UsageError, match="vtt has no option 'paragraphs'; it takes karaoke"):
+        render(transcript(), "vtt", paragraphs=True)
+    with pytest.raises(UsageError, match="tsv has no option 'indent'; it takes none"):
+        ResultWriter(io.StringIO(), "tsv", Transcript, "a", indent=None)
+
+
+def test_a_format_of_ones_own(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Count:
+        source: str
+        number: int
+
+    register(Count, {"num": row_format(lambda source: lambda item: f"{source} {item}\n", lambda c: range(c.number))})
+    assert write(Count("a", 2), tmp_path / "x.num").read_text() == "a 0\na 1\n"
+
+
+def test_times_are_rounded_where_results_are_made() -> None:
+    word = Word("a", 0.1 + 0.37, 2.3400000000000003, 0.5)
+    assert (word.start, word.end) == (0.47, 2.34)
+    assert Segment((), True, 0.1 + 0.2, 1 / 3).end == 0.333333
+    assert Event("cut", 0.1 + 0.2, 1.1 + 2.2, 0, 1, 1.0) == Event("cut", 0.3, 3.3, 0, 1, 1.0)
+    assert Scene("shot", 0.1 + 0.2, 1.1 + 2.2, 0, 1, 1.0).start == 0.3
+    assert Transcript((), 0.1 + 0.2).duration == 0.3
+    labelling = Labelling("a", 30000 / 1001, 2, 0.1 + 0.2, (), (), frame_times=(0.0, 1001 / 30000))
+    assert (labelling.fps, labelling.duration, labelling.frame_times) == (30000 / 1001, 0.3, (0.0, 0.033367))

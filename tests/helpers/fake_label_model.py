@@ -86,8 +86,8 @@ class FakeLabelSession:
         self.scenes = list(self.result().segments)
 
     def result(self) -> Labelling:
-        scores = [[1.0, 0.0, 0.0, 0.0, 0.0] for _ in range(self.frames)]
-        for found in self._found:
+        scores = [[1.0, 0.0, 0.0, 0.0, 0.0] for _ in range(self.frames if self._asked else 0)]
+        for found in self._found if self._asked else ():
             for frame in range(found.start_frame + 1, found.end_frame + 1):
                 scores[frame] = [1 - found.score, *(found.score * (name == found.label) for name in LABELS[1:])]
         return Labelling(
