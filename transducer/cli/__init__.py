@@ -133,6 +133,15 @@ def label(
     overlay: Annotated[
         str | None, typer.Option("--overlay", metavar="OUT.mp4", help="Make a copy of the video that shows the labels.")
     ] = None,
+    images: Annotated[
+        str | None, typer.Option("--images", metavar="DIR", help="Write a picture of each scene into this folder.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="DIR", help="Write each scene as a video into this folder.")
+    ] = None,
+    min_scene: Annotated[
+        str | None, typer.Option("--min-scene", metavar="TIME", help="Leave out transitions that come sooner.")
+    ] = None,
     start_timecode: StartTimecode = None,
     device: OnDevice = None,
     threads: Threads = None,

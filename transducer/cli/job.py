@@ -8,6 +8,7 @@ from typing import Any
 
 from transducer.cli.options import check_threads, check_threshold, decoding_options, parse_time
 from transducer.cli.overlay import check_overlay
+from transducer.cli.scene_files import check_scene_files
 from transducer.errors import UsageError
 from transducer.formats import Format, check_format, find_format, suffix_format
 from transducer.formats.events.timecode import parse_timecode
@@ -71,6 +72,15 @@ class Job:
     frames: bool = False
     start_timecode: str | None = None
     overlay: str | None = None
+    split: str | None = None
+    images: str | None = None
+    min_scene: str | None = None
+
+    @property
+    def folders(self) -> dict[str, str]:
+        """Those that files are written to, by their options."""
+        named = {"--output-dir": self.output_dir, "--split": self.split, "--images": self.images}
+        return {option: folder for option, folder in named.items() if folder is not None}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -86,6 +96,7 @@ class Plan:
         formats: their names; what a terminal or a pipe gets is the first of them.
         rendering: options for those formats that take them.
         sessions: for each model the options of its session.
+        min_scene: seconds.
     """
 
     job: Job
@@ -93,6 +104,7 @@ class Plan:
     formats: tuple[str, ...]
     rendering: dict[str, Any]
     sessions: tuple[dict[str, Any], ...]
+    min_scene: float | None = None
 
     def format(self, name: str) -> Format:
         return find_format(name, self.command.result)
@@ -103,7 +115,8 @@ class Plan:
 
     @property
     def reads_twice(self) -> bool:
-        return self.needs_pictures or self.job.overlay is not None
+        job = self.job
+        return self.needs_pictures or any(made is not None for made in (job.overlay, job.split, job.images))
 
 
 def make_plan(job: Job) -> Plan:
@@ -128,7 +141,8 @@ def make_plan(job: Job) -> Plan:
     common = _common_options(job)
     options = {"words": _word_options, "events": _event_options}
     sessions = tuple({**common, **options[kind](job)} for kind in command.kinds)
-    return Plan(job, command, formats, rendering, sessions)
+    min_scene = None if job.min_scene is None else parse_time(job.min_scene, "--min-scene", positive=True)
+    return Plan(job, command, formats, rendering, sessions, min_scene)
 
 
 def _formats(job: Job, command: Command) -> tuple[str, ...]:
@@ -181,6 +195,7 @@ def check_outputs(plan: Plan, sources: Sequence[str]) -> None:
     job, formats = plan.job, plan.formats
     if job.overlay is not None:
         check_overlay(sources, job.overlay)
+    check_scene_files(sources, job.folders)
     if list(sources).count(STANDARD_INPUT) > 1:
         raise UsageError("standard input (-) can be read only once")
     if plan.needs_pictures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -32,7 +32,8 @@ def source_name(source: str) -> str:
     return printable(source)
 
 
-def _file_name(source: str) -> str:
+def file_name(source: str) -> str:
+    """The name that files made of a source begin with."""
     if source == STANDARD_INPUT:
         return "stdin"
     if "://" in source:
@@ -41,36 +42,47 @@ def _file_name(source: str) -> str:
     return Path(source).name
 
 
+class Target(NamedTuple):
+    """What is written of a source: a file for each of some formats, and the name of other files, without suffix."""
+
+    files: dict[str, Path]
+    stem: PurePosixPath
+
+
 def plan_outputs(
-    sources: Sequence[Source], formats: Sequence[str], folder: str | None, file: str | None = None
-) -> list[dict[str, Path]]:
-    """For every source its output files by format: FOLDER/NAME.FORMAT, or FILE; none at all without either.
+    sources: Sequence[Source], formats: Sequence[str], folders: Mapping[str, str], file: str | None = None
+) -> list[Target]:
+    """For every source its output files by format: NAME.FORMAT in the folder of --output-dir, or FILE.
 
     NAME is without its last suffix, unless two sources of different suffixes would then share a file. What comes from
     folders inside a folder goes into folders of the same names.
 
+    Args:
+        folders: those that files of each source are written to, by their options.
+
     Raises:
         UsageError: two sources with the same output file, a folder or file that cannot be made or written.
     """
-    if file is not None:
-        require_file_name(Path(file), "--output", sources[0].name)
-        return [{formats[0]: Path(file)}]
-    if folder is None:
-        return [{} for _ in sources]
-    names = [source.folder / _file_name(source.name) for source in sources]
+    names = [source.folder / file_name(source.name) for source in sources]
     stems = [name.with_name(name.stem or name.name) for name in names]
     count = Counter(stems)
     stems = [stem if count[stem] == 1 else name for stem, name in zip(stems, names, strict=True)]
-    taken: dict[PurePosixPath, str] = {}
-    for stem, source in zip(stems, sources, strict=True):
-        if stem in taken:
-            raise UsageError(
-                f"{source_name(taken[stem])} and {source_name(source.name)} would both be written to "
-                f"{Path(folder) / stem}.{formats[0]}; write them into different folders"
-            )
-        taken[stem] = source.name
-    require_folder(Path(folder), "--output-dir")
-    return [{format: Path(folder) / f"{stem}.{format}" for format in formats} for stem in stems]
+    for option, folder in folders.items():
+        taken: dict[PurePosixPath, str] = {}
+        for stem, source in zip(stems, sources, strict=True):
+            if stem in taken:
+                raise UsageError(
+                    f"{source_name(taken[stem])} and {source_name(source.name)} would both be written to "
+                    f"{Path(folder) / stem}.{formats[0]}; write them into different folders"
+                )
+            taken[stem] = source.name
+        require_folder(Path(folder), option)
+    if file is not None:
+        require_file_name(Path(file), "--output", sources[0].name)
+        return [Target({formats[0]: Path(file)}, stem) for stem in stems]
+    place = folders.get("--output-dir")
+    kinds = formats if place is not None else ()
+    return [Target({kind: Path(place or "") / f"{stem}.{kind}" for kind in kinds}, stem) for stem in stems]
 
 
 def require_folder(folder: Path, option: str) -> None:

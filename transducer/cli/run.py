@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import transducer
 from transducer.cli.console import report
 from transducer.cli.job import Job, Plan, check_outputs, make_plan
+from transducer.cli.long_scenes import LongScenes
 from transducer.cli.options import TextStages, set_threads, text_stages
-from transducer.cli.outputs import plan_outputs, source_name, write_pieces
+from transducer.cli.outputs import Target, plan_outputs, source_name, write_pieces
 from transducer.cli.overlay import make_overlay
+from transducer.cli.scene_files import write_images, write_scenes
 from transducer.cli.second_pass import TwoPasses
 from transducer.cli.sessions import check_kind, lacks_parts, listing, open_annotation, open_session, transcript
 from transducer.cli.sources import DONE, FAILED, PARTS_MISSING, find_sources, for_each_source
@@ -38,7 +39,7 @@ def run(job: Job) -> int:
     plan = make_plan(job)
     sources = find_sources(job.files, job.recursive)
     check_outputs(plan, [source.name for source in sources])
-    outputs = plan_outputs(sources, plan.formats, job.output_dir, job.output)
+    targets = plan_outputs(sources, plan.formats, job.folders, job.output)
 
     def load() -> tuple[list[Any], TextStages]:
         set_threads(job.threads)
@@ -47,15 +48,15 @@ def run(job: Job) -> int:
             check_kind(model, name, kind)
         return models, text_stages(job.punctuate, job.digits)
 
-    def work(loaded: tuple[list[Any], TextStages], source: str, files: dict[str, Path], header: str) -> int:
-        return _work(plan, *loaded, source, files, header)
+    def work(loaded: tuple[list[Any], TextStages], source: str, target: Target, header: str) -> int:
+        return _work(plan, *loaded, source, target, header)
 
-    return for_each_source(sources, outputs, plan.formats[0] == "txt", load, work)
+    return for_each_source(sources, targets, plan.formats[0] == "txt", load, work)
 
 
-def _work(plan: Plan, models: list[Any], stages: TextStages, source: str, files: dict[str, Path], header: str) -> int:
+def _work(plan: Plan, models: list[Any], stages: TextStages, source: str, target: Target, header: str) -> int:
     """One source; returns its status."""
-    name, shown = source_name(source), plan.formats[0]
+    name, shown, files = source_name(source), plan.formats[0], target.files
     options = plan.format(shown).pick(plan.rendering)
     view = choose_view(shown, plan.command.result, name, header, bool(files), options)
     with TwoPasses(source, plan.reads_twice) as passes:
@@ -78,8 +79,13 @@ def _work(plan: Plan, models: list[Any], stages: TextStages, source: str, files:
         written = [write_pieces(partial(_pieces, plan, result, kind, pictures), path) for kind, path in files.items()]
         if "srt" in plan.formats and result.duration * 1000 >= SRT_END_MS:
             report("warning", f"{name}: is longer than 100 hours, which not every reader of srt takes; vtt has room")
-        if plan.job.overlay is not None and failure is None and isinstance(labelling, Labelling):
-            make_overlay(passes, labelling, plan.job.overlay)
+        if failure is None and isinstance(labelling, Labelling):
+            if plan.job.overlay is not None:
+                make_overlay(passes, labelling, plan.job.overlay)
+            if plan.job.images is not None:
+                write_images(passes, labelling, plan.job.images, target.stem)
+            if plan.job.split is not None:
+                write_scenes(passes, labelling, plan.job.split, target.stem, source)
     if failure is not None:
         raise failure
     return FAILED if not all(written) else PARTS_MISSING if lacking else DONE
@@ -94,7 +100,8 @@ def _follow(
     finals: list[Segment] = []
     session: Any = None
     try:
-        with open_session(model, passes.first, plan.sessions[0]) as session:
+        opened = open_session(model, passes.first, plan.sessions[0])
+        with LongScenes(opened, plan.min_scene) if plan.min_scene is not None else opened as session:
             warnings = WarningReporter(session)
             view.start(session)
             try:

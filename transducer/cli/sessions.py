@@ -40,17 +40,14 @@ def open_annotation(models: Any, source: Any, words: dict[str, Any], events: dic
     return AnnotateSession(speech, labeller, source, events.get("threshold"), **words)
 
 
-def listing(session: Any) -> Iterator[Segment | Event | Scene]:
-    """Segments; or events as they become certain, and before each the scenes that are over by then."""
-    if not hasattr(session, "segments") and not hasattr(session, "scenes"):
-        yield from session
-        return
+def listing(session: Any) -> Iterator[Event | Scene]:
+    """Events as they become certain, and before each the scenes that are over by then, where a listing has scenes."""
     shown = 0
 
     def over() -> Iterator[Scene]:
         nonlocal shown
-        scenes = session.scenes if hasattr(session, "scenes") else session.segments
-        while shown < len(scenes) and _kind_of_events(session) in LISTED_SCENES:
+        scenes = certain_scenes(session)
+        while shown < len(scenes) and kind_of_events(session) in LISTED_SCENES:
             shown += 1
             yield scenes[shown - 1]
 
@@ -60,7 +57,13 @@ def listing(session: Any) -> Iterator[Segment | Event | Scene]:
     yield from over()
 
 
-def _kind_of_events(session: Any) -> str:
+def certain_scenes(session: Any) -> list[Scene]:
+    """The scenes of a session of events that will not change any more, growing on the way."""
+    return session.scenes if hasattr(session, "scenes") else session.segments
+
+
+def kind_of_events(session: Any) -> str:
+    """See `transducer.search.events.rules`."""
     return session.result().kind if session.kind == "events" else session.kind
 
 

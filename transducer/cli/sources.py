@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from transducer.cli.console import report
-from transducer.cli.outputs import Source, source_name
+from transducer.cli.outputs import Source, Target, source_name
 from transducer.errors import MediaError, TransducerError, UsageError
 from transducer.media.io.sources import STANDARD_INPUT, is_pipe, open_source
 
@@ -70,18 +70,18 @@ def require_file(source: str) -> None:
 
 def for_each_source(
     sources: Sequence[Source],
-    outputs: Sequence[dict[str, Path]],
+    targets: Sequence[Target],
     headers: bool,
     load: Callable[[], Any],
-    work: Callable[[Any, str, dict[str, Path], str], int],
+    work: Callable[[Any, str, Target, str], int],
 ) -> int:
     """Work on every source; returns the exit status: FAILED if one was, or else PARTS_MISSING if they are of one.
 
     Args:
-        outputs: of each source, see `plan_outputs`.
+        targets: of each source, see `plan_outputs`.
         headers: whether several sources have headers on standard output; on a terminal they have them anyway.
         load: gives the models, after all sources have been looked at.
-        work: (models, source, output files, header) -> the status of this one.
+        work: (models, source, target, header) -> the status of this one.
 
     Raises:
         UsageError: from any source: what is wrong with an option is wrong for every source.
@@ -96,20 +96,20 @@ def for_each_source(
         statuses.add(FAILED)
 
     present = []
-    for (source, _), files in zip(sources, outputs, strict=True):
+    for (source, _), target in zip(sources, targets, strict=True):
         try:
             require_file(source)
-            present.append((source, files))
+            present.append((source, target))
         except TransducerError as error:
             fail(error)
     if not present:
         return FAILED
     models = load()
     gap = ""
-    for source, files in present:
-        shown = len(sources) > 1 and (headers or bool(files))
+    for source, target in present:
+        shown = len(sources) > 1 and (headers or bool(target.files))
         try:
-            statuses.add(work(models, source, files, f"{gap}==> {source_name(source)} <==\n" if shown else ""))
+            statuses.add(work(models, source, target, f"{gap}==> {source_name(source)} <==\n" if shown else ""))
             gap = "\n"
         except TransducerError as error:
             fail(error)
