@@ -7,6 +7,7 @@ for segment in model.session("talk.mp3"):
     print(segment.final, segment.start, segment.text)
 for event in transducer.load("shots").label("film.mp4").events:
     print(event.label, event.start, event.end)
+transducer.write(model.transcribe("talk.mp3"), "talk.srt")
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from transducer.engine.session import Session
     from transducer.engine.stream import Stream
     from transducer.errors import CheckpointError, MediaError, TransducerError, UsageError
+    from transducer.formats import write
     from transducer.results import Annotation, Event, Labelling, Scene, Segment, Transcript, Word
     from transducer.search.endpoint import EndpointRules
     from transducer.search.events.rules import EventRules
@@ -42,6 +44,7 @@ _HOMES = {
     "EventRules": "search.events.rules",
     **dict.fromkeys(("CheckpointError", "MediaError", "TransducerError", "UsageError"), "errors"),
     **dict.fromkeys(("Annotation", "Event", "Labelling", "Scene", "Segment", "Transcript", "Word"), "results"),
+    "write": "formats",
 }
 
 __all__ = [
@@ -68,6 +71,7 @@ __all__ = [
     "annotate",
     "load",
     "models",
+    "write",
 ]
 
 

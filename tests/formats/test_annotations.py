@@ -10,11 +10,12 @@ from fake_label_model import event, shots
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transducer.engine.multi import Annotation
 from transducer.errors import UsageError
-from transducer.formats.annotations import ANNOTATION_FORMATS, check_annotation_format, render_annotation, snap_to_cuts
-from transducer.formats.words.cues import GAP_MS, MIN_MS, Cue
-from transducer.results import Labelling, Segment, Transcript, Word
+from transducer.formats import check_format, formats, render
+from transducer.formats.annotations import snap_to_cuts
+from transducer.formats.subtitles import Cue
+from transducer.formats.words.cues import GAP_MS, MIN_MS
+from transducer.results import Annotation, Labelling, Segment, Transcript, Word
 
 
 def annotation(*words: tuple[str, float, float]) -> Annotation:
@@ -27,7 +28,7 @@ def annotation(*words: tuple[str, float, float]) -> Annotation:
 
 
 def text(annotation: Annotation, format: str) -> str:
-    return "".join(render_annotation(annotation, format))
+    return "".join(render(annotation, format))
 
 
 @pytest.mark.parametrize(
@@ -45,13 +46,13 @@ def test_words_on_a_cut_belong_to_where_most_of_them_is() -> None:
     assert data["duration"] == 11.0 and data["text"] == "one two three"
 
 
-@pytest.mark.parametrize("format", ANNOTATION_FORMATS)
+@pytest.mark.parametrize("format", formats(Annotation))
 def test_every_format_takes_nothing_and_half(format: str) -> None:
     whole = annotation(("hello", 1.0, 1.5))
     for part in (whole, annotation(), Annotation("a", whole.transcript, None), Annotation("a", None, whole.labelling)):
         assert text(part, format) or format in ("srt", "jsonl", "txt")
     with pytest.raises(UsageError, match="unknown format 'edl'"):
-        check_annotation_format("edl")
+        check_format("edl", Annotation)
 
 
 def test_subtitles_end_before_a_cut_that_they_would_hang_over() -> None:

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,10 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transducer.errors import UsageError
-from transducer.formats.events import LABEL_FORMATS, check_label_format, render_labelling, write_labelling
+from transducer.formats import check_format, formats, render, write
 from transducer.formats.events.edits import make_edits
 from transducer.formats.events.sheet import Thumbnail, render_html, thumbnail_size, wanted_frames
-from transducer.formats.events.timecode import exact_rate, timecode_rate
+from transducer.formats.events.timecode import exact_rate, parse_timecode, source_timecode, timecode_rate
 from transducer.results import Event, Labelling, Scene
 
 SOME = settings(max_examples=40)
@@ -32,7 +33,7 @@ FILM = 24000 / 1001
 
 
 def text(labelling: Labelling, format: str) -> str:
-    return "".join(render_labelling(labelling, format))
+    return "".join(render(labelling, format))
 
 
 def film(events: list[tuple[str, int, int]], frames: int, fps: float = 25.0, source: str = "my clip.mp4") -> Labelling:
@@ -179,15 +180,15 @@ def test_subtitles_of_events_and_odd_labels() -> None:
         (24.0, 24 * 3600, "01:00:00:00"),
         (FILM, 24 * 3600, "01:00:00:00"),  # 23.976 has no drop frames
         (25.0, 25 * 61 + 3, "00:01:01:03"),
-        (NTSC, 1799, "00:00:59:29"),
-        (NTSC, 1800, "00:01:00:02"),
-        (NTSC, 17981, "00:09:59:29"),
-        (NTSC, 17982, "00:10:00:00"),
-        (NTSC, 107892, "01:00:00:00"),
-        (29.97, 1800, "00:01:00:02"),
+        (NTSC, 1799, "00:00:59;29"),
+        (NTSC, 1800, "00:01:00;02"),
+        (NTSC, 17981, "00:09:59;29"),
+        (NTSC, 17982, "00:10:00;00"),
+        (NTSC, 107892, "01:00:00;00"),
+        (29.97, 1800, "00:01:00;02"),
         (30.0, 1800, "00:01:00:00"),
-        (60000 / 1001, 3600, "00:01:00:04"),
-        (60000 / 1001, 35964, "00:10:00:00"),
+        (60000 / 1001, 3600, "00:01:00;04"),
+        (60000 / 1001, 35964, "00:10:00;00"),
         (60.0, 3600, "00:01:00:00"),
         (50.0, 49, "00:00:00:49"),
         (25.0, 25 * 86400, "00:00:00:00"),
@@ -202,7 +203,7 @@ def test_dropped_timecodes_are_read_back(frame: int, fps: float) -> None:
     from opentimelineio.opentime import from_timecode
 
     timecode = timecode_rate(fps).timecode(frame)
-    assert from_timecode(timecode[:8] + ";" + timecode[9:], fps).value == frame
+    assert from_timecode(timecode, fps).value == frame
 
 
 @pytest.mark.parametrize(("measured", "exact"), [(23.976, FILM), (29.97, NTSC), (25.0004, 25.0), (12.5, 12.5)])
@@ -212,7 +213,7 @@ def test_rates_are_taken_as_they_are_meant(measured: float, exact: float) -> Non
 
 ROW = re.compile(
     r"(\d{3,})  ([A-Z0-9]{1,8}) +V     (C|D|W001) +(\d{3})? +"
-    r"(\d\d:\d\d:\d\d:\d\d) (\d\d:\d\d:\d\d:\d\d) (\d\d:\d\d:\d\d:\d\d) (\d\d:\d\d:\d\d:\d\d)"
+    r"(\d\d:\d\d:\d\d[:;]\d\d) (\d\d:\d\d:\d\d[:;]\d\d) (\d\d:\d\d:\d\d[:;]\d\d) (\d\d:\d\d:\d\d[:;]\d\d)"
 )
 
 
@@ -232,7 +233,7 @@ def test_edl_has_the_layout_of_cmx_and_every_frame_once(labelling: Labelling) ->
         assert (kind == "C") == (length is None) and (length is None or int(length) <= 255)
         clock = end
         assert int(number) <= len(labelling.segments)
-    last = labelling.frames if rate.native else max(round(labelling.frames / labelling.fps * rate.fps), 1)
+    last = labelling.frames if rate.native else max(round(labelling.duration * rate.fps), 1)
     assert clock == rate.timecode(last)
 
 
@@ -241,8 +242,6 @@ def test_edl_is_read_by_opentimelineio(fps: float) -> None:
     otio = pytest.importorskip("opentimelineio")
     pytest.importorskip("otio_cmx3600_adapter")
     written = text(film([*MIXED, ("cut", 2000, 2001), ("cut", 20_000, 20_001)], 40_000, fps), "edl")
-    if timecode_rate(fps).drop:  # its reader wants the semicolon that CMX 3600 says by FCM
-        written = re.sub(r"(\d\d:\d\d:\d\d):(\d\d)", r"\1;\2", written)
     timeline = otio.adapters.read_from_string(written, adapter_name="cmx_3600", rate=fps)
     (track,) = timeline.tracks
     clips = [item for item in track if isinstance(item, otio.schema.Clip)]
@@ -254,6 +253,62 @@ def test_edl_is_read_by_opentimelineio(fps: float) -> None:
     assert [effect.transition_type for effect in effects] == ["SMPTE_Dissolve", "SMPTE_Wipe", "SMPTE_Dissolve"]
     assert {clip.name for clip in clips} == {"my clip.mp4"}
     assert round(track.range_of_child_at_index(len(track) - 1).end_time_exclusive().value) == 40_000
+
+
+@pytest.mark.parametrize(
+    ("fps", "start", "frames"),
+    [
+        (25.0, "01:00:00:00", 90_000),
+        (FILM, "10:00:00:00", 864_000),
+        (NTSC, "01:00:00;00", 107_892),
+        (NTSC, "01:00:00:00", 108_000),  # 29.97 without drop frames
+        (NTSC, "00:59:59;29", 107_891),
+        (60000 / 1001, "00:10:00;00", 35_964),
+    ],
+)
+def test_the_start_timecode_of_the_source_is_where_edits_begin(fps: float, start: str, frames: int) -> None:
+    otio = pytest.importorskip("opentimelineio")
+    pytest.importorskip("otio_cmx3600_adapter")
+    labelling = replace(film([("cut", 1799, 1800), ("cut", 17_981, 17_982)], 40_000, fps), start_timecode=start)
+    written = text(labelling, "edl")
+    assert ("FCM: DROP FRAME" in written) == (";" in start) and f" {start} " in written
+    (track,) = otio.adapters.read_from_string(written, adapter_name="cmx_3600", rate=fps).tracks
+    assert [round(clip.source_range.start_time.value) - frames for clip in track] == [0, 1800, 17_982]
+    timeline = otio.adapters.read_from_string(text(labelling, "otio"), adapter_name="otio_json")
+    clips = list(timeline.find_clips())
+    assert [clip.source_range.start_time.value - frames for clip in clips] == [0, 1800, 17_982]
+    assert timeline.global_start_time == clips[0].available_range().start_time
+    assert clips[0].available_range().duration.value == 40_000
+    assert [marker.marked_range.start_time.value - frames for marker in clips[1].markers] == [1800]
+    assert json.loads(text(labelling, "json"))["start_timecode"] == start
+
+
+@given(st.integers(0, 24 * 107_892 - 1), st.sampled_from((NTSC, 60000 / 1001, 25.0, FILM)))
+def test_timecodes_count_back_to_their_frames(frame: int, fps: float) -> None:
+    rate = timecode_rate(fps)
+    assert rate.timecode(rate.count(rate.timecode(frame))) == rate.timecode(frame)
+    assert rate.count(rate.timecode(frame)) <= frame
+
+
+@pytest.mark.parametrize(
+    ("tag", "read"),
+    [
+        ("01:02:03:04", "01:02:03:04"),
+        (" 01:02:03;04\n", "01:02:03;04"),
+        ("01;02;03;04", "01:02:03;04"),
+        ("01:02:03.04", "01:02:03;04"),
+        ("24:00:00:00", None),
+        ("00:60:00:00", None),
+        ("1:2:3:4", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_timecodes_of_metadata(tag: str | None, read: str | None) -> None:
+    assert source_timecode(tag) == read
+    if read is None:
+        with pytest.raises(UsageError, match="is no timecode; write hh:mm:ss:ff"):
+            parse_timecode(tag or "")
 
 
 def test_edl_of_long_and_unknown_transitions_has_cuts_in_their_middle() -> None:
@@ -362,7 +417,7 @@ def chapters(path: Path) -> list[tuple[float, float, str]]:
 
 
 def test_chapters_are_read_by_ffmpeg(tmp_path: Path) -> None:
-    path = write_labelling(film(MIXED, 300), "ffmetadata", tmp_path / "clip.ffmetadata")
+    path = write(film(MIXED, 300), tmp_path / "clip.ffmetadata")
     assert chapters(path) == [
         (0.0, 1.92, "shot 1"),
         (1.92, 4.48, "shot 2"),
@@ -375,7 +430,7 @@ def test_chapters_are_read_by_ffmpeg(tmp_path: Path) -> None:
 def test_chapter_titles_may_hold_anything(tmp_path: Path) -> None:
     label = "a=b; #c \\ d\ne [CHAPTER] 'ü'"
     labelling = Labelling("a", 25.0, 50, 2.0, (), (Scene(label, 0.0, 2.0, 0, 49, 0.5),), (), "spans")
-    path = write_labelling(labelling, "ffmetadata", tmp_path / "a.ffmetadata")
+    path = write(labelling, tmp_path / "a.ffmetadata")
     assert chapters(path) == [(0.0, 2.0, label)]
 
 
@@ -384,7 +439,7 @@ def test_chapter_titles_may_hold_anything(tmp_path: Path) -> None:
 def test_chapters_go_into_a_video(tmp_path: Path, suffix: str) -> None:
     clip = tmp_path / f"clip.{suffix}"
     write_video(clip, 100)
-    meta = write_labelling(film([("cut", 39, 40)], 100), "ffmetadata", tmp_path / "clip.ffmetadata")
+    meta = write(film([("cut", 39, 40)], 100), tmp_path / "clip.ffmetadata")
     out = tmp_path / f"out.{suffix}"
     command = ["ffmpeg", "-v", "error", "-i", clip, "-i", meta, "-map_metadata", "1", "-codec", "copy", out]
     subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL)
@@ -445,14 +500,14 @@ def test_thumbnails_fit_into_their_box(video: tuple[int, int], size: tuple[int, 
 # --- all of them
 
 
-@pytest.mark.parametrize("format", LABEL_FORMATS)
+@pytest.mark.parametrize("format", formats(Labelling))
 @pytest.mark.parametrize("labelling", [NOTHING, STILL, spans(), film(MIXED, 300)], ids=["no", "one", "spans", "shots"])
 def test_every_format_takes_every_labelling(tmp_path: Path, labelling: Labelling, format: str) -> None:
-    path = write_labelling(labelling, format, tmp_path / f"x.{format}")
+    path = write(labelling, tmp_path / f"x.{format}")
     assert path.read_text() == text(labelling, format)
 
 
 def test_unknown_format() -> None:
-    assert check_label_format(".JSON") == "json"
+    assert check_format(".JSON", Labelling) == "json"
     with pytest.raises(UsageError, match="unknown format 'doc'; there are txt, json"):
-        check_label_format("doc")
+        check_format("doc", Labelling)

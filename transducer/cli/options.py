@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -10,6 +13,13 @@ from transducer.results import Segment
 from transducer.search.hotwords import read_hotwords
 
 TextStages = Callable[[Iterable[Segment]], Iterator[Segment]]  # the segments of one source -> as they are to be read
+
+# More than anybody needs, and less than what takes all of a machine.
+BEAM_LIMIT = 1000  # hypotheses
+NBEST_LIMIT = 100
+CHUNK_MS_LIMIT = 60_000
+RATE_LIMIT = 1_000_000  # samples a second
+CHANNELS_LIMIT = 64
 
 
 def decoding_options(
@@ -33,12 +43,52 @@ def decoding_options(
     return {name: value for name, value in options.items() if value is not None}
 
 
-def set_threads(threads: int | None) -> None:
-    """Let torch use this many threads; its own default if None."""
-    if threads is not None:
-        import torch
+def parse_time(text: str, option: str, positive: bool = False) -> float:
+    """Seconds, from a number of them, m:ss or h:mm:ss, each with decimals or not.
 
-        torch.set_num_threads(threads)
+    Raises:
+        UsageError: it is no time; or it is 0, and has to be more.
+    """
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", text.strip())
+    parts = [float(part or 0) for part in match.groups()] if match else []
+    if not match or any(part >= 60 for part in parts[1 if match[1] else 2 if match[2] else 3 :]):
+        raise UsageError(f"{option} {text!r} is no time; write seconds, such as 90.5, or h:mm:ss, such as 0:01:30.5")
+    hours, minutes, seconds = parts
+    time = hours * 3600 + minutes * 60 + seconds
+    if positive and time == 0:
+        raise UsageError(f"{option} must be more than 0")
+    return time
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Raises UsageError if it is no probability that tells anything from anything."""
+    if threshold is not None and not 0 < threshold < 1:
+        raise UsageError(f"--threshold {threshold:g} is no probability between 0 and 1")
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises UsageError if there are fewer cores than that: more threads only get into each other's way."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads is not None and threads > cores:
+        raise UsageError(f"--threads {threads} is more than this machine has: use {cores} at most")
+
+
+def set_threads(threads: int | None) -> None:
+    """Let torch use this many threads; one if None.
+
+    The models are small. On a machine that is busy, a second thread makes them three times as slow, and on one that is
+    not, hardly faster.
+
+    Raises:
+        UsageError: see `check_threads`.
+    """
+    check_threads(threads)
+    if threads is None and "torch" not in sys.modules:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it when it is loaded
+        return
+    import torch
+
+    torch.set_num_threads(threads or int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 def text_stages(punctuate: bool, digits: bool) -> TextStages:

@@ -118,14 +118,15 @@ class Model:
         return self._engine(Options.of(options))
 
     def session(
-        self, source: Any, *, block: int | None = None, keep: bool = True, scores: bool = False, **options: Any
+        self, source: Any, *, block: int | None = None, keep: bool = True, frames: bool = False, **options: Any
     ) -> Session:
         """Follow a source: an iterator of results, and a context manager.
 
         Args:
             source: a path, an address, "-" or an open binary file; or samples, an iterable of float32 mono arrays at
                 the model's rate; or pictures, an iterable of uint8 (H, W, 3) arrays, RGB, or one array (T, H, W, 3).
-            block, keep, scores: see `Session`.
+            block, keep: see `Session`.
+            frames: of events, the result has the probability of every label on every frame as well.
             options: see `Options`, and what the medium takes: raw, the format of a source of bare samples such as
                 ("s16le", 16000, 1); start and length in seconds; track, the number of the sound to hear; fps, of
                 pictures.
@@ -144,7 +145,7 @@ class Model:
             raise UsageError(f"unknown option {', '.join(unknown)} for the model {self.name}: there are {there}")
         reader = self.medium.open(source, block=block or (engine.block if self.medium.steady else None), **reading)
         try:
-            return Session(engine, reader, block, keep, scores, self.config.language)
+            return Session(engine, reader, block, keep, frames, self.config.language)
         except BaseException:
             reader.close()
             raise

@@ -7,46 +7,17 @@ import os
 import sys
 import threading
 import time
-from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from transducer.errors import MediaError, TransducerError, UsageError
 from transducer.media.io.fanout import FanOut
 from transducer.media.io.sources import STANDARD_INPUT, is_pipe, open_source
-from transducer.results import Labelling, Transcript
+from transducer.results import Annotation
 
 PATIENCE = 3.0  # seconds that an interrupt waits for what is being decoded
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """What is said in a video, and what is seen; times of both are on one clock.
-
-    Attributes:
-        source: its name.
-        transcript: None where there is no sound.
-        labelling: None where there are no pictures.
-        warnings: what could not be read, and where.
-    """
-
-    source: str
-    transcript: Transcript | None
-    labelling: Labelling | None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def duration(self) -> float:
-        """Seconds: of the longer half."""
-        return max((half.duration for half in (self.transcript, self.labelling) if half is not None), default=0.0)
-
-    def scene_at(self, seconds: float) -> int | None:
-        """The number (from 0) of the scene that began last by then; None before the first, or without pictures."""
-        scenes = self.labelling.segments if self.labelling is not None else ()
-        number = bisect_right(scenes, seconds, key=lambda scene: scene.start) - 1
-        return number if number >= 0 else None
 
 
 def annotate(
@@ -55,6 +26,8 @@ def annotate(
     scenes: Any = "shots",
     *,
     threshold: float | None = None,
+    start: float | None = None,
+    length: float | None = None,
     device: str = "cpu",
     **options: Any,
 ) -> Annotation:
@@ -64,6 +37,7 @@ def annotate(
         source: a path, an address, "-", or an open binary file.
         speech, scenes: names or folders of models, or models that are loaded already.
         threshold: see `Options`.
+        start, length: of the part to annotate, in seconds.
         device: see `transducer.load`.
         options: of `Model.session`, for the words.
 
@@ -74,7 +48,9 @@ def annotate(
     from transducer.engine.model import Model, load
 
     models = [model if isinstance(model, Model) else load(model, device) for model in (speech, scenes)]
-    with AnnotateSession(*models, source, threshold, **options) as session:
+    both = {name: value for name, value in (("start", start), ("length", length)) if value is not None}
+    events = both if threshold is None else {**both, "threshold": threshold}
+    with AnnotateSession(*models, source, {**both, **options}, events) as session:
         session.run()
         result = session.result()
     if result is None:
@@ -90,16 +66,23 @@ class AnnotateSession:
     Args:
         speech, labeller: models, see `transducer.load`.
         source: a path, an address, "-", or an open binary file.
-        threshold: see `Options`.
-        options: of `Model.session`, for the words.
+        words, events: options of `Model.session`, for each of them.
     """
 
-    def __init__(self, speech: Any, labeller: Any, source: Any, threshold: float | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        speech: Any,
+        labeller: Any,
+        source: Any,
+        words: Mapping[str, Any] | None = None,
+        events: Mapping[str, Any] | None = None,
+    ) -> None:
         self._resources = ExitStack()
         self._split: FanOut | None = None
         first, second = self._open(source)
-        self._words = _Half(lambda: speech.session(first, results="words", **options), first)
-        self._scenes = _Half(lambda: labeller.session(second, results="events", threshold=threshold), second)
+        asked = {} if labeller.kind == "events" else {"results": "events"}
+        self._words = _Half(lambda: speech.session(first, **(words or {})), first)
+        self._scenes = _Half(lambda: labeller.session(second, **asked, **(events or {})), second)
         self._halves = (self._words, self._scenes)
 
     def __enter__(self) -> AnnotateSession:

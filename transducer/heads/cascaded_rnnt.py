@@ -143,13 +143,11 @@ class CascadedRNNT(RNNT):
         from transducer.search.tokens.words import FinishedWordTimer
 
         silence, window = context.tokenizer.silence, context.decoding.blank_window
-        step = context.seconds_per_step
+        step, parts = context.seconds_per_step, (self.predictor, self.joint, self.max_symbols)
         return word_search(
             context,
-            lambda: RNNTGreedySearch(self.predictor, self.joint, self.max_symbols, silence, window, CONTEXT, self.tile),
-            lambda beam: RNNTBeamSearch(
-                self.predictor, self.joint, self.max_symbols, beam, silence=silence, tile=self.tile
-            ),
+            lambda: RNNTGreedySearch(*parts, silence, window, CONTEXT, self.tile),
+            lambda beam: RNNTBeamSearch(*parts, beam, silence=silence, tile=self.tile),
             FinishedWordTimer(context.tokenizer, step, -self.delay * step),
             EndpointRules(silence_after_words=LATE_WORDS),
         )

@@ -36,7 +36,7 @@ class FramesAndSamples:
     name = "frames and samples"
     dtype = np.dtype(np.float32)
     steady, read_ahead = False, True
-    options = ("fast", "stream")
+    options = ("fast", "track")
 
     @property
     def channels(self) -> int:
@@ -69,14 +69,14 @@ class FramesAndSamples:
         return array
 
     def open(
-        self, source: Any, *, fast: bool = False, stream: int | None = None, block: int | None = None
+        self, source: Any, *, fast: bool = False, track: int | None = None, block: int | None = None
     ) -> BlockReader:
         """Open pictures and sound of a file or an address, which are read side by side.
 
         Args:
             source: a path or an address.
             fast: see `Frames.open`.
-            stream: see `open_audio`.
+            track: of the sound, see `stream` of `open_audio`.
             block: steps to read at a time, see `Frames.open`.
 
         Raises:
@@ -88,7 +88,7 @@ class FramesAndSamples:
             )
         video = self.frames.read(source, fast=fast)
         try:
-            audio = open_audio(source, self.samples_per_second, stream=stream)
+            audio = open_audio(source, self.samples_per_second, stream=track)
         except BaseException:
             video.close()
             raise

@@ -26,7 +26,7 @@ class Samples:
     channels = 1
     dtype = np.dtype(np.float32)
     steady, read_ahead = True, False
-    options = ("raw", "stream")
+    options = ("raw", "track")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", Fraction(self.rate))
@@ -46,13 +46,13 @@ class Samples:
         source: Any,
         *,
         raw: RawFormat | tuple[str, int, int] | None = None,
-        stream: int | None = None,
+        track: int | None = None,
         block: int | None = None,
     ) -> BlockReader:
         """As `open_audio`, see there; blocks hold at most `block` samples, or what the decoder gives at a time."""
         if raw is not None and not isinstance(raw, RawFormat):
             raw = RawFormat(*raw)
-        reader = open_audio(source, int(self.rate), raw, stream)
+        reader = open_audio(source, int(self.rate), raw, track)
         return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate)
 
 

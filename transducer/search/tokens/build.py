@@ -36,9 +36,7 @@ def word_search(
     options, decoding = context.options, context.decoding
     context.refuse({"threshold"}, "thresholds are for models of events")
     if options.hotwords and (context.search != "beam" or context.words is None):
-        why = (
-            "greedy search has no use for one" if context.search == "greedy" else f"the model {context.model} has none"
-        )
+        why = "greedy search has no use for one" if context.search == "greedy" else f"{context.model} has none"
         raise UsageError(f"hotwords need a beam search with a lexicon, and {why}")
     timer = timer or WordTimer(context.tokenizer, context.seconds_per_step, decoding.time_shift)
     search: Search[Any]
