@@ -29,6 +29,7 @@ from transducer.cores.transformer import TransformerConfig
 from transducer.data.augment.clips import ClipAugment
 from transducer.data.clip_pairs import ClipPairs
 from transducer.data.clips import DecodedClip, decode_clips
+from transducer.data.fingerprint import trained_items
 from transducer.data.rows import KINDS
 from transducer.data.table import Table, read_table
 from transducer.encoders.frame_cnn import FrameCNNConfig
@@ -129,6 +130,7 @@ def recipe(
         average_decay=0.98,
         label_weights=_weights(train.counts()) if kind != "ctc" else None,
         card={
+            "trained_items": trained_items(decoded.clip.path for decoded in train.clips),
             "trained_on": [{"name": table.path.name, "licence": licence or "not stated", "clips": len(train.clips)}],
         },
         seed=seed,

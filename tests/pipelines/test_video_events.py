@@ -13,7 +13,7 @@ from sample_media.balls import FPS, make, write_clip
 from transducer.cli import main
 from transducer.data.table import read_table
 from transducer.errors import UsageError
-from transducer.evaluation.clips import ClipEvaluation
+from transducer.evaluation.results import Transitions
 from transducer.results import Event, Labelling
 from transducer.training.pairs import PairRecipe
 from transducer.training.recipe_file import load_recipe
@@ -108,9 +108,9 @@ def test_transitions_are_measured_as_transitions(tmp_path):
     events = [Event("cut", 0, 0, 9, 10, 1.0), Event("fade", 0, 0, 29, 33, 1.0), Event("cut", 0, 0, 40, 41, 1.0)]
     times = tuple(number / 25 for number in range(50))
     found = Labelling("a", 25, 50, 2.0, tuple(events), (), kind="transitions", frame_times=times)
-    evaluation = ClipEvaluation("transitions", ("", "cut", "fade"))
+    evaluation = Transitions("transitions", ("", "cut", "fade"))
     evaluation.add(table, table.items[0], found)
-    summary = evaluation.summary()
+    summary = evaluation.measures()
     assert summary["recall@2"] == 0.5 and summary["precision@2"] == pytest.approx(1 / 3)
     assert summary["false_alarms_per_minute"] == 60
     assert np.array_equal(evaluation.confusion(), [[38, 1, 4], [0, 1, 0], [6, 0, 0]])

@@ -150,8 +150,13 @@ def _column_rows(path: Path, text: str) -> Iterator[Row]:
     plain = delimiter == "\t"
     # As above, no splitlines(): lines of text may hold U+2028.
     lines = (line + "\n" for line in text.split("\n"))
-    quoting = csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, skipinitialspace=not plain, strict=not plain)
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+        skipinitialspace=not plain,
+        strict=not plain,
+    )
     header: list[str] = []
     line = 0
     try:
