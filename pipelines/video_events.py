@@ -7,7 +7,7 @@ What is learned is told by the table (see `transducer.data.table`): events with 
 frames, moments become peaks, labels of frames are predicted for every frame, one label a clip makes a classifier, and
 sequences of words make a reader (CTC). docs/your-own-labels.md goes through it. Settings, by `--set NAME=VALUE`:
 
-    size=96x96          what the network sees of a picture, height x width: small things need more
+    size=96x96          what the network sees of a picture, width x height: small things need more
     core=gru            or lstm, transformer, tcn: what looks at the frames over time
     look_ahead=25       frames that are seen before a frame is judged: more is better and later
     flip=true           mirror images of clips are as good as the clips
@@ -140,10 +140,11 @@ def recipe(
 
 
 def _size(text: str) -> tuple[int, int]:
+    """Height and width of "WIDTHxHEIGHT", or of one number for both."""
     sides = text.lower().split("x")
     if not 1 <= len(sides) <= 2 or not all(side.isdigit() and int(side) >= 8 for side in sides):
-        raise UsageError(f"size={text}: it must be HEIGHTxWIDTH in pixels, such as 64x64, each at least 8")
-    return int(sides[0]), int(sides[-1])
+        raise UsageError(f"size={text}: it must be WIDTHxHEIGHT in pixels, such as 96x64, each at least 8")
+    return int(sides[-1]), int(sides[0])
 
 
 def _names(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from transducer.training.recipe_file import load_recipe
 from transducer.training.run import train_command
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "pipelines" / "video_events.py")
-SMALL = ("size=16x24", "channels=24", "look_ahead=4", "window=60")
+SMALL = ("size=24x16", "channels=24", "look_ahead=4", "window=60")
 COLOURS = {"red": 0, "green": 1}
 
 
@@ -170,8 +170,10 @@ def test_settings_are_checked_and_scale_with_the_data(tmp_path):
         model = recipe(f"core={core}", f"look_ahead={look_ahead}").model
         assert sum(getattr(part, "look_ahead", 0) for part in model.cores) == look_ahead
     assert recipe("held_out=0").dev is None
+    wide = load_recipe(RECIPE, table, False, ("size=24x16",), tmp_path / "cache")
+    assert (wide.model.frontend.width, wide.model.frontend.height) == (24, 16) and wide.train.clips[0].size == (16, 24)
     for setting, message in {
-        "size=small": "size=small: it must be HEIGHTxWIDTH",
+        "size=small": "size=small: it must be WIDTHxHEIGHT",
         "core=mamba": "unknown core 'mamba': there are tcn, gru, lstm, transformer",
         "look_ahead=1000": "can look 120 frames ahead at most",
         "on_error=maybe": "on_error is 'maybe'",
