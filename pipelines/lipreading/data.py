@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from transducer.data.augment.waveform import add_noise, change_speed, read_waveform
+from transducer.data.augment.waveform import add_noise, change_speed
 from transducer.errors import MediaError, UsageError
+from transducer.media.audio.reader import read_audio
 from transducer.media.video.reader import open_video
 from transducer.text.tokenizers.labels import Labels
 from transducer.training.pairs import Pair
@@ -99,7 +100,7 @@ def load_clips(
     cache.mkdir(parents=True, exist_ok=True)
     clips = []
     for sentence in sentences:
-        key = hashlib.sha256(f"{sentence.path.resolve()} {box} {MARGIN}".encode()).hexdigest()[:16]
+        key = hashlib.sha256(f"2 {sentence.path.resolve()} {box} {MARGIN}".encode()).hexdigest()[:16]
         file = cache / f"{sentence.path.stem}-{key}.npz"
         if not file.exists():
             with open_video(sentence.path) as video:
@@ -107,8 +108,7 @@ def load_clips(
                     raise MediaError(f"{video.name}: its {video.width}x{video.height} pixels have no room for the box")
                 cut = slice(top - MARGIN, bottom + MARGIN), slice(left - MARGIN, right + MARGIN)
                 pixels = np.stack([frame.image[cut] for frame in video])
-            samples, rate = read_waveform(sentence.path)
-            samples = change_speed(samples, 1.0, rate, RATE)
+            samples = read_audio(sentence.path, RATE)
             wanted = len(pixels) * SAMPLES
             samples = np.pad(samples[:wanted], (0, max(0, wanted - len(samples))))
             partial = file.with_suffix(".partial")
@@ -158,8 +158,7 @@ def read_noises(data: Path, tables: Sequence[tuple[str, str]], held_out: bool, m
         digest = {path: int(hashlib.sha256(path.encode()).hexdigest(), 16) for path in paths}
         chosen = sorted((path for path in paths if (digest[path] % 5 == 0) == held_out), key=digest.__getitem__)
         for path in chosen[:most]:
-            samples, rate = read_waveform(table.parent / path)
-            found[kind].append(change_speed(samples[: 12 * rate], 1.0, rate, RATE))
+            found[kind].append(read_audio(table.parent / path, RATE)[: 12 * RATE])
     if not found["sounds"] or not found["voices"]:
         raise UsageError(f"{data}: there is nothing to make noise from")
     return Noises(tuple(found["sounds"]), tuple(found["voices"]))
