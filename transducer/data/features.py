@@ -33,7 +33,7 @@ from transducer.data.augment.waveform import reverberate
 from transducer.data.item import Item
 from transducer.data.item_file import read_items, write_items
 from transducer.errors import UsageError
-from transducer.media import read_audio
+from transducer.media.audio.reader import read_audio_at
 
 FORMAT = 3
 Variant = tuple[str, float]
@@ -176,14 +176,11 @@ def utterance_features(utterance: Item, config: FeatureConfig, frontend) -> list
     """Decode one recording, as it is decoded in use, and compute every variant: a list of (frames, bins) float16."""
     import torch
 
-    decoded: dict[float, np.ndarray] = {}
+    speeds = [value if kind == "speed" else 1.0 for kind, value in config.variants]
+    # Fewer samples per second, played at the usual rate, are faster: speed is changed in the same step as the rate.
+    rates = [round(config.rate / speed) for speed in speeds]
     result = []
-    for kind, value in config.variants:
-        speed = value if kind == "speed" else 1.0
-        if speed not in decoded:
-            # Of fewer samples per second, played at the usual rate, faster speech is made in one step.
-            decoded[speed] = read_audio(utterance.path, round(config.rate / speed))
-        samples = decoded[speed]
+    for (kind, value), samples in zip(config.variants, read_audio_at(utterance.path, rates), strict=True):
         if kind != "speed":
             drawn = hashlib.sha256(f"{value} {utterance.id}".encode()).digest()
             rng = np.random.default_rng(int.from_bytes(drawn[:8], "little"))

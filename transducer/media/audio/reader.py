@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from transducer.media.io.decoding import (
 )
 from transducer.media.io.reader import Reader, prepend
 from transducer.media.io.sources import RawFormat, is_media_source, open_source
+
+Resample = Callable[[Iterable[tuple[int, np.ndarray]], int], Iterator[np.ndarray]]
 
 
 class AudioReader(Reader[np.ndarray], Iterator[np.ndarray]):
@@ -104,7 +106,27 @@ def read_audio(source: Any, rate: int = 16000, raw: RawFormat | None = None, str
         return np.concatenate([np.zeros(0, np.float32), *reader])
 
 
-def _open_media(source: Any, rate: int, raw: RawFormat | None, index: int | None) -> AudioReader:
+def read_audio_at(source: Any, rates: Sequence[int]) -> list[np.ndarray]:
+    """The whole sound of a file at several rates, decoded once: for each what `read_audio` gives."""
+    runs: list[tuple[int, list[np.ndarray]]] = []
+
+    def keep(pieces: Iterable[tuple[int, np.ndarray]], _: int) -> Iterator[np.ndarray]:
+        for rate, samples in pieces:
+            if not runs or runs[-1][0] != rate:
+                runs.append((rate, []))
+            runs[-1][1].append(samples)
+            yield samples
+
+    with _open_media(source, rates[0], None, None, keep) as reader:
+        for _ in reader:
+            pass
+    whole = [(rate, np.concatenate(samples)) for rate, samples in runs]
+    return [np.concatenate([np.zeros(0, np.float32), *resample(whole, rate)]) for rate in rates]
+
+
+def _open_media(
+    source: Any, rate: int, raw: RawFormat | None, index: int | None, resample: Resample = resample
+) -> AudioReader:
     opened = open_source(source, raw is not None)
     reader = AudioReader(opened.name, rate)
     reader._resources.append(opened)
