@@ -80,7 +80,7 @@ class SwingClips:
 
     def pair(self, index: int, rng: np.random.Generator) -> Pair:
         clip = self.clip(index)
-        frames = self.augment.pixels(clip.frames, rng) if self.augment else clip.frames
+        frames = self.augment.change(clip.frames, rng) if self.augment else clip.frames
         return Pair(frames.reshape(len(frames), -1), clip.labels, f"clip {index}")
 
 

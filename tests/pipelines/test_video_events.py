@@ -171,7 +171,8 @@ def test_settings_are_checked_and_scale_with_the_data(tmp_path):
         assert sum(getattr(part, "look_ahead", 0) for part in model.cores) == look_ahead
     assert recipe("held_out=0").dev is None
     wide = load_recipe(RECIPE, table, False, ("size=24x16",), tmp_path / "cache")
-    assert (wide.model.frontend.width, wide.model.frontend.height) == (24, 16) and wide.train.clips[0].size == (16, 24)
+    assert (wide.model.frontend.width, wide.model.frontend.height) == (24, 16)
+    assert wide.train.clips[0].shape == (16, 24, 3)
     for setting, message in {
         "size=small": "size=small: it must be WIDTHxHEIGHT",
         "core=mamba": "unknown core 'mamba': there are tcn, gru, lstm, transformer",
