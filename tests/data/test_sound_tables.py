@@ -10,20 +10,18 @@ import numpy as np
 import pytest
 from beeps import RATE, write_beeps
 
+from transducer.cores.recurrent import RecurrentConfig
 from transducer.data.augment.sound import SoundAugment
 from transducer.data.clips import decode_clips
 from transducer.data.table import read_table
 from transducer.data.table_pairs import TablePairs
+from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
 from transducer.errors import UsageError
+from transducer.frontends.logmel import LogMelConfig
+from transducer.heads.framewise import FramewiseConfig
+from transducer.heads.pooled import PooledConfig
 from transducer.media.audio.medium import Samples
-from transducer.model.config import (
-    ConvSubsamplingConfig,
-    FramewiseConfig,
-    LogMelConfig,
-    ModelConfig,
-    PooledConfig,
-    RecurrentConfig,
-)
+from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.text.tokenizers.labels import Labels
 from transducer.training.pair_run import train_pairs
@@ -54,7 +52,7 @@ def trained_rates(kind: str, train: PairSource, dev: PairSource, folder: Path) -
             frontend=LogMelConfig(RATE, bins=12),
             encoder=ConvSubsamplingConfig(6),
             core=RecurrentConfig("gru", 24, 1),
-            decoders={"out": head},
+            heads={"out": head},
             chunks=(1,),
         ),
         units={"labels": UNITS},
