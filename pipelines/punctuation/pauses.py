@@ -12,7 +12,6 @@ measured with scores from the other half.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
@@ -26,6 +25,7 @@ import transducer
 from pipelines.punctuation.novels import cached_novels, join
 from pipelines.punctuation.scores import f1
 from transducer.atomic import atomic_write
+from transducer.data.table import read_table
 from transducer.results import Word
 from transducer.text.readable.labels import MARKS, SENTENCE_ENDS, best_marks
 from transducer.text.readable.model import Pauses, ReadableModel, load_readable
@@ -66,14 +66,13 @@ def places(texts: Sequence[list[str]], types: Sequence[str], novels: np.ndarray)
 
 
 def recognise(data: Path, types: Sequence[str], words: np.ndarray, marks: np.ndarray, limit: int) -> list[Utterance]:
-    with open(data / "speech/librispeech-train.tsv", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    texts = [row["text"].split() for row in rows]
+    recordings = read_table(data / "speech/librispeech-train.tsv", needs="text").items
+    texts = [item.words for item in recordings]
     speech, found = transducer.load("speech-en"), []
     for number, start in places(texts, types, words):
         part = slice(start, start + len(texts[number]) + 5)
         printed = [types[word] for word in words[part]]
-        heard = list(speech.transcribe(data / "speech" / rows[number]["path"]).words)
+        heard = list(speech.transcribe(recordings[number].path).words)
         after = np.full(len(heard), -1)
         for block in SequenceMatcher(
             None, [word.text for word in heard], printed, autojunk=False

@@ -388,13 +388,13 @@ def test_evaluate(model, table, capsys):
     assert {call["chunk_ms"] for call in model.calls} == {640}
     assert Path("out.tsv").read_text().splitlines()[2] == "two.wav\tno way\tno"
     assert main(["evaluate", "fake", "table.tsv"]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "WER           20.00 %"
+    assert capsys.readouterr().out.splitlines()[0] == "WER            20.00 %"
 
 
 def test_evaluate_keeps_hypotheses_when_it_breaks_off(model, table, capsys):
     Path("two.wav").write_text("!is damaged")
     assert main(["evaluate", "fake", "table.tsv", "--hypotheses", "out.tsv"]) == 1
-    assert "line 3 of the table: " in error_line(capsys)
+    assert "table.tsv, line 3: " in error_line(capsys)
     assert len(Path("out.tsv").read_text().splitlines()) == 2
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -303,3 +305,19 @@ def test_no_speaker_is_on_both_sides(tmp_path):
     train, dev = read(lines(tmp_path, *({**row, "speaker": "ann"} for row in rows))).parts()
     assert len(dev) == 18
     assert not read(lines(tmp_path, *rows)).parts(0)[1]
+
+
+def test_a_table_may_come_through_a_pipe(tmp_path):
+    text = "path,label\n" + "".join(f"{number}.wav,x\n" for number in range(2000))
+    source, sink = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(sink, "w") as file:
+            file.write(text)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    found = read(Path(f"/dev/fd/{source}"))
+    writer.join()
+    os.close(source)
+    assert len(found.items) == 2000

@@ -200,7 +200,7 @@ def evaluate(
     table: Annotated[
         str,
         typer.Argument(
-            metavar="TABLE", help="Of recordings: columns path and text. Of clips: see docs/your-own-labels.md."
+            metavar="TABLE", help="Any table that `train` takes: path and text; or labels, see docs/your-own-labels.md."
         ),
     ],
     search: SearchChoice = None,
@@ -212,14 +212,15 @@ def evaluate(
         str | None, typer.Option("--hypotheses", help="Save each path, reference and hypothesis to this file.")
     ] = None,
     confusion: Annotated[
-        str | None, typer.Option("--confusion", help="Of a model for video: draw what is taken for what in this PNG.")
+        str | None, typer.Option("--confusion", help="Of a model of labels: draw what is taken for what in this PNG.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One line of JSON; rates are fractions there.")] = False,
 ) -> Callable[[], int]:
     """Measure how right a model is, and its speed, on a table of recordings or clips.
 
-    Speech: word error rate, texts compared in lower case without punctuation. Video: frame accuracy, segment F1,
-    mean average precision of events; accuracy for whole clips, token error rate for sequences.
+    What is measured follows from what the model writes. Words: word error rate, texts compared in lower case without
+    punctuation. Events and labels: frame accuracy, segment F1, mean average precision; accuracy for whole clips, token
+    error rate for sequences.
     """
     from transducer.cli.evaluate import EvaluateJob, run
 

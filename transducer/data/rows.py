@@ -107,18 +107,20 @@ def nearest(name: str, names: Sequence[str]) -> str:
 def _text(path: Path) -> str:
     try:
         with open(path, "rb") as file:
-            start = file.read(2)
-            if start in (b"\xff\xfe", b"\xfe\xff"):
+            data = file.read(4096)
+            if data.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise UsageError(f"{path}: the table is not UTF-8 text but UTF-16: save it as UTF-8")
-            if b"\0" in start + file.read(4096):
+            if b"\0" in data:  # media, which may be large
                 raise UsageError(f"{path}: this is no table: not UTF-8 text")
-        return path.read_text(encoding="utf-8-sig")
+            data += file.read()
     except OSError as error:
         raise UsageError(f"{shown(str(path))}: cannot read the table: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: the table is not UTF-8 text") from None
     except ValueError:
         raise UsageError(f"{shown(str(path))}: cannot read the table: no file can have this name") from None
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: the table is not UTF-8 text") from None
 
 
 def _json_rows(path: Path, text: str) -> Iterator[Row]:
@@ -150,8 +152,13 @@ def _column_rows(path: Path, text: str) -> Iterator[Row]:
     plain = delimiter == "\t"
     # As above, no splitlines(): lines of text may hold U+2028.
     lines = (line + "\n" for line in text.split("\n"))
-    quoting = csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, skipinitialspace=not plain, strict=not plain)
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+        skipinitialspace=not plain,
+        strict=not plain,
+    )
     header: list[str] = []
     line = 0
     try:

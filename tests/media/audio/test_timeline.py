@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from media_fixtures import lag, noise, write_media
 
-from transducer.media import open_audio
+from transducer.media import open_audio, read_audio
+from transducer.media.audio.reader import read_audio_at
 from transducer.media.audio.resampling import resample
 from transducer.media.audio.samples import Sound
 from transducer.media.audio.timeline import JUMP, LASTING, Timeline
@@ -201,3 +202,11 @@ def test_a_gap_in_a_file_becomes_silence(tmp_path, name, codec):
     assert abs(lag(sound[30000:], without[int(1.2 * 16000) :]) - (24000 + 19200 - 30000)) <= 32
     assert np.abs(sound[20000:38000]).max() < 1e-3
     assert len(reader.warnings) == 1 and "no sound from 1.0" in reader.warnings[0]
+
+
+@pytest.mark.parametrize(("codec", "ending"), [("aac", "mp4"), ("libopus", "ogg"), ("pcm_s16le", "wav")])
+def test_several_rates_of_one_decoding_are_those_of_several(tmp_path, codec, ending):
+    path = write_media(tmp_path / f"a.{ending}", codec, noise(1.3, 48000), rate=48000)
+    rates = [16000, 17778, 48000, 16000]
+    for rate, samples in zip(rates, read_audio_at(path, rates), strict=True):
+        np.testing.assert_array_equal(samples, read_audio(path, rate))

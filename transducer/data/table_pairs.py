@@ -1,25 +1,36 @@
-"""Clips and their labels as examples for `transducer.training.pairs`."""
+"""The decoded items of a table and their labels as training examples, for any medium and any kind of labels."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from transducer.data.augment.clips import ClipAugment
 from transducer.data.clips import DecodedClip, frame_labels
 from transducer.training.pairs import Pair
 
 
-class ClipPairs:
-    """Decoded clips: a piece of a clip with labels of its frames, or a whole clip with its label or its words.
+class Augment(Protocol):
+    """Changes to an example that leave its labels what they are."""
+
+    def order(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """(T',) which of `count` labelled steps come one after the other."""
+
+    def change(self, steps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Steps of the medium, (T, *shape) -> the same shape."""
+
+
+class TablePairs:
+    """A piece of a clip with labels of its steps, or a whole clip with its label or its words.
 
     Args:
         clips: of one kind.
         numbers: label or word -> its number, from 1 on.
-        window: frames of a piece, at most; of clips with one label, the longest piece that is looked at. Words need
-            the whole clip.
+        window: labelled steps of a piece, at most; of clips with one label, the longest piece that is looked at. Words
+            need the whole clip.
         augment: for training; None shows the clips as they are, cut into pieces that follow each other.
         widen: see `frame_labels`.
     """
@@ -29,13 +40,15 @@ class ClipPairs:
         clips: Sequence[DecodedClip],
         numbers: Mapping[str, int],
         window: int,
-        augment: ClipAugment | None = None,
+        augment: Augment | None = None,
         widen: int = 0,
     ):
         self.clips, self.numbers, self.window, self.augment = clips, dict(numbers), window, augment
         self.framewise = bool(clips) and clips[0].clip.kind in ("events", "labels")
         self._labels = [
-            frame_labels(clip.clip, self.numbers, clip.times, clip.fps, widen) if self.framewise else None
+            frame_labels(clip.clip, self.numbers, clip.times, clip.fps, widen)
+            if self.framewise
+            else np.zeros(0, np.int64)
             for clip in clips
         ]
         self._pieces = [
@@ -44,7 +57,7 @@ class ClipPairs:
             for start in (range(0, len(clip), window) if self.framewise else [0])
         ]
         described = [
-            (clip.clip.name, clip.size, clip.times, list(clip.clip.names) if labels is None else labels.tolist())
+            (clip.clip.name, repr(clip.medium), list(clip.times), list(clip.clip.names), labels.tolist())
             for clip, labels in zip(clips, self._labels, strict=True)
         ]
         self.fingerprint = hashlib.sha256(repr((described, self.numbers, window, augment, widen)).encode()).hexdigest()
@@ -54,19 +67,23 @@ class ClipPairs:
 
     @property
     def frames(self) -> int:
-        """Of all clips."""
+        """Labelled steps of all clips."""
         return sum(map(len, self.clips))
 
+    def media(self) -> list[Path]:
+        """The files of all clips."""
+        return [clip.clip.path for clip in self.clips]
+
     def counts(self) -> np.ndarray:
-        """(V,) how often each label occurs, the background first: of frames, or of clips."""
+        """(V,) how often each label occurs, the background first: of steps, or of clips."""
         if self.framewise:
             found = np.concatenate(self._labels)
         else:
-            found = [self.numbers[name] for clip in self.clips for name in clip.clip.names]
+            found = np.array([self.numbers[name] for clip in self.clips for name in clip.clip.names], np.int64)
         return np.bincount(found, minlength=len(self.numbers) + 1)
 
     def runs(self) -> dict[int, list[int]]:
-        """Number of a label -> how many frames it lasts, each time that it occurs."""
+        """Number of a label -> how many steps it lasts, each time that it occurs."""
         found: dict[int, list[int]] = {}
         for labels in self._labels if self.framewise else ():
             edges = np.flatnonzero(np.diff(labels)) + 1
@@ -80,11 +97,11 @@ class ClipPairs:
         number, start = self._pieces[index]
         decoded, clip = self.clips[number], self.clips[number].clip
         shown = self._shown(len(decoded), start, rng)
-        pixels = decoded.frames()[shown]
+        steps = decoded.inputs_of(shown)
         if self.augment:
-            pixels = self.augment.pixels(pixels, rng)
-        name = f"{clip.name} from frame {shown[0]}"
-        x = pixels.reshape(len(shown), -1)
+            steps = self.augment.change(steps, rng)
+        name = f"{clip.name} from {decoded.times[shown[0]]:.2f} s"
+        x = steps.reshape(len(steps), -1)
         if self.framewise:
             return Pair(x, self._labels[number][shown], name)
         if clip.label is not None:
@@ -92,11 +109,11 @@ class ClipPairs:
         return Pair(x, [self.numbers[word] for word in clip.words], name)
 
     def _shown(self, count: int, start: int, rng: np.random.Generator) -> np.ndarray:
-        """Which of a clip's frames to show."""
+        """Which of a clip's labelled steps to show."""
         words = not self.framewise and self.clips[0].clip.kind == "text"
         if self.augment is None:
             return np.arange(start, count if words else min(count, start + self.window))
-        order = self.augment.frames(count, rng)
+        order = self.augment.order(count, rng)
         if words or len(order) <= self.window:
             return order
         scale = len(order) / count
