@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from contract import verify_contract, verify_lookahead
+from exporting import verify_export
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -120,7 +121,7 @@ class WholeMean(Streaming):
 
 SIDES = {
     "memory": lambda rows: torch.randn(rows, 3, 4, dtype=torch.float64),
-    "there": lambda rows: torch.arange(3).repeat(rows, 1) < torch.tensor([[3], [1], [2]])[:rows],
+    "there": lambda rows: torch.arange(3).repeat(rows, 1) < torch.tensor([[3], [1], [2], [3], [2]])[:rows],
     "prompt": lambda rows: torch.randn(rows, 4, dtype=torch.float64),
 }
 
@@ -266,6 +267,12 @@ def test_contract(name, data):
 def test_lookahead_is_as_declared(name):
     stage, channels, steps = build(name)
     verify_lookahead(stage, channels, steps, side=side_of(stage))
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name.startswith(("side inputs", "auxiliary outputs"))])
+def test_side_inputs_and_auxiliary_outputs_can_be_exported(name):
+    stage, channels, _ = build(name)
+    verify_export(stage, channels, side_of(stage))
 
 
 def test_stages_in_a_row_say_what_they_want_together():

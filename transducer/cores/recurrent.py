@@ -27,6 +27,14 @@ class RecurrentConfig(CoreConfig):
     def build(self) -> list[Streaming]:
         return [RecurrentLayer(self.channels, self.kind, self.dropout) for _ in range(self.layers)]
 
+    @classmethod
+    def examples(cls) -> tuple[RecurrentConfig, ...]:
+        return (
+            cls("lstm", 8, 2),
+            cls("gru", 8, 1),
+            cls("rnn", 8, 1),
+        )
+
 
 class RecurrentState(NamedTuple):
     hidden: Tensor  # (B, C)

@@ -37,6 +37,14 @@ class FrameCNNConfig(EncoderConfig):
             raise self.misfit(frontend)
         return FrameCNN(frontend.height, frontend.width, frontend.channels, channels, **vars(self))
 
+    @classmethod
+    def examples(cls) -> tuple[FrameCNNConfig, ...]:
+        return (
+            cls((4, 6), blocks=(0, 1), grid=(1, 2)),
+            cls((4,), shift=0.0, difference=False),
+            cls((4, 6), grid=(1, 2), similarity=3),
+        )
+
 
 class FrameCNNState(NamedTuple):
     exists: Tensor  # (B, 1) bool: whether the frame before does

@@ -78,7 +78,7 @@ class Similarity(nn.Module):
         products = queries @ keys
         query, back = (torch.arange(size, device=series.device) for size in (GROUP, self.past))
         places = self.past + query[:, None] - 1 - back  # of the predecessors among the keys
-        return products.gather(-1, places.expand(len(series), groups, -1, -1)).flatten(1, 2)[:, :steps]
+        return products.gather(-1, places.expand(series.shape[0], groups, -1, -1)).flatten(1, 2)[:, :steps]
 
 
 def unit(x: Tensor) -> Tensor:

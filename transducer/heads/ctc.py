@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transducer.cores.layers import Pointwise
 from transducer.heads.head import Head, Loss, Target
 from transducer.heads.metrics import TokenErrors
-from transducer.model.config import HeadConfig, ModelConfig, register
+from transducer.model.config import HeadConfig, ModelConfig, PartConfig, register
 from transducer.model.sequence import Aux, Streaming
 
 CONDITIONING = "conditioning"  # the name of an intermediate head's logits among the auxiliary outputs
@@ -29,6 +29,10 @@ class CTCConfig(HeadConfig):
         head = CTC(channels, model.units[self.units])
         head.config = self
         return head
+
+    @classmethod
+    def examples(cls) -> tuple[CTCConfig, ...]:
+        return (cls(),)
 
 
 class CTC(Pointwise, Head):
@@ -74,7 +78,7 @@ def sequence_loss(nll: Tensor, targets: Sequence[Sequence[int]]) -> Loss:
 
 @register("self_conditioning")
 @dataclass(frozen=True)
-class SelfConditioningConfig:
+class SelfConditioningConfig(PartConfig):
     """An intermediate head after layer `after` of the core (1 = after the first), its posteriors fed back."""
 
     after: int
@@ -82,6 +86,10 @@ class SelfConditioningConfig:
 
     def build(self, channels: int, model: ModelConfig) -> SelfConditioning:
         return SelfConditioning(channels, model.units[self.units])
+
+    @classmethod
+    def examples(cls) -> tuple[SelfConditioningConfig, ...]:
+        return (cls(1, "characters"),)
 
 
 class SelfConditioning(Streaming):
