@@ -38,6 +38,13 @@ class TCNConfig(CoreConfig):
             for dilation, steps in zip(dilations, ahead, strict=True)
         ]
 
+    @classmethod
+    def examples(cls) -> tuple[TCNConfig, ...]:
+        return (
+            cls(8, 12, 3, 3, (1, 2)),
+            cls(8, 12, 3, 3, (1, 2), look_ahead=5),
+        )
+
 
 class DilatedConvState(NamedTuple):
     steps: Tensor  # (B, (kernel - 1) * dilation, C): the newest inputs

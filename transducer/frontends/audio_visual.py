@@ -34,6 +34,10 @@ class AudioVisualConfig(FrontendConfig):
     def build(self) -> AudioVisual:
         return AudioVisual(self.video.build(), self.audio.build(), self.samples)
 
+    @classmethod
+    def examples(cls) -> tuple[AudioVisualConfig, ...]:
+        return (cls(FramesConfig(5, 7), LogMelConfig(800, 6, 20, 8), 64),)
+
 
 class AudioVisual(Streaming):
     """(B, T, pixels + samples) -> (B, T, pixels + samples / hop * bins).
@@ -51,6 +55,7 @@ class AudioVisual(Streaming):
             raise ValueError(f"the samples to a frame must be a multiple of the hop of {audio.hop}, got {samples}")
         self.video, self.audio, self.samples = video, audio, samples
         self.hops = samples // audio.hop
+        self.inputs = video.inputs + samples
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         y, mask, _ = self.step(x, mask, self.init_state(x.shape[0], x))

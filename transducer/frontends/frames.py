@@ -34,6 +34,13 @@ class FramesConfig(FrontendConfig):
     def build(self) -> Frames:
         return Frames(self.height, self.width, self.channels)
 
+    @classmethod
+    def examples(cls) -> tuple[FramesConfig, ...]:
+        return (
+            cls(5, 7),
+            cls(4, 3, 1),
+        )
+
 
 class Frames(Streaming):
     """Pixels (B, T, H * W * channels), 0 to 255, uint8 or floating -> the same in [-1, 1], floating.
@@ -47,6 +54,7 @@ class Frames(Streaming):
         if min(height, width, channels) < 1:
             raise ValueError(f"frames need at least one pixel, got {height} x {width} x {channels}")
         self.height, self.width, self.channels = height, width, channels
+        self.inputs = self.size
 
     @property
     def size(self) -> int:

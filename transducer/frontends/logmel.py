@@ -36,6 +36,10 @@ class LogMelConfig(FrontendConfig):
     def build(self) -> LogMel:
         return LogMel(self.rate, self.bins, self.window, self.hop, self.low_hz, floor=self.floor)
 
+    @classmethod
+    def examples(cls) -> tuple[LogMelConfig, ...]:
+        return (cls(800, 6, 20, 8),)
+
 
 class LogMelState(NamedTuple):
     samples: Tensor  # (B, window - hop): what the next window still needs
@@ -71,7 +75,7 @@ class LogMel(Streaming):
         floor: added to the power, so that digital silence has a logarithm.
     """
 
-    latency = 0
+    inputs = 1
 
     def __init__(
         self,

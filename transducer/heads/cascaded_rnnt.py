@@ -58,6 +58,10 @@ class CascadedRNNTConfig(HeadConfig):
         head.config = self
         return head
 
+    @classmethod
+    def examples(cls) -> tuple[CascadedRNNTConfig, ...]:
+        return (cls("pieces", "ctc", 2, 8, 2, 12, 1, 5, 2, 6, 6, delay=2),)
+
 
 class Posteriors(nn.Module):
     """Log-probabilities (..., V) -> probabilities and scaled logarithms, (..., 2 V): some see one better, some the

@@ -33,6 +33,13 @@ class FramewiseConfig(HeadConfig):
         head.config = self
         return head
 
+    @classmethod
+    def examples(cls) -> tuple[FramewiseConfig, ...]:
+        return (
+            cls(),
+            cls(hidden=3),
+        )
+
 
 class Framewise(Pointwise, Head):
     """(B, T, C) -> (B, T, V) log-probabilities of the labels; label 0 is the background.

@@ -33,6 +33,13 @@ class PooledConfig(HeadConfig):
         head.config = self
         return head
 
+    @classmethod
+    def examples(cls) -> tuple[PooledConfig, ...]:
+        return (
+            cls(),
+            cls(hidden=3),
+        )
+
 
 class PooledState(NamedTuple):
     total: Tensor  # (B, C): the sum of the frames so far

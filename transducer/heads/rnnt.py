@@ -105,6 +105,13 @@ class RNNTConfig(HeadConfig):
         head.config = self
         return head
 
+    @classmethod
+    def examples(cls) -> tuple[RNNTConfig, ...]:
+        return (
+            cls(predictor="stateless", channels=6),
+            cls(predictor="lstm", channels=6),
+        )
+
 
 class RNNT(Head):
     """The head of an RNN-T: as a stage it projects frames for the joint network; search does the rest.

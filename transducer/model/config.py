@@ -14,11 +14,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from transducer.errors import CheckpointError, UsageError
 
@@ -60,10 +60,23 @@ def find(tag: str) -> type | None:
     return TAGS.get(tag)
 
 
-class FrontendConfig:
+class PartConfig:
+    """Of a part of a model."""
+
+    @classmethod
+    def examples(cls) -> Sequence[Self]:
+        """Small ones of every kind that there is, which the tests hold to the contract.
+
+        Those of heads may read a head "ctc" over the units "characters".
+        """
+        raise NotImplementedError(f"{cls.__name__} has no examples")
+
+
+class FrontendConfig(PartConfig):
     """Of a front-end: from media to features."""
 
     def build(self) -> Streaming:
+        """The front-end; its `inputs` is how many numbers a step of the media has."""
         raise NotImplementedError
 
     def medium(self) -> Medium:
@@ -71,7 +84,7 @@ class FrontendConfig:
         raise NotImplementedError
 
 
-class EncoderConfig:
+class EncoderConfig(PartConfig):
     """Of an encoder: from the features of a front-end to frames."""
 
     def build(self, frontend: Streaming, channels: int) -> Streaming:
@@ -83,7 +96,7 @@ class EncoderConfig:
         return ValueError(f"{type(self).__name__} does not encode the features of {type(frontend).__name__}")
 
 
-class CoreConfig:
+class CoreConfig(PartConfig):
     """Of a sequence core: from frames to frames."""
 
     channels: int
@@ -93,7 +106,7 @@ class CoreConfig:
         raise NotImplementedError
 
 
-class HeadConfig:
+class HeadConfig(PartConfig):
     """Of a head: from frames to what is searched.
 
     Attributes:
