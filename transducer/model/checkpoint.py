@@ -55,7 +55,7 @@ def save_checkpoint(
         with atomic_write(partial / CONFIG) as file:
             file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         kept = {name: value.contiguous() for name, value in network.state_dict().items()}
-        weights = {name: kept.pop(name) for name in list(kept) if name.startswith("frontend.")}
+        weights = {name: kept.pop(name) for name in _statistics(network)}
         weights |= quantise(kept) if dtype == torch.int8 else {name: value.to(dtype) for name, value in kept.items()}
         with atomic_write(partial / WEIGHTS, "wb") as file:
             file.write(save(weights))
@@ -74,6 +74,12 @@ def save_checkpoint(
             os.replace(old, folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _statistics(network: nn.Module) -> list[str]:
+    """What a front-end has measured or was given, which is no weight."""
+    stored = network.state_dict()
+    return [name for name, _ in network.named_buffers() if name.startswith("frontend.") and name in stored]
 
 
 def load_checkpoint(folder: str | Path) -> tuple[Network, dict[str, Tokenizer]]:
