@@ -12,6 +12,7 @@ from transducer.engine.stream import Decoder, Stream, StreamBatch
 from transducer.errors import UsageError
 from transducer.frontends.audio_visual import AudioVisualConfig
 from transducer.frontends.logmel import LogMelConfig
+from transducer.frontends.words import WordsConfig
 from transducer.media.audio.reader import open_audio
 from transducer.media.io.sources import RawFormat
 from transducer.model.checkpoint import CONFIG, WORDS, load_checkpoint
@@ -63,6 +64,7 @@ class Model:
         units: name -> tokenizer.
         rate: samples per second that streams take; None for a model that hears nothing.
         labels_video: whether it is for `label`, and not for `transcribe`.
+        reads_words: whether it is for neither, but for `transducer.engine.readable`.
     """
 
     def __init__(self, folder: Path):
@@ -73,7 +75,8 @@ class Model:
         frontend = self.config.frontend
         sound = frontend.audio if isinstance(frontend, AudioVisualConfig) else frontend
         self.rate: int | None = sound.rate if isinstance(sound, LogMelConfig) else None
-        self.labels_video = not isinstance(frontend, LogMelConfig)
+        self.reads_words = isinstance(frontend, WordsConfig)
+        self.labels_video = not self.reads_words and not isinstance(frontend, LogMelConfig)
         self._packed = share_weights(self.network)
         pack_linears(self._packed)
         self._at_chunk = lru_cache(maxsize=4)(self._network_at_chunk)
@@ -106,6 +109,7 @@ class Model:
         Raises:
             UsageError: an option that this model does not have, or a model for video.
         """
+        self._refuse_media()
         if self.labels_video:
             raise UsageError(
                 f"the model {self.name} labels video and transcribes nothing: use label, or a model of speech such as "
@@ -174,6 +178,7 @@ class Model:
         Raises:
             UsageError: a threshold that makes no sense, or a model for sound.
         """
+        self._refuse_media()
         if not self.labels_video:
             raise UsageError(
                 f"the model {self.name} transcribes sound and sees nothing: use transcribe, or a model of video such "
@@ -241,6 +246,12 @@ class Model:
         if self.config.events is not None:
             described["events"] = settings(self.config.events)
         described = {name: value for name, value in described.items() if value}
+        if self.reads_words:
+            words = {
+                "vocabulary_words": self.config.frontend.words - 1,
+                "look_ahead_words": self.network.encoder.lookahead,
+            }
+            return {**facts, **words, **described, **self.config.card}
         if self.labels_video:
             return {**facts, **self.labeller().facts(), **described, **self.config.card}
         return {
@@ -253,6 +264,10 @@ class Model:
             **described,
             **self.config.card,
         }
+
+    def _refuse_media(self) -> None:
+        if self.reads_words:
+            raise UsageError(f"the model {self.name} reads words and no media: see transducer transcribe --punctuate")
 
     @property
     def _frame_ms(self) -> float:

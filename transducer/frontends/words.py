@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from transducer.media.words import Words as WordMedium
 from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import Streaming, apply_mask
+
+if TYPE_CHECKING:
+    from transducer.media.words import Words as WordMedium
 
 MOST_ROWS = 1 << 24  # numbers from there on have no float32 of their own
 
@@ -38,6 +41,9 @@ class WordsConfig(FrontendConfig):
         return Words(self.words, self.buckets, self.ngrams, self.channels)
 
     def medium(self) -> WordMedium:
+        # With it come the libraries of other media.
+        from transducer.media.words import Words as WordMedium
+
         return WordMedium((self.words, *[self.buckets] * self.ngrams))
 
 
