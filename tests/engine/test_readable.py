@@ -105,7 +105,7 @@ def test_models_that_cannot_be_used(checkpoint, tmp_path):
     [
         ({**UNITS, "marks": Labels([f"mark {k}" for k in range(9)])}, "marks"),
         ({**UNITS, "cases": Labels(["upper", "capitalised"])}, "cases"),
-        ({**UNITS, "words": Symbols(WORDS[:5])}, "words"),
+        ({**UNITS, "words": Symbols(WORDS[:5])}, "vocabulary"),
     ],
 )
 def test_parts_of_another_model_are_refused(units, message, tmp_path):

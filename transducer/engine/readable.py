@@ -41,8 +41,10 @@ class ReadableModel:
     def __init__(self, network: Network, units: Mapping[str, Tokenizer], pauses: Pauses):
         frontend, config = network.frontend, network.config
         vocabulary = units[WORDS].tokens if WORDS in units else ()
-        if not isinstance(frontend, Words) or frontend.ngrams != NGRAMS or len(vocabulary) != config.frontend.words:
-            raise ValueError("it does not read words")
+        if not isinstance(frontend, Words) or frontend.ngrams != NGRAMS:
+            raise ValueError(f"it does not read words with {NGRAMS} n-grams each")
+        if len(vocabulary) != frontend.words:
+            raise ValueError(f"its vocabulary is not of the {frontend.words} words that its front-end has")
         for name, labels in HEADS.items():
             if name not in config.heads or units[config.heads[name].units].tokens != (BACKGROUND, *labels):
                 raise ValueError(f"its {name} are not {', '.join(labels)}")
@@ -50,7 +52,7 @@ class ReadableModel:
         pack_linears(packed)
         self.network = packed.eval().requires_grad_(False)
         self.pauses = pauses
-        self.features = WordFeatures(vocabulary, config.frontend.buckets)
+        self.features = WordFeatures(vocabulary, frontend.buckets)
         self.stages = Serial(packed.frontend, packed.encoder)
         self.look_ahead = self.stages.latency
 

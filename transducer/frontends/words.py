@@ -56,16 +56,16 @@ class Words(Streaming):
 
     def __init__(self, words: int, buckets: int, ngrams: int, channels: int):
         super().__init__()
-        self.ngrams, self.channels = ngrams, channels
+        self.words, self.buckets, self.ngrams, self.channels = words, buckets, ngrams, channels
         self.word_embedding = nn.Embedding(words, channels)
         self.ngram_embedding = nn.Embedding(buckets, channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         rows = apply_mask(x, mask).nan_to_num().long()
-        words = rows[..., 0].clamp(0, self.word_embedding.num_embeddings - 1)
-        ngrams = rows[..., 1:].clamp(0, self.ngram_embedding.num_embeddings - 1)
+        word = rows[..., 0].clamp(0, self.words - 1)
+        ngrams = rows[..., 1:].clamp(0, self.buckets - 1)
         letters = nn.functional.embedding_bag(ngrams.reshape(-1, self.ngrams), self.ngram_embedding.weight, mode="sum")
-        return self.word_embedding(words) + letters.view(*mask.shape, self.channels), mask
+        return self.word_embedding(word) + letters.view(*mask.shape, self.channels), mask
 
     def init_state(self, batch: int, like: Tensor) -> tuple:
         return ()

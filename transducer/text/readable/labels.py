@@ -8,8 +8,9 @@ import numpy as np
 
 # The mark after a word; none comes first. The last two stand inside a sentence that goes on: "Where? he asked."
 MARKS = ("", ",", ".", "?", "!", ";", ":", "\u2014", "?", "!")
-MARK_NAMES = ("comma", "full stop", "question", "exclamation", "semicolon", "colon", "dash")
-MARK_NAMES += ("question inside", "exclamation inside")  # of all but the first, as the labels of a model's head
+# Of all but the first mark, as the labels of a model's head.
+MARK_NAMES: tuple[str, ...] = ("comma", "full stop", "question", "exclamation", "semicolon", "colon", "dash")
+MARK_NAMES += ("question inside", "exclamation inside")
 SENTENCE_ENDS = tuple(MARKS.index(mark) for mark in ".?!")
 INSIDE = {MARKS.index("?"): 8, MARKS.index("!"): 9}
 LOWER, CAPITALISED, UPPER = range(3)
