@@ -100,9 +100,13 @@ def text_stages(punctuate: bool, digits: bool) -> TextStages:
     if not (punctuate or digits):
         return iter
     from transducer.text.english.digits import digits as to_digits
-    from transducer.text.readable import Readable, load_readable
+    from transducer.text.readable import Readable
 
-    model = load_readable() if punctuate else None
+    model = None
+    if punctuate:
+        from transducer.engine.readable import load_readable
+
+        model = load_readable()
 
     def stages(segments: Iterable[Segment]) -> Iterator[Segment]:
         if model is not None:

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import nn
 
 from transducer.atomic import atomic_write
@@ -20,6 +18,7 @@ from transducer.model.config import ModelConfig, from_json, to_json
 from transducer.model.migrations import FORMAT, migrate_document, migrate_weights
 from transducer.model.network import Network
 from transducer.model.quantization import SCALE, dequantise, quantise
+from transducer.model.weights import load_weights, save_weights
 from transducer.search.tokens.word_model import WordModel
 from transducer.text.tokenizers.files import load_tokenizer, save_tokenizer
 from transducer.text.tokenizers.tokenizer import Tokenizer
@@ -55,10 +54,9 @@ def save_checkpoint(
         with atomic_write(partial / CONFIG) as file:
             file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         kept = {name: value.contiguous() for name, value in network.state_dict().items()}
-        weights = {name: kept.pop(name) for name in list(kept) if name.startswith("frontend.")}
+        weights = {name: kept.pop(name) for name in _statistics(network)}
         weights |= quantise(kept) if dtype == torch.int8 else {name: value.to(dtype) for name, value in kept.items()}
-        with atomic_write(partial / WEIGHTS, "wb") as file:
-            file.write(save(weights))
+        save_weights(partial / WEIGHTS, weights)
         for name, tokenizer in units.items():
             (partial / UNITS / name).mkdir(parents=True)
             save_tokenizer(tokenizer, partial / UNITS / name)
@@ -74,6 +72,12 @@ def save_checkpoint(
             os.replace(old, folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _statistics(network: nn.Module) -> list[str]:
+    """What a front-end has measured or was given, which is no weight."""
+    stored = network.state_dict()
+    return [name for name, _ in network.named_buffers() if name.startswith("frontend.") and name in stored]
 
 
 def load_checkpoint(folder: str | Path) -> tuple[Network, dict[str, Tokenizer]]:
@@ -137,12 +141,7 @@ def _read_config(folder: Path) -> tuple[ModelConfig, int]:
 
 def _read_weights(path: Path, network: nn.Module, version: int) -> dict[str, torch.Tensor]:
     """The weights in float32, which are those that the network wants."""
-    try:
-        stored = migrate_weights(load_file(path), version)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing: the checkpoint is incomplete; copy or train it again") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); copy or train it again") from None
+    stored = migrate_weights(load_weights(path), version)
     weights = dequantise(stored)
     for name in weights:
         if name + SCALE in stored:

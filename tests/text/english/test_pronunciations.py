@@ -106,6 +106,11 @@ def test_cmudict_is_read_without_stress_comments_and_oddities(tmp_path: Path) ->
     path = tmp_path / "cmudict.dict"
     path.write_text("read R EH1 D\nread(2) R IY1 D # present\nread(3) R IY0 D\na.m. EY2 EH1 M\ndon't D OW1 N T\n\n")
     assert read_cmudict(path) == {"read": [["R", "EH", "D"], ["R", "IY", "D"]], "don't": [["D", "OW", "N", "T"]]}
+    path.write_text("# nothing of the kind\n1 2 3\n")
+    with pytest.raises(UsageError, match="has no entries"):
+        read_cmudict(path)
+    with pytest.raises(UsageError, match="cannot read the pronouncing dictionary"):
+        read_cmudict(tmp_path / "none")
 
 
 def test_lexicons_number_words_from_one_and_can_be_extended() -> None:

@@ -8,10 +8,13 @@ import numpy as np
 
 # The mark after a word; none comes first. The last two stand inside a sentence that goes on: "Where? he asked."
 MARKS = ("", ",", ".", "?", "!", ";", ":", "\u2014", "?", "!")
+# Of all but the first mark, as the labels of a model's head.
+MARK_NAMES: tuple[str, ...] = ("comma", "full stop", "question", "exclamation", "semicolon", "colon", "dash")
+MARK_NAMES += ("question inside", "exclamation inside")
 SENTENCE_ENDS = tuple(MARKS.index(mark) for mark in ".?!")
 INSIDE = {MARKS.index("?"): 8, MARKS.index("!"): 9}
 LOWER, CAPITALISED, UPPER = range(3)
-CASES = ("lower", "capitalised", "upper")
+CASE_NAMES = ("capitalised", "upper")  # of all but the first
 
 ANY_MARK = 0.45  # probability that there is some mark, from which on the likeliest is written; tuned on novels kept out
 
