@@ -17,7 +17,7 @@ from transducer.engine.stream import Stream
 from transducer.errors import UsageError
 from transducer.media.medium import Medium
 from transducer.model.checkpoint import CONFIG, WORDS, load_checkpoint
-from transducer.model.config import ModelConfig
+from transducer.model.config import ModelConfig, settings
 from transducer.model.network import Network
 from transducer.model.packing import pack_linears
 from transducer.model.sequence import Serial, share_weights
@@ -186,22 +186,19 @@ class Model:
             "name": self.name,
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
             "size_bytes": sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
-            **self.medium.facts(),
+            **self.medium.facts(engine.lookahead),
         }
-        if self.config.language:
-            facts["language"] = self.config.language
-        if self.medium.steady:
+        if self.medium.name == "samples":
             facts |= {
                 "stride_ms": self._step_ms,
                 "chunk_ms": self._chunk(None) * self._step_ms,
                 "chunks_ms": list(self.chunks_ms),
                 "latency_ms": engine.latency * 1000,
             }
-        else:
-            facts |= {
-                "look_ahead_frames": engine.lookahead,
-                "look_ahead_seconds": float(engine.lookahead / self.medium.rate),
-            }
+        described = {"language": self.config.language, "defaults": settings(self.config.decoding)}
+        if self.config.events is not None:
+            described["events"] = settings(self.config.events)
+        facts |= {name: value for name, value in described.items() if value}
         return {**facts, **engine.search.facts(), **self.config.card}
 
     @property

@@ -49,8 +49,8 @@ class FramesAndSamples:
     def block_for(self, reader: Any) -> int | None:
         return block_size(reader)
 
-    def facts(self) -> dict[str, Any]:
-        return {**self.frames.facts(), "rate_hz": self.samples_per_second}
+    def facts(self, lookahead: int) -> dict[str, Any]:
+        return {**self.frames.facts(lookahead), "rate_hz": self.samples_per_second}
 
     def check(self, x: Any) -> NDArray[np.float32]:
         """float32 (N, C): the pixels of each step's frame, and behind them its samples.

@@ -56,8 +56,8 @@ class Medium(Protocol):
     def block_for(self, reader: BlockReader) -> int | None:
         """Steps to work on at a time for this source; None for what the engine is made for."""
 
-    def facts(self) -> dict[str, Any]:
-        """What people ask about it."""
+    def facts(self, lookahead: int) -> dict[str, Any]:
+        """What people ask about it, and about a model that sees so many steps ahead."""
 
     def open(self, source: Any, *arguments: Any, **options: Any) -> BlockReader:
         """Open a source of steps. Raises MediaError, UsageError."""

@@ -36,8 +36,8 @@ class Words:
     def block_for(self, reader: BlockReader) -> int | None:
         return None
 
-    def facts(self) -> dict[str, Any]:
-        return {"vocabulary": self.sizes[0]}
+    def facts(self, lookahead: int) -> dict[str, Any]:
+        return {"vocabulary_words": self.sizes[0] - 1, "look_ahead_words": lookahead}
 
     def check(self, x: Any) -> NDArray[np.float32]:
         """float32 (N, C). Raises UsageError for anything else, and for what is no row."""

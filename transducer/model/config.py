@@ -16,6 +16,7 @@ import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -53,11 +54,17 @@ def register(tag: str) -> Callable[[Class], Class]:
 def find(tag: str) -> type | None:
     """The class of a tag, None for an unknown one. Imports this package's parts if it has to."""
     if tag not in TAGS:
-        for name in PARTS:
-            part = import_module(f"transducer.{name}")
-            for module in pkgutil.iter_modules(getattr(part, "__path__", ()), f"{part.__name__}."):
-                import_module(module.name)
+        import_parts()
     return TAGS.get(tag)
+
+
+@lru_cache(maxsize=1)
+def import_parts() -> None:
+    """Import all parts of this package, which registers them."""
+    for name in PARTS:
+        part = import_module(f"transducer.{name}")
+        for module in pkgutil.iter_modules(getattr(part, "__path__", ()), f"{part.__name__}."):
+            import_module(module.name)
 
 
 class PartConfig:
@@ -260,7 +267,7 @@ def _part(kind: type, data: Any, where: str) -> Any:
 
 def _hints(kind: type) -> dict[str, Any]:
     """Field -> type. Classes of higher layers are found by their names among those that are registered."""
-    find("event_rules")
+    import_parts()
     hints = get_type_hints(kind, localns={known.__name__: known for known in TAGS.values()})
     return {item.name: hints[item.name] for item in dataclasses.fields(kind)}
 

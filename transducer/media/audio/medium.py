@@ -34,7 +34,7 @@ class Samples:
     def block_for(self, reader: BlockReader) -> int | None:
         return None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, lookahead: int) -> dict[str, Any]:
         return {"rate_hz": int(self.rate)}
 
     def check(self, x: Any) -> NDArray[np.float32]:

@@ -45,8 +45,12 @@ class Frames:
     def block_for(self, reader: Any) -> int | None:
         return block_size(reader)
 
-    def facts(self) -> dict[str, Any]:
-        return {"frame_size": f"{self.width}x{self.height}" + (" grey" if self.colours == 1 else "")}
+    def facts(self, lookahead: int) -> dict[str, Any]:
+        return {
+            "frame_size": f"{self.width}x{self.height}" + (" grey" if self.colours == 1 else ""),
+            "look_ahead_frames": lookahead,
+            "look_ahead_seconds": float(lookahead / self.rate),
+        }
 
     def check(self, x: Any) -> NDArray[np.uint8]:
         """RGB of any size, uint8 (H, W, 3) for one frame, (T, H, W, 3) or a list for several -> (N, C).
