@@ -120,6 +120,8 @@ class RNNT(Head):
         super().__init__()
         if predictor not in ("stateless", "lstm"):
             raise ValueError(f"unknown predictor {predictor!r}: there are stateless, lstm")
+        if context < 1:
+            raise ValueError(f"a predictor reads at least 1 token, got {context}")
         self.size = self.tokens = tokens
         self.frames = nn.Linear(channels, hidden)
         if predictor == "stateless":
