@@ -40,15 +40,15 @@ from transducer.results import Labelling, Transcript
 from transducer.search.endpoint import EndpointRules
 from transducer.text.tokenizers.labels import Labels
 
-RATE, HEIGHT, WIDTH = 16000, 6, 8
+RATE, HEIGHT, WIDTH = 1600, 6, 8
 UNITS = Labels(["a", "b", "c"])
-MEL = LogMelConfig(rate=RATE, bins=6)
+MEL = LogMelConfig(rate=RATE, bins=6, window=40, hop=16)
 CNN = FrameCNNConfig(widths=(4,), grid=(1, 2))
 MEDIA = {
     "samples": (MEL, ConvSubsamplingConfig(3)),
     "frames": (FramesConfig(HEIGHT, WIDTH), CNN),
     "frames and samples": (
-        AudioVisualConfig(FramesConfig(HEIGHT, WIDTH), MEL, 640),
+        AudioVisualConfig(FramesConfig(HEIGHT, WIDTH), MEL, RATE // 25),
         FusionConfig(CNN, ConvSubsamplingConfig(3)),
     ),
 }
@@ -99,13 +99,15 @@ def model(medium: str, head: str) -> Model:
 def steps(medium: str, seconds: float, seed: int = 0) -> np.ndarray:
     """So many seconds of what a stream of the medium takes."""
     rng = np.random.default_rng(seed)
-    samples = np.repeat(rng.uniform(-0.5, 0.5, int(seconds * 50) + 1), 320)[: int(seconds * RATE)].astype(np.float32)
+    samples = np.repeat(rng.uniform(-0.5, 0.5, int(seconds * 50) + 1), RATE // 50)[: int(seconds * RATE)].astype(
+        np.float32
+    )
     frames = rng.integers(0, 256, (int(seconds * 5) + 1, HEIGHT, WIDTH, 3)).repeat(5, axis=0)[: int(seconds * 25)]
     if medium == "samples":
         return samples
     if medium == "frames":
         return frames.astype(np.uint8)
-    sound = samples[: len(frames) * 640].reshape(len(frames), 640)
+    sound = samples[: len(frames) * RATE // 25].reshape(len(frames), RATE // 25)
     return np.concatenate([frames.reshape(len(frames), -1).astype(np.float32), sound], axis=1)
 
 

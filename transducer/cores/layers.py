@@ -49,6 +49,8 @@ class CausalConvModule(Streaming):
 
     def __init__(self, channels: int, kernel: int = 15):
         super().__init__()
+        if kernel < 1:
+            raise ValueError(f"the kernel of a convolution has at least 1 step, got {kernel}")
         self.channels, self.kernel = channels, kernel
         self.gate = nn.Linear(channels, 2 * channels)
         self.depthwise = nn.Conv1d(channels, channels, kernel, groups=channels)

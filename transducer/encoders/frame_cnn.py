@@ -121,6 +121,11 @@ class FrameCNN(Streaming):
                 f"a frame CNN needs a width, a stride and a number of blocks for every stage, got {tuple(widths)}, "
                 f"{tuple(strides)} and {tuple(blocks)}"
             )
+        if min(*widths, *strides, *grid) < 1 or min(*blocks, similarity) < 0:
+            raise ValueError(
+                f"widths, strides and grid of a frame CNN are at least 1, blocks and similarity at least 0, got "
+                f"{tuple(widths)}, {tuple(strides)}, {tuple(grid)}, {tuple(blocks)} and {similarity}"
+            )
         if kernel < 1 or kernel % 2 == 0:
             raise ValueError(f"the kernel of a frame CNN must be odd, got {kernel}")
         if not 0 <= shift <= 1:

@@ -247,7 +247,7 @@ class StreamBatch:
             if isinstance(client.clock, FrameClock):
                 needed = set(self.engine.search.needed(state))
                 for item in client.pending:
-                    needed |= self.engine.search.times_of(item)
+                    needed.update(self.engine.search.times_of(item))
                 client.clock.forget(client.searched, needed)
         return results
 

@@ -51,8 +51,10 @@ class AudioVisual(Streaming):
 
     def __init__(self, video: Frames, audio: LogMel, samples: int):
         super().__init__()
-        if samples < 1 or samples % audio.hop:
-            raise ValueError(f"the samples to a frame must be a multiple of the hop of {audio.hop}, got {samples}")
+        if not 1 <= samples <= audio.rate or samples % audio.hop:
+            raise ValueError(
+                f"the samples to a frame must be a multiple of the hop of {audio.hop}, at most a second, got {samples}"
+            )
         self.video, self.audio, self.samples = video, audio, samples
         self.hops = samples // audio.hop
         self.inputs = video.inputs + samples

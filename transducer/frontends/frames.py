@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transducer.media.medium import Medium
 
 HALF = 127.5  # half of the range of a byte
+LARGEST_SIDE = 8192  # pixels
 
 
 @register("frames")
@@ -51,8 +52,10 @@ class Frames(Streaming):
 
     def __init__(self, height: int, width: int, channels: int = 3):
         super().__init__()
-        if min(height, width, channels) < 1:
-            raise ValueError(f"frames need at least one pixel, got {height} x {width} x {channels}")
+        if not (min(height, width) >= 1 and max(height, width) <= LARGEST_SIDE and 1 <= channels <= 4):
+            raise ValueError(
+                f"frames have 1 to {LARGEST_SIDE} pixels a side and 1 to 4 colours, got {height} x {width} x {channels}"
+            )
         self.height, self.width, self.channels = height, width, channels
         self.inputs = self.size
 

@@ -53,8 +53,10 @@ class CascadedRNNTConfig(HeadConfig):
 
     def build(self, channels: int, model: ModelConfig) -> CascadedRNNT:
         sizes = {name: value for name, value in vars(self).items() if name not in ("units", "source")}
-        sources = model.units[model.heads[self.source].units]
-        head = CascadedRNNT(channels, sources, model.units[self.units], **sizes)
+        if self.source not in model.heads:
+            raise ValueError(f"there is no head {self.source[:40]!r} to read, but {', '.join(model.heads)}")
+        sources = model.tokens(model.heads[self.source].units)
+        head = CascadedRNNT(channels, sources, model.tokens(self.units), **sizes)
         head.config = self
         return head
 
@@ -105,6 +107,8 @@ class CascadedRNNT(RNNT):
         predictor: int = 384,
         delay: int = 3,
     ):
+        if delay < 0:
+            raise ValueError(f"what is written cannot come {-delay} steps before it is heard")
         super().__init__(width, tokens, "lstm", predictor)
         self.delay = delay
         self.source = CTC(channels, sources)

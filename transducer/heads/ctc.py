@@ -31,7 +31,7 @@ class CTCConfig(HeadConfig):
     units: str = "characters"
 
     def build(self, channels: int, model: ModelConfig) -> CTC:
-        head = CTC(channels, model.units[self.units])
+        head = CTC(channels, model.tokens(self.units))
         head.config = self
         return head
 
@@ -98,7 +98,7 @@ class SelfConditioningConfig(PartConfig):
     units: str
 
     def build(self, channels: int, model: ModelConfig) -> SelfConditioning:
-        return SelfConditioning(channels, model.units[self.units])
+        return SelfConditioning(channels, model.tokens(self.units))
 
     @classmethod
     def examples(cls) -> tuple[SelfConditioningConfig, ...]:

@@ -29,7 +29,7 @@ class FramewiseConfig(HeadConfig):
     hidden: int = 0
 
     def build(self, channels: int, model: ModelConfig) -> Framewise:
-        head = Framewise(channels, model.units[self.units], self.hidden)
+        head = Framewise(channels, model.tokens(self.units), self.hidden)
         head.config = self
         return head
 

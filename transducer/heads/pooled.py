@@ -29,7 +29,7 @@ class PooledConfig(HeadConfig):
     hidden: int = 0
 
     def build(self, channels: int, model: ModelConfig) -> Pooled:
-        head = Pooled(channels, model.units[self.units], self.hidden)
+        head = Pooled(channels, model.tokens(self.units), self.hidden)
         head.config = self
         return head
 

@@ -101,7 +101,7 @@ class RNNTConfig(HeadConfig):
     context: int = 2
 
     def build(self, channels: int, model: ModelConfig) -> RNNT:
-        head = RNNT(channels, model.units[self.units], self.predictor, self.channels, self.context)
+        head = RNNT(channels, model.tokens(self.units), self.predictor, self.channels, self.context)
         head.config = self
         return head
 
@@ -129,6 +129,8 @@ class RNNT(Head):
         super().__init__()
         if predictor not in ("stateless", "lstm"):
             raise ValueError(f"unknown predictor {predictor!r}: there are stateless, lstm")
+        if context < 1:
+            raise ValueError(f"a predictor reads at least 1 token, got {context}")
         self.size = self.tokens = tokens
         self.frames = nn.Linear(channels, hidden)
         if predictor == "stateless":

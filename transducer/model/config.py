@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import pkgutil
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 TAGS: dict[str, type] = {}  # of all classes that have registered themselves so far
 PARTS = ("frontends", "encoders", "cores", "heads", "search.events.rules")  # where the others are, in this package
 LARGEST = 2**31 - 1  # of integers in a config
+LONGEST_CHUNK = 8192  # encoder frames
 
 Class = TypeVar("Class", bound=type)
 
@@ -183,6 +185,9 @@ class ModelConfig:
         language: of what it writes, as a BCP 47 tag such as "en"; "" for none.
         card: what people want to know: what it was trained on, licences, measured figures. JSON data that no program
             reads; kept as it is.
+
+    Raises:
+        UsageError: chunks or names of units that make no sense.
     """
 
     frontend: FrontendConfig = field(default_factory=lambda: _plain("logmel"))
@@ -196,6 +201,20 @@ class ModelConfig:
     events: EventRules | None = None
     language: str = ""
     card: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.chunks or not all(1 <= chunk <= LONGEST_CHUNK for chunk in self.chunks):
+            raise UsageError(f"a model has chunks of 1 to {LONGEST_CHUNK} frames, got {list(self.chunks)}")
+        for name in self.units:
+            # It is the name of a folder, too.
+            if not re.fullmatch(r"[\w-]+", name):
+                raise UsageError(f"the name of units is made of letters, digits, _ and -, got {name!r}")
+
+    def tokens(self, units: str) -> int:
+        """How many tokens some units have, the blank counted. Raises ValueError where there are no such units."""
+        if units not in self.units:
+            raise ValueError(f"there are no units {units[:40]!r}, but {', '.join(self.units) or 'none'}")
+        return self.units[units]
 
     @property
     def cores(self) -> tuple[CoreConfig, ...]:

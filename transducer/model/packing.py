@@ -70,7 +70,8 @@ def _is_plain(lstm: nn.LSTM) -> bool:
 
 
 def _is_half(weight: Tensor) -> bool:
-    return weight.dtype == torch.float32 and torch.equal(weight.half().float(), weight)
+    # FBGEMM is for CPUs. Weights elsewhere stay as they are.
+    return weight.is_cpu and weight.dtype == torch.float32 and torch.equal(weight.half().float(), weight)
 
 
 def _available() -> bool:
