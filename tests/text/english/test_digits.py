@@ -57,6 +57,7 @@ def segment(text: str, stable: int | None = None) -> Segment:
         ("five P. M. at ten a m", "5 PM. at 10 am"),
         ("between five and six p m", "between 5 and 6 pm"),
         ("five am", "5 am"),
+        ("at eleven Pm, or at ten p.m.", "at 11 PM, or at 10 p.m."),
         ("of the five am i the last", "of the five am i the last"),
         ("p m", "p m"),
         ("a m", "a m"),

@@ -213,11 +213,11 @@ def _time_of_day(parts: list[Part], written: Sequence[str], texts: Sequence[str]
         return parts
     if all(re.fullmatch(r"1[0-2]|[1-9]", text) for text in spelled):
         parts = [part._replace(text=spelled[hours.index(part)]) if part in hours else part for part in parts]
-    if not letters:
+    if after[0] in ("a.m", "p.m"):
         return parts
-    half = after[0] + "m"
-    capitals = any(text != text.lower() for text in written[end : end + 2])
-    return [*parts, Part(end, end + 2, half.upper() if capitals else half)]
+    half, words = after[0][0] + "m", written[end : end + 1 + letters]
+    capitals = any(text != text.lower() for text in words)
+    return [*parts, Part(end, end + len(words), half.upper() if capitals else half)]
 
 
 def _stays(run: list[str], number: int, before: str, after: str) -> bool:
