@@ -55,8 +55,9 @@ class Window(Streaming):
 @register("window_layers")
 @dataclass(frozen=True)
 class WindowLayersConfig(CoreConfig):
-    """Layers x + W gelu(window(norm(x))), and a norm after the last one; layer n has the nth of `dilations`, round and
-    round, and looks at the current step and `past` before it.
+    """Layers x + W gelu(window(norm(x))), each over the current step and `past` before it, and a norm after the last.
+
+    Layer n has the nth of `dilations`, round and round.
     """
 
     channels: int = 160
