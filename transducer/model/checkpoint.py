@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 
 from transducer.atomic import atomic_write
@@ -18,7 +20,6 @@ from transducer.model.config import ModelConfig, from_json, to_json
 from transducer.model.migrations import FORMAT, migrate_document, migrate_weights
 from transducer.model.network import Network
 from transducer.model.quantization import SCALE, dequantise, quantise
-from transducer.model.weights import load_weights, save_weights
 from transducer.search.tokens.word_model import WordModel
 from transducer.text.tokenizers.files import load_tokenizer, save_tokenizer
 from transducer.text.tokenizers.tokenizer import Tokenizer
@@ -56,7 +57,8 @@ def save_checkpoint(
         kept = {name: value.contiguous() for name, value in network.state_dict().items()}
         weights = {name: kept.pop(name) for name in _statistics(network)}
         weights |= quantise(kept) if dtype == torch.int8 else {name: value.to(dtype) for name, value in kept.items()}
-        save_weights(partial / WEIGHTS, weights)
+        with atomic_write(partial / WEIGHTS, "wb") as file:
+            file.write(save(weights))
         for name, tokenizer in units.items():
             (partial / UNITS / name).mkdir(parents=True)
             save_tokenizer(tokenizer, partial / UNITS / name)
@@ -141,7 +143,12 @@ def _read_config(folder: Path) -> tuple[ModelConfig, int]:
 
 def _read_weights(path: Path, network: nn.Module, version: int) -> dict[str, torch.Tensor]:
     """The weights in float32, which are those that the network wants."""
-    stored = migrate_weights(load_weights(path), version)
+    try:
+        stored = migrate_weights(load_file(path), version)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing: the checkpoint is incomplete; copy or train it again") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); copy or train it again") from None
     weights = dequantise(stored)
     for name in weights:
         if name + SCALE in stored:
