@@ -25,6 +25,10 @@ class AudioVisualConfig(FrontendConfig):
     def build(self) -> AudioVisual:
         return AudioVisual(self.video.build(), self.audio.build(), self.samples)
 
+    @classmethod
+    def examples(cls) -> tuple[AudioVisualConfig, ...]:
+        return (cls(FramesConfig(5, 7), LogMelConfig(800, 6, 20, 8), 64),)
+
 
 class AudioVisual(Streaming):
     """(B, T, pixels + samples) -> (B, T, pixels + samples / hop * bins).
@@ -38,10 +42,13 @@ class AudioVisual(Streaming):
 
     def __init__(self, video: Frames, audio: LogMel, samples: int):
         super().__init__()
-        if samples < 1 or samples % audio.hop:
-            raise ValueError(f"the samples to a frame must be a multiple of the hop of {audio.hop}, got {samples}")
+        if not 1 <= samples <= audio.rate or samples % audio.hop:
+            raise ValueError(
+                f"the samples to a frame must be a multiple of the hop of {audio.hop}, at most a second, got {samples}"
+            )
         self.video, self.audio, self.samples = video, audio, samples
         self.hops = samples // audio.hop
+        self.inputs = video.inputs + samples
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         y, mask, _ = self.step(x, mask, self.init_state(x.shape[0], x))

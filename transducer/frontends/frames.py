@@ -11,6 +11,7 @@ from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import Streaming, apply_mask
 
 HALF = 127.5  # half of the range of a byte
+LARGEST_SIDE = 8192  # pixels
 
 
 @register("frames")
@@ -25,6 +26,13 @@ class FramesConfig(FrontendConfig):
     def build(self) -> Frames:
         return Frames(self.height, self.width, self.channels)
 
+    @classmethod
+    def examples(cls) -> tuple[FramesConfig, ...]:
+        return (
+            cls(5, 7),
+            cls(4, 3, 1),
+        )
+
 
 class Frames(Streaming):
     """Pixels (B, T, H * W * channels), 0 to 255, uint8 or floating -> the same in [-1, 1], floating.
@@ -35,9 +43,12 @@ class Frames(Streaming):
 
     def __init__(self, height: int, width: int, channels: int = 3):
         super().__init__()
-        if min(height, width, channels) < 1:
-            raise ValueError(f"frames need at least one pixel, got {height} x {width} x {channels}")
+        if not (min(height, width) >= 1 and max(height, width) <= LARGEST_SIDE and 1 <= channels <= 4):
+            raise ValueError(
+                f"frames have 1 to {LARGEST_SIDE} pixels a side and 1 to 4 colours, got {height} x {width} x {channels}"
+            )
         self.height, self.width, self.channels = height, width, channels
+        self.inputs = self.size
 
     @property
     def size(self) -> int:

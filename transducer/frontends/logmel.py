@@ -28,6 +28,10 @@ class LogMelConfig(FrontendConfig):
     def build(self) -> LogMel:
         return LogMel(self.rate, self.bins, self.window, self.hop, self.low_hz, floor=self.floor)
 
+    @classmethod
+    def examples(cls) -> tuple[LogMelConfig, ...]:
+        return (cls(800, 6, 20, 8),)
+
 
 class LogMelState(NamedTuple):
     samples: Tensor  # (B, window - hop): what the next window still needs
@@ -44,7 +48,9 @@ def mel_filters(rate: int, fft_size: int, bins: int, low_hz: float, high_hz: flo
 
 
 def periodic_hann(size: int) -> Tensor:
-    """(size,) Hann window for spectra. Not torch's: on the meta device that drags in its compiler, for a second."""
+    """(size,) Hann window for spectra."""
+    if torch.get_default_device().type == "meta":  # as above
+        return torch.empty(size)
     return torch.from_numpy(np.hanning(size + 1)[:-1].astype(np.float32))
 
 
@@ -63,7 +69,7 @@ class LogMel(Streaming):
         floor: added to the power, so that digital silence has a logarithm.
     """
 
-    latency = 0
+    inputs = 1
 
     def __init__(
         self,
@@ -78,6 +84,8 @@ class LogMel(Streaming):
         super().__init__()
         if not 0 < hop <= window:
             raise ValueError(f"hop must be between 1 and window ({window}), got {hop}")
+        if min(rate, bins) < 1 or floor <= 0:
+            raise ValueError(f"rate, bins and floor must be more than 0, got {rate}, {bins} and {floor:g}")
         self.rate, self.bins, self.window_size, self.hop, self.floor = rate, bins, window, hop, floor
         self.stride = self.block = hop
         self.fft_size = 1 << (window - 1).bit_length()

@@ -45,10 +45,16 @@ class CascadedRNNTConfig(HeadConfig):
 
     def build(self, channels: int, model: ModelConfig) -> CascadedRNNT:
         sizes = {name: value for name, value in vars(self).items() if name not in ("units", "source")}
-        sources = model.units[model.heads[self.source].units]
-        head = CascadedRNNT(channels, sources, model.units[self.units], **sizes)
+        if self.source not in model.heads:
+            raise ValueError(f"there is no head {self.source[:40]!r} to read, but {', '.join(model.heads)}")
+        sources = model.tokens(model.heads[self.source].units)
+        head = CascadedRNNT(channels, sources, model.tokens(self.units), **sizes)
         head.config = self
         return head
+
+    @classmethod
+    def examples(cls) -> tuple[CascadedRNNTConfig, ...]:
+        return (cls("pieces", "ctc", 2, 8, 2, 12, 1, 5, 2, 6, 6, delay=2),)
 
 
 class Posteriors(nn.Module):

@@ -24,9 +24,16 @@ class FramewiseConfig(HeadConfig):
     hidden: int = 0
 
     def build(self, channels: int, model: ModelConfig) -> Framewise:
-        head = Framewise(channels, model.units[self.units], self.hidden)
+        head = Framewise(channels, model.tokens(self.units), self.hidden)
         head.config = self
         return head
+
+    @classmethod
+    def examples(cls) -> tuple[FramewiseConfig, ...]:
+        return (
+            cls(),
+            cls(hidden=3),
+        )
 
 
 class Framewise(Pointwise, Head):

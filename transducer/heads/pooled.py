@@ -25,9 +25,16 @@ class PooledConfig(HeadConfig):
     hidden: int = 0
 
     def build(self, channels: int, model: ModelConfig) -> Pooled:
-        head = Pooled(channels, model.units[self.units], self.hidden)
+        head = Pooled(channels, model.tokens(self.units), self.hidden)
         head.config = self
         return head
+
+    @classmethod
+    def examples(cls) -> tuple[PooledConfig, ...]:
+        return (
+            cls(),
+            cls(hidden=3),
+        )
 
 
 class PooledState(NamedTuple):

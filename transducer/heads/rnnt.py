@@ -92,9 +92,16 @@ class RNNTConfig(HeadConfig):
     context: int = 2
 
     def build(self, channels: int, model: ModelConfig) -> RNNT:
-        head = RNNT(channels, model.units[self.units], self.predictor, self.channels, self.context)
+        head = RNNT(channels, model.tokens(self.units), self.predictor, self.channels, self.context)
         head.config = self
         return head
+
+    @classmethod
+    def examples(cls) -> tuple[RNNTConfig, ...]:
+        return (
+            cls(predictor="stateless", channels=6),
+            cls(predictor="lstm", channels=6),
+        )
 
 
 class RNNT(Head):

@@ -14,11 +14,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from transducer.errors import CheckpointError, UsageError
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 TAGS: dict[str, type] = {}  # of all classes that have registered themselves so far
 PARTS = ("frontends", "encoders", "cores", "heads", "search.events.rules")  # where the others are, in this package
 LARGEST = 2**31 - 1  # of integers in a config
+LONGEST_CHUNK = 8192  # encoder frames
 
 Class = TypeVar("Class", bound=type)
 
@@ -59,14 +61,27 @@ def find(tag: str) -> type | None:
     return TAGS.get(tag)
 
 
-class FrontendConfig:
+class PartConfig:
+    """Of a part of a model."""
+
+    @classmethod
+    def examples(cls) -> Sequence[Self]:
+        """Small ones of every kind that there is, which the tests hold to the contract.
+
+        Those of heads may read a head "ctc" over the units "characters".
+        """
+        raise NotImplementedError(f"{cls.__name__} has no examples")
+
+
+class FrontendConfig(PartConfig):
     """Of a front-end: from media to features."""
 
     def build(self) -> Streaming:
+        """The front-end; its `inputs` is how many numbers a step of the media has."""
         raise NotImplementedError
 
 
-class EncoderConfig:
+class EncoderConfig(PartConfig):
     """Of an encoder: from the features of a front-end to frames."""
 
     def build(self, frontend: Streaming, channels: int) -> Streaming:
@@ -78,7 +93,7 @@ class EncoderConfig:
         return ValueError(f"{type(self).__name__} does not encode the features of {type(frontend).__name__}")
 
 
-class CoreConfig:
+class CoreConfig(PartConfig):
     """Of a sequence core: from frames to frames."""
 
     channels: int
@@ -88,7 +103,7 @@ class CoreConfig:
         raise NotImplementedError
 
 
-class HeadConfig:
+class HeadConfig(PartConfig):
     """Of a head: from frames to what is searched.
 
     Attributes:
@@ -158,6 +173,9 @@ class ModelConfig:
         language: of what it writes, as a BCP 47 tag such as "en"; "" for none.
         card: what people want to know: what it was trained on, licences, measured figures. JSON data that no program
             reads; kept as it is.
+
+    Raises:
+        UsageError: chunks or names of units that make no sense.
     """
 
     frontend: FrontendConfig = field(default_factory=lambda: _plain("logmel"))
@@ -171,6 +189,20 @@ class ModelConfig:
     events: EventRules | None = None
     language: str = ""
     card: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.chunks or not all(1 <= chunk <= LONGEST_CHUNK for chunk in self.chunks):
+            raise UsageError(f"a model has chunks of 1 to {LONGEST_CHUNK} frames, got {list(self.chunks)}")
+        for name in self.units:
+            # It is the name of a folder, too.
+            if not re.fullmatch(r"[\w-]+", name):
+                raise UsageError(f"the name of units is made of letters, digits, _ and -, got {name!r}")
+
+    def tokens(self, units: str) -> int:
+        """How many tokens some units have, the blank counted. Raises ValueError where there are no such units."""
+        if units not in self.units:
+            raise ValueError(f"there are no units {units[:40]!r}, but {', '.join(self.units) or 'none'}")
+        return self.units[units]
 
     @property
     def cores(self) -> tuple[CoreConfig, ...]:

@@ -27,6 +27,8 @@ def migrate_document(document: dict[str, Any], version: int) -> dict[str, Any]:
     Raises:
         ValueError, KeyError, TypeError, AttributeError: it is not what its format says.
     """
+    if type(version) is not int or version < 1:
+        raise ValueError(f"there is no format {version!r}")
     for number in range(version, FORMAT):
         document = STEPS[number].document(document)
     return document

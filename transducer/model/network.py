@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from transducer.model.config import ModelConfig
 from transducer.model.sequence import Serial, Streaming, set_chunk
@@ -48,16 +48,3 @@ class Network(nn.Module):
         set_chunk(self.encoder, chunk)
         for head in self.heads.values():
             set_chunk(head, max(chunk // head.stride, 1))
-
-    def encode_with_taps(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The encoder's frames and mask, and the logits (B, T, V) of every intermediate head, for the losses."""
-        from transducer.heads.ctc import SelfConditioning
-
-        taps = []
-        for stage in self.encoder.stages:
-            if isinstance(stage, SelfConditioning):
-                taps.append(stage.logits(features))
-                features = stage.condition(features, taps[-1])
-            else:
-                features, mask = stage(features, mask)
-        return features, mask, taps

@@ -40,7 +40,9 @@ def pack_linears(module: nn.Module) -> None:
 
 def _is_half(linear: nn.Linear) -> bool:
     weight = linear.weight
-    return weight.dtype == torch.float32 and linear.bias is not None and torch.equal(weight.half().float(), weight)
+    # FBGEMM is for CPUs. Weights elsewhere stay as they are.
+    there = weight.is_cpu and weight.dtype == torch.float32 and linear.bias is not None
+    return there and torch.equal(weight.half().float(), weight)
 
 
 def _available() -> bool:
