@@ -22,14 +22,13 @@ TEST = ("Arthur Conan Doyle The Hound", "TREASURE ISLAND", "THE SECRET GARDEN", 
 
 @dataclass(frozen=True)
 class Text:
-    """Running text: for every word its number in `types`, its mark and its case, `IGNORE` where nobody can know it.
-
-    All int64, (N,).
+    """Running text, (N,) each: for every word its number in `types`, its mark, and its case, `IGNORE` where nobody can
+    know it. There are millions of them, so that the numbers are as small as they can be.
     """
 
-    words: np.ndarray
-    marks: np.ndarray
-    cases: np.ndarray
+    words: np.ndarray  # int32
+    marks: np.ndarray  # int8
+    cases: np.ndarray  # int8
 
     def __len__(self) -> int:
         return len(self.words)
@@ -47,7 +46,7 @@ def read(lines: Iterable[str]) -> tuple[list[str], dict[str, Text]]:
     often = [np.bincount(text.words[text.cases == case], minlength=len(numbers)) for case in (LOWER, UPPER)]
     shouted = often[0] > often[1]
     return list(numbers), {
-        title: replace(book, cases=np.where((book.cases == UPPER) & shouted[book.words], IGNORE, book.cases))
+        title: replace(book, cases=np.where((book.cases == UPPER) & shouted[book.words], np.int8(IGNORE), book.cases))
         for title, book in books.items()
     }
 
@@ -97,7 +96,7 @@ def encode(tokens: Sequence[Token], numbers: dict[str, int]) -> Text:
         begins = token.mark in SENTENCE_ENDS
     words = [numbers.setdefault(token.word, len(numbers)) for token in tokens]
     marks = [token.mark for token in tokens]
-    return Text(*(np.array(values, np.int64) for values in (words, marks, cases)))
+    return Text(np.array(words, np.int32), np.array(marks, np.int8), np.array(cases, np.int8))
 
 
 def join(books: Sequence[Text]) -> Text:

@@ -64,8 +64,8 @@ def evaluate(network: Network, source: PairSource) -> Mapping[str, float]:
         texts.append(Text(np.zeros(len(pair.x), int), pair.target("marks"), pair.target("cases")))
     marks, cases = (np.concatenate(parts) for parts in zip(*decisions, strict=True))
     scores = measure((marks, cases), join(texts))
-    names = {"sentence ends": "sentence end", "commas": ",", "capitals": "capital"}
-    return {name: scores[key]["f1"] for name, key in names.items()} | {"case": scores["case"]["accuracy"]}
+    names = {"f1:sentence ends": "sentence end", "f1:commas": ",", "f1:capitals": "capital"}
+    return {name: scores[key]["f1"] for name, key in names.items()} | {"accuracy:cases": scores["case"]["accuracy"]}
 
 
 def recipe(

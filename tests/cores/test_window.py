@@ -7,6 +7,7 @@ from contract import verify_contract, verify_lookahead
 
 from transducer.cores.window import Window, WindowLayersConfig
 from transducer.encoders.window import WindowConfig
+from transducer.errors import UsageError
 from transducer.frontends.logmel import LogMelConfig
 from transducer.frontends.words import WordsConfig
 from transducer.model.sequence import Serial
@@ -48,6 +49,12 @@ def test_windows_that_make_no_sense(sizes):
     past, look_ahead, dilation = sizes
     with pytest.raises(ValueError, match="window"):
         Window(4, 4, past, look_ahead, dilation)
+
+
+@pytest.mark.parametrize("sizes", [{"layers": -1}, {"layers": 10**6}, {"dilations": ()}])
+def test_layers_that_make_no_sense(sizes):
+    with pytest.raises(UsageError, match="window layers"):
+        WindowLayersConfig(**sizes)
 
 
 def test_the_encoder_is_for_words():

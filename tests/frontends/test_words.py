@@ -37,7 +37,7 @@ def test_rows_that_there_are_not():
 
 @pytest.mark.parametrize("sizes", [(0, 4, 2, 3), (5, 0, 2, 3), (5, 4, 0, 3), (5, 4, 2, 0), (2**25, 4, 2, 3)])
 def test_tables_that_make_no_sense(sizes):
-    with pytest.raises(ValueError, match="tables of words"):
+    with pytest.raises(UsageError, match="tables of words"):
         WordsConfig(*sizes)
 
 

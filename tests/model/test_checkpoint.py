@@ -86,7 +86,7 @@ def test_a_new_checkpoint_replaces_the_old_one_and_leaves_nothing_behind(folder)
     assert os.listdir(folder.parent) == ["tiny"]
 
 
-@pytest.mark.parametrize("failing", ["save_weights", "save_tokenizer", "replace old", "replace new"])
+@pytest.mark.parametrize("failing", ["save", "save_tokenizer", "replace old", "replace new"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_an_interrupted_write_leaves_the_old_one(folder, monkeypatch, failing, error):
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

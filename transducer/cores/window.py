@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from transducer.cores.layers import Pointwise
+from transducer.errors import UsageError
 from transducer.model.config import CoreConfig, register
 from transducer.model.sequence import Residual, Serial, Streaming, apply_mask
+
+MOST_LAYERS = 1000
 
 
 class WindowState(NamedTuple):
@@ -55,8 +58,9 @@ class Window(Streaming):
 @register("window_layers")
 @dataclass(frozen=True)
 class WindowLayersConfig(CoreConfig):
-    """Layers x + W gelu(window(norm(x))), and a norm after the last one; layer n has the nth of `dilations`, round and
-    round, and looks at the current step and `past` before it.
+    """Layers x + W gelu(window(norm(x))), each over the current step and `past` before it, and a norm after the last.
+
+    Layer n has the nth of `dilations`, round and round.
     """
 
     channels: int = 160
@@ -65,6 +69,10 @@ class WindowLayersConfig(CoreConfig):
     past: int = 2
     dilations: tuple[int, ...] = (1, 3, 9)
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.dilations or not 0 <= self.layers <= MOST_LAYERS:
+            raise UsageError(f"window layers have dilations, and are at most {MOST_LAYERS}, got {self.layers}")
 
     def build(self) -> list[Streaming]:
         dilations = [self.dilations[layer % len(self.dilations)] for layer in range(self.layers)]

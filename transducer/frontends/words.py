@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from transducer.errors import UsageError
 from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import Streaming, apply_mask
 
@@ -35,7 +36,7 @@ class WordsConfig(FrontendConfig):
 
     def __post_init__(self) -> None:
         if min(self.words, self.buckets, self.ngrams, self.channels) < 1 or max(self.words, self.buckets) > MOST_ROWS:
-            raise ValueError(f"tables of words need 1 to {MOST_ROWS} rows, n-grams and channels, got {self}")
+            raise UsageError(f"tables of words need 1 to {MOST_ROWS} rows, n-grams and channels, got {self}")
 
     def build(self) -> Words:
         return Words(self.words, self.buckets, self.ngrams, self.channels)

@@ -15,7 +15,7 @@ from transducer.media.medium import BlockReader
 
 @dataclass(frozen=True)
 class Words:
-    """Rows of each word, whole numbers as float32, which holds them exactly; in words of speech its rate is nominal.
+    """The rows of each word, whole numbers as float32, which holds them exactly. The rate is that of speech, nominal.
 
     Attributes:
         sizes: rows of the table that each number of a word stands for.

@@ -15,6 +15,7 @@ The rules. Where they do not say, words stay words.
   hundred" before them they are one number.
 - Times of day only before "am", "pm" or their letters, which become one word: "seven thirty p m" -> 7:30 pm, "five P M"
   -> 5 PM, "between five and six p m" -> between 5 and 6 pm. The letters alone stay.
+- Known acronyms that are read letter by letter are one word: "u s a" -> usa, "N A S A" -> NASA.
 - Other numbers side by side ("seven thirty", "one two three", "five and twenty") stay words, all of them.
 """
 
@@ -27,6 +28,7 @@ from typing import NamedTuple
 
 from transducer.results import Segment, Word
 from transducer.text.english import numerals
+from transducer.text.english.acronyms import letters_from, spelled_out
 from transducer.text.english.numerals import (
     CARDINALS,
     DIGIT_RUN,
@@ -70,19 +72,32 @@ def digits(segment: Segment) -> Segment:
     stable, certain = 0, True
     at = 0
     while at < len(words):
-        end = _run_end(texts, marked, at)
-        parts = _convert(texts, at, end) if end > at else [Part(at, at + 1, None)]
-        # "a" may begin a number, too, and so may "oh" before digits.
-        seen = end + AFTER if end > at else at + 1 + (texts[at] == "a")
-        if texts[at] in OH and end == at:
-            seen = at + 2 + _digits_from(texts, marked, at + 1)
+        end, letters = _run_end(texts, marked, at), letters_from(texts, marked, at)
+        if end > at:
+            parts, seen = _convert(texts, at, end), end + AFTER
+            if not marked[end - 1]:
+                parts = _time_of_day(parts, [word.text for word in words], texts)
+        else:
+            parts = [_acronym(words, texts, marked, at, letters) or Part(at, at + 1, None)]
+            # "a" may begin a number, a letter an acronym, and "oh" digits.
+            seen = at + 1 if letters == at else letters + (not marked[letters - 1])
+            if texts[at] in OH:
+                seen = max(seen, at + 2 + _digits_from(texts, marked, at + 1))
         certain = certain and seen <= segment.stable
-        if end > at and not marked[end - 1]:
-            parts = _time_of_day(parts, [word.text for word in words], texts)
         result += [_merge(words[part.first : part.end], part.text) for part in parts]
         stable += len(parts) if certain else 0
         at = parts[-1].end
     return replace(segment, words=tuple(result), stable=len(result) if segment.final else stable)
+
+
+def _acronym(words: Sequence[Word], texts: Sequence[str], marked: Sequence[bool], at: int, end: int) -> Part | None:
+    """Single letters at..end-1 as the acronym that they are; None for others, and behind another letter."""
+    behind = at > 0 and len(texts[at - 1]) == 1 and texts[at - 1] not in "ai" and not marked[at - 1]
+    acronym = None if behind else spelled_out(texts[at:end])
+    if acronym is None:
+        return None
+    capitals = any(word.text != word.text.lower() for word in words[at:end])
+    return Part(at, end, acronym.upper() if capitals else acronym)
 
 
 def _merge(words: Sequence[Word], text: str | None) -> Word:
@@ -213,11 +228,11 @@ def _time_of_day(parts: list[Part], written: Sequence[str], texts: Sequence[str]
         return parts
     if all(re.fullmatch(r"1[0-2]|[1-9]", text) for text in spelled):
         parts = [part._replace(text=spelled[hours.index(part)]) if part in hours else part for part in parts]
-    if not letters:
+    if after[0] in ("a.m", "p.m"):
         return parts
-    half = after[0] + "m"
-    capitals = any(text != text.lower() for text in written[end : end + 2])
-    return [*parts, Part(end, end + 2, half.upper() if capitals else half)]
+    half, words = after[0][0] + "m", written[end : end + 1 + letters]
+    capitals = any(text != text.lower() for text in words)
+    return [*parts, Part(end, end + len(words), half.upper() if capitals else half)]
 
 
 def _stays(run: list[str], number: int, before: str, after: str) -> bool:
