@@ -16,6 +16,7 @@ Legend: T frames, V tokens with the blank at 0, H hypotheses, N nodes of the tre
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -164,7 +165,8 @@ class LexiconSearch(Search[LexiconState]):
         self.silence = frozenset(silence)
         tokens = int(tree.token.max(initial=0)) + 1
         self._tokens = max([tokens, *(token + 1 for token in self.silence)])
-        if len(tree.token) * self._tokens * scorer.contexts >= np.iinfo(np.int64).max:
+        self._streams = np.iinfo(np.int64).max // (len(tree.token) * self._tokens * scorer.contexts)  # in one key
+        if not self._streams:
             raise UsageError("the lexicon and the language model are too large for one search")
         self._is_silence = np.zeros(self._tokens, dtype=bool)
         self._is_silence[list(self.silence)] = True
@@ -179,32 +181,36 @@ class LexiconSearch(Search[LexiconState]):
         return LexiconState(0, (), Trace.empty(), Beam(places, np.zeros(1)))
 
     def step(self, state: LexiconState, frames: NDArray[np.float32]) -> LexiconState:
-        return self._search(state, frames)[0]
+        return self.step_many([state], [frames])[0][0]
 
     def step_many(
         self, states: Sequence[LexiconState], frames: Sequence[NDArray[np.float32]]
     ) -> list[tuple[LexiconState, list[int | None]]]:
-        return [self._search(state, part) for state, part in zip(states, frames, strict=True)]
+        rows = [np.maximum(np.asarray(part, dtype=np.float64), _IMPOSSIBLE) for part in frames]
+        skipped = [(part[:, BLANK] >= self._skip).tolist() for part in rows]
+        rows = [part - self._offset for part in rows]
+        states, ends = list(states), [[] for _ in states]
+        for step in range(max(map(len, rows), default=0)):
+            going = [number for number, part in enumerate(rows) if step < len(part)]
+            heard = [number for number in going if not skipped[number][step]]
+            log_probs = np.stack([rows[number][step] for number in heard]) if heard else np.zeros((0, self._tokens))
+            found = dict(zip(heard, self._advance_all([states[n] for n in heard], log_probs), strict=True))
+            for number in going:
+                state = states[number]
+                beam, trace = found.get(number) or self._take_blank(state, float(rows[number][step, BLANK]))
+                states[number] = self._tidy(LexiconState(state.frame + 1, state.committed, trace, beam))
+                ends[number].append(self.speech_end(states[number]))
+        return list(zip(states, ends, strict=True))
 
-    def _search(self, state: LexiconState, frames: NDArray[np.float32]) -> tuple[LexiconState, list[int | None]]:
-        """The state after more frames, and `speech_end` after each of them."""
+    def _tidy(self, state: LexiconState) -> LexiconState:
+        """Now and then, commit the words that are certain, and forget those that nothing comes of."""
         frame, committed, trace, beam = state
-        rows = np.maximum(np.asarray(frames, dtype=np.float64), _IMPOSSIBLE)
-        skipped = (rows[:, BLANK] >= self._skip).tolist()
-        ends: list[int | None] = []
-        for skip, log_probs in zip(skipped, rows - self._offset, strict=True):
-            if skip:
-                beam, trace = self._take_blank(beam, trace, float(log_probs[BLANK]))
-            else:
-                beam, trace = self._advance(beam, trace, log_probs, frame)
-            frame += 1
-            if frame % TRIM_EVERY == 0:
-                certain = trace.common(beam.trace)
-                committed += tuple(self._tokens_of(trace, beam, certain).values())
-                trace, live = trace.trim(beam.trace, certain[-1] if certain else 0)
-                beam = beam.at(trace=live)
-            ends.append(self._speech_end(beam))
-        return LexiconState(frame, committed, trace, beam), ends
+        if frame % TRIM_EVERY:
+            return state
+        certain = trace.common(beam.trace)
+        committed += tuple(self._tokens_of(trace, beam, certain).values())
+        trace, live = trace.trim(beam.trace, certain[-1] if certain else 0)
+        return LexiconState(frame, committed, trace, beam.at(trace=live))
 
     def finish(self, state: LexiconState) -> LexiconState:
         """The state at the end of a segment: only whole words, and what the scorer says to ending after them.
@@ -220,7 +226,7 @@ class LexiconSearch(Search[LexiconState]):
             ends = beam.at(node=ROOT)._replace(score=beam.score - self._lookahead[beam.node])
             words = np.zeros_like(beam.node)
         ends = ends.at(last=BLANK)._replace(score=ends.score + self.scorer.end(ends.context))
-        beam, trace = self._settle(ends, words, state.trace)
+        ((beam, trace),) = self._settle(ends, words, np.zeros_like(words), [state.trace])
         return state._replace(trace=trace, beam=beam)
 
     def best(self, state: LexiconState) -> Hypothesis:
@@ -252,10 +258,7 @@ class LexiconSearch(Search[LexiconState]):
 
     def speech_end(self, state: LexiconState) -> int | None:
         """As in `Search`; a word in progress counts, though `best` doesn't show it yet."""
-        return self._speech_end(state.beam)
-
-    def _speech_end(self, beam: Beam) -> int | None:
-        return int(beam.end[beam.score.argmax()]) or None
+        return int(state.beam.end[state.beam.score.argmax()]) or None
 
     def _tokens_of(self, trace: Trace, beam: Beam, rows: Sequence[int]) -> dict[int, Token]:
         """Row of a word -> the word, with the log of its share among all hypotheses."""
@@ -284,51 +287,86 @@ class LexiconSearch(Search[LexiconState]):
         score = beam.score - self._lookahead[beam.node] + gain
         return beam.at(node=ROOT, context=context)._replace(score=score)
 
-    def _take_blank(self, beam: Beam, trace: Trace, log_prob: float) -> tuple[Beam, Trace]:
-        beam = beam._replace(score=beam.score + log_prob)
+    def _take_blank(self, state: LexiconState, log_prob: float) -> tuple[Beam, Trace]:
+        beam = state.beam._replace(score=state.beam.score + log_prob)
         if not beam.last.any():
-            return beam, trace
-        return self._settle(beam.at(last=BLANK), np.zeros_like(beam.node), trace)
+            return beam, state.trace
+        return self._settle(beam.at(last=BLANK), np.zeros_like(beam.node), np.zeros_like(beam.node), [state.trace])[0]
 
-    def _advance(self, beam: Beam, trace: Trace, log_probs: Floats, frame: int) -> tuple[Beam, Trace]:
-        tree, node, last = self.tree, beam.node, beam.last
+    def _advance_all(self, states: list[LexiconState], log_probs: Floats) -> list[tuple[Beam, Trace]]:
+        """`_advance` of as many streams at a time as the keys have room for."""
+        found = []
+        for first in range(0, len(states), self._streams):
+            some = slice(first, first + self._streams)
+            found += self._advance(states[some], log_probs[some])
+        return found
+
+    def _advance(self, states: list[LexiconState], log_probs: Floats) -> list[tuple[Beam, Trace]]:
+        """One frame of S streams, (S, V), of which no number depends on another stream."""
+        tree, beam = self.tree, _concatenate([state.beam for state in states])
+        node, last = beam.node, beam.last
+        sizes = np.array([len(state.beam.score) for state in states])
+        stream = np.arange(len(states)).repeat(sizes)
+        frame = np.array([state.frame for state in states])
+        heard, tokens = log_probs.ravel(), log_probs.shape[1]
+        row = stream * tokens  # where a stream's log-probabilities begin
         # The same place: a blank, or more of the last token.
-        stay = beam.at(last=BLANK)._replace(score=beam.score + log_probs[BLANK])
-        repeat = beam.take(last.nonzero()[0])
-        self._hear(repeat, repeat.last, frame)
-        repeat = repeat._replace(score=repeat.score + log_probs[repeat.last])
+        stay = beam.at(last=BLANK)._replace(score=beam.score + heard[row])
+        again = last.nonzero()[0]
+        repeat = beam.take(again)
+        self._hear(repeat, repeat.last, frame[stream[again]])
+        repeat = repeat._replace(score=repeat.score + heard[row[again] + repeat.last])
         # One token further; the last token again is a new one only after a blank.
         source, child = tree.below(node)
         token = tree.token[child]
-        likely = log_probs > log_probs.max() - self.config.token_width
-        tried = (likely[token] & (token != last[source])).nonzero()[0]
+        likely = (log_probs > log_probs.max(axis=1, keepdims=True) - self.config.token_width).ravel()
+        tried = (likely[row[source] + token] & (token != last[source])).nonzero()[0]
         source, child, token = source[tried], child[tried], token[tried]
-        score = (beam.score - self._lookahead[node])[source] + log_probs[token] + self._lookahead[child]
-        near = (score >= max(stay.score.max(), score.max(initial=-math.inf)) - self.config.width).nonzero()[0]
+        score = (beam.score - self._lookahead[node])[source] + heard[row[source] + token] + self._lookahead[child]
+        best = np.maximum.reduceat(stay.score, sizes.cumsum() - sizes)
+        np.maximum.at(best, stream[source], score)
+        near = (score >= (best - self.config.width)[stream[source]]).nonzero()[0]
         source, child, token = source[near], child[near], token[near]
-        moved = Beam(beam.places.take(source, axis=1), score[near])
-        moved.start[moved.node == ROOT] = frame
+        moved, owner = Beam(beam.places.take(source, axis=1), score[near]), stream[source]
+        outset = (moved.node == ROOT).nonzero()[0]
+        moved.start[outset] = frame[owner[outset]]
         moved.places[NODE], moved.places[LAST] = child, token
-        self._hear(moved, token, frame)
+        self._hear(moved, token, frame[owner])
+        inner = tree.children[child].nonzero()[0]
         entry, word = tree.ending(child)
-        parts = [stay, repeat, moved.take(tree.children[child].nonzero()[0])]
+        parts, owners = [stay, repeat, moved.take(inner)], [stream, stream[again], owner[inner]]
         for silence in self.silence:
-            between = beam.take(((node == ROOT) & (last != silence)).nonzero()[0])
-            parts.append(between.at(last=silence)._replace(score=between.score + log_probs[silence]))
-        before = np.zeros(sum(len(part.score) for part in parts), dtype=np.int64)
+            between = ((node == ROOT) & (last != silence)).nonzero()[0]
+            part = beam.take(between).at(last=silence)
+            parts.append(part._replace(score=part.score + heard[row[between] + silence]))
+            owners.append(stream[between])
+        before = np.zeros(sum(map(len, owners)), dtype=np.int64)
         parts.append(self._end_words(moved.take(entry), word))
-        return self._settle(_concatenate(parts), np.append(before, word), trace)
+        owners.append(owner[entry])
+        traces = [state.trace for state in states]
+        return self._settle(_concatenate(parts), np.append(before, word), np.concatenate(owners), traces)
 
-    def _hear(self, beam: Beam, tokens: Ints, frame: int) -> None:
+    def _hear(self, beam: Beam, tokens: Ints, frame: Ints) -> None:
         """Note in a beam's places that tokens were on a frame."""
-        beam.end[~self._is_silence[tokens]] = frame + 1
+        loud = (~self._is_silence[tokens]).nonzero()[0]
+        beam.end[loud] = frame[loud] + 1
 
-    def _settle(self, beam: Beam, words: Ints, trace: Trace) -> tuple[Beam, Trace]:
-        """Merge hypotheses with the same future, keep the best, and write down their words (0 for none)."""
+    def _settle(self, beam: Beam, words: Ints, stream: Ints, traces: Sequence[Trace]) -> list[tuple[Beam, Trace]]:
+        """Merge hypotheses with the same future, keep the best, and write down their words (0 for none).
+
+        Args:
+            beam: hypotheses of all streams.
+            words: (H,) that end in them.
+            stream: (H,) whose they are.
+            traces: of the streams, each of which has a hypothesis.
+        """
         config = self.config
-        rows = (beam.score >= beam.score.max() - config.width).nonzero()[0]
-        beam, words = beam.take(rows), words[rows]
-        key = (beam.context * len(self.tree.token) + beam.node) * self._tokens + beam.last
+        best = np.full(len(traces), -math.inf)
+        np.maximum.at(best, stream, beam.score)
+        rows = (beam.score >= (best - config.width)[stream]).nonzero()[0]
+        beam, words, stream = beam.take(rows), words[rows], stream[rows]
+        context = stream * self.scorer.contexts + beam.context
+        key = (context * len(self.tree.token) + beam.node) * self._tokens + beam.last
         order = np.lexsort((-beam.score, key))
         key, score = key[order], beam.score[order]
         leads = np.empty(len(key), dtype=bool)
@@ -342,27 +380,40 @@ class LexiconSearch(Search[LexiconState]):
             total = total + np.log(np.add.reduceat(np.exp(odds), first))
         # What lost with other words than its winner's is an alternative.
         losers = (~leads & (odds >= -config.alternatives)).nonzero()[0]
-        if losers.size:
-            lost, won = order[losers], order[first[group[losers]]]
-            places = beam.trace
-            losers = losers[trace.histories(places[lost], words[lost]) != trace.histories(places[won], words[won])]
         winners = order[first]
-        if len(first) > config.size:
-            kept = np.sort(np.argpartition(-total, config.size)[: config.size])
+        bounds = np.searchsorted(stream[winners], np.arange(len(traces) + 1))
+        if (np.diff(bounds) > config.size).any():
+            kept = np.concatenate([self._highest(total, *ends) for ends in itertools.pairwise(bounds.tolist())])
             place = np.full(len(first), -1)
             place[kept] = np.arange(len(kept))
             group = place[group]
             losers = losers[group[losers] >= 0]
             winners, total = winners[kept], total[kept]
-        rows = np.concatenate([winners, order[losers]])
-        chosen, trace = self._write(beam.take(rows), words[rows], trace)
-        best = Beam(chosen.places[:, : len(winners)], total)
-        if losers.size:
-            joined, owner = np.unique(group[losers], return_inverse=True)
-            trace, joins = trace.join(best.trace[joined], owner, chosen.trace[len(winners) :], odds[losers])
-            best.trace[joined] = joins
-            best = best._replace(places=best.places.copy())  # the losers are not to be kept alive
-        return best, trace
+            bounds = np.searchsorted(stream[winners], np.arange(len(traces) + 1))
+        lost = np.searchsorted(stream[order[losers]], np.arange(len(traces) + 1)).tolist()
+        results = []
+        for number, (trace, (begin, end)) in enumerate(zip(traces, itertools.pairwise(bounds.tolist()), strict=True)):
+            some = losers[lost[number] : lost[number + 1]]
+            rows = winners[begin:end]
+            if some.size:
+                mine, theirs = order[some], winners[group[some]]
+                row = beam.trace
+                other = trace.histories(row[mine], words[mine]) != trace.histories(row[theirs], words[theirs])
+                some, rows = some[other], np.concatenate([rows, mine[other]])
+            chosen, trace = self._write(beam.take(rows), words[rows], trace)
+            if some.size:
+                joined, owner = np.unique(group[some] - begin, return_inverse=True)
+                trace, joins = trace.join(chosen.trace[joined], owner, chosen.trace[end - begin :], odds[some])
+                chosen.trace[joined] = joins
+            # A copy, because a view would keep the losers alive.
+            results.append((Beam(chosen.places[:, : end - begin].copy(), total[begin:end].copy()), trace))
+        return results
+
+    def _highest(self, score: Floats, begin: int, end: int) -> Ints:
+        """Of the scores from `begin` to `end`, the rows of the highest ones."""
+        if end - begin <= self.config.size:
+            return np.arange(begin, end)
+        return begin + np.sort(np.argpartition(-score[begin:end], self.config.size)[: self.config.size])
 
     def _write(self, beam: Beam, word: Ints, trace: Trace) -> tuple[Beam, Trace]:
         """Write down the words that end in these hypotheses; 0 stands for none."""

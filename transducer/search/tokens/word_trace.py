@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -49,8 +50,10 @@ class Trace(NamedTuple):
     def append(self, parent: Ints, word: Ints, start: Ints, end: Ints) -> tuple[Trace, Ints]:
         """The trace with more rows, and their numbers."""
         rows = np.arange(len(self.links), len(self.links) + len(word))
+        links = np.empty((len(word), 4), dtype=np.int64)
+        links[:, PARENT], links[:, WORD], links[:, START], links[:, END] = parent, word, start, end
         trace = self._replace(
-            links=np.concatenate([self.links, np.stack([parent, word, start, end], axis=1)]),
+            links=np.concatenate([self.links, links]),
             history=np.concatenate([self.history, self.histories(parent, word)]),
         )
         return trace, rows
@@ -84,29 +87,21 @@ class Trace(NamedTuple):
             row = int(self.links[row, PARENT])
         return found[::-1]
 
-    def alternatives(self) -> dict[int, list[tuple[int, float]]]:
-        """Join -> rows that could be before it as well, with their log-odds."""
-        found: dict[int, list[tuple[int, float]]] = {}
-        for joined, instead, odds in zip(
-            self.joined.tolist(), self.instead.tolist(), self.log_odds.tolist(), strict=True
-        ):
-            found.setdefault(joined, []).append((instead, odds))
-        return found
-
     def paths(self, rows: Ints, scores: Floats) -> Iterator[tuple[float, tuple[int, ...]]]:
         """All ways through the lattice to some rows, best first, as their words' rows, with their scores."""
-        alternatives = self.alternatives()
+        joined = self.joined.tolist()
         heap = [(-score, row, ()) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
         heapq.heapify(heap)
         while heap:
             cost, row, after = heapq.heappop(heap)
             # What was best where paths joined is best from there on: costs only grow where one takes another way.
             while row:
-                for instead, odds in alternatives.get(row, ()):
-                    heapq.heappush(heap, (cost - odds, instead, after))
-                if self.links[row, WORD]:
+                for other in range(bisect_left(joined, row), bisect_right(joined, row)):
+                    heapq.heappush(heap, (cost - float(self.log_odds[other]), int(self.instead[other]), after))
+                parent, word = self.links[row, : WORD + 1].tolist()
+                if word:
                     after = (row, *after)
-                row = int(self.links[row, PARENT])
+                row = parent
             yield -cost, after
 
     def masses(self, rows: Ints, weights: Floats, temperature: float) -> Floats:
