@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.stream import Discard, Stream
 
 from transducer.errors import MediaError, TransducerError, UsageError
+from transducer.media.io.protocols import is_playlist
 from transducer.media.io.sources import RawFormat, Source
 
 # Reads in a row that may fail before the rest of a file is given up.
@@ -207,6 +208,11 @@ def _explain(error: av.FFmpegError, source: Source) -> TransducerError:
     name = source.name
     if isinstance(error, av.ProtocolNotFoundError):
         return UsageError(f"{name}: this kind of address can't be read; use http, https or rtsp, or a file")
+    if is_playlist(source.head):
+        return MediaError(
+            f"{name}: is a list of other files or addresses, which is read only where its own address is given; "
+            "name what it lists"
+        )
     if isinstance(error, av.InvalidDataError | av.EOFError | av.MemoryError):
         return MediaError(f"{name}: {_what_is_invalid(source)}")
     if isinstance(error, av.HTTPNotFoundError):
@@ -215,20 +221,20 @@ def _explain(error: av.FFmpegError, source: Source) -> TransducerError:
         return MediaError(f"{name}: the server refuses access; put user:password@ into the address if it has them")
     if isinstance(error, av.HTTPError | av.HTTPClientError | av.HTTPServerError):
         return MediaError(f"{name}: the server answers with an error ({strerror(error)}); try again later")
-    if source.is_address:
+    if source.is_address and isinstance(source.target, str):
         if isinstance(error, ConnectionRefusedError):
             return MediaError(f"{name}: nothing answers there (connection refused); check the address and the port")
         if isinstance(error, av.ExitError | TimeoutError):
             return MediaError(f"{name}: no answer within {source.timeout:g} s; check the address and the network")
         return MediaError(f"{name}: can't be reached ({strerror(error)}); check the address and the network")
     if source.read_error is not None:
-        return MediaError(f"{name}: can't be read: {strerror(source.read_error)}")
+        return MediaError(f"{name}: can't be read: {_stop_reason(source.read_error, source)}")
     return MediaError(f"{name}: can't be opened ({strerror(error)}); it is damaged, or of a kind that can't be read")
 
 
 def _what_is_invalid(source: Source) -> str:
     head = source.head
-    if not head and source.is_address:
+    if source.is_address and (not head or _is_text(head)):
         return "what is there is no sound or video; check that the address is that of the file, not of its page"
     if head[4:8] in (b"ftyp", b"mdat", b"wide"):
         return "its index (moov) is missing or damaged: the recording was cut short; copy or record it again"
