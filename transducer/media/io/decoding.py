@@ -13,12 +13,18 @@ from av.container import InputContainer
 from av.stream import Discard, Stream
 
 from transducer.errors import MediaError, TransducerError, UsageError
+from transducer.media.io.memory import limit_allocations
+from transducer.media.io.parts import has_open_end
 from transducer.media.io.protocols import is_playlist
-from transducer.media.io.sources import RawFormat, Source
+from transducer.media.io.sources import RawFormat, Source, printable
 
 # Reads in a row that may fail before the rest of a file is given up.
 _PATIENCE = 100
 _MICROSECONDS = 1_000_000
+LONGEST_GAP = 600.0  # seconds between timestamps that are believed where nothing says how long the file is
+_DAY = 24 * 3600.0
+_LEAST_BYTES = 4  # a second
+_WITHOUT_TIMESTAMPS = {"aac", "ac3", "dts", "dtshd", "eac3", "flac", "loas", "mlp", "mp2", "mp3", "truehd", "tta"}
 
 
 class Damage(NamedTuple):
@@ -34,6 +40,7 @@ def open_container(source: Source, raw: RawFormat | None = None) -> InputContain
         MediaError: it can't be read, or is no media; one line that says what to do.
         UsageError: a kind of address that FFmpeg can't read.
     """
+    limit_allocations()
     options = dict(source.options)
     if raw is not None:
         options |= {"sample_rate": str(raw.rate), "ch_layout": "mono" if raw.channels == 1 else f"{raw.channels}C"}
@@ -64,7 +71,8 @@ def open_audio_stream(container: InputContainer, source: Source, index: int | No
     if not sounds:
         raise MediaError(f"{name}: {_what_instead(container)}; name a file that has sound")
     if index is not None and not 0 <= index < len(sounds):
-        raise UsageError(f"{name}: has {len(sounds)} audio stream(s), numbered from 0; there is no stream {index}")
+        there = ", ".join(describe_sounds(container))
+        raise UsageError(f"{name}: has {len(sounds)} audio stream(s), numbered from 0: {there}; there is no {index}")
     stream = sounds[index] if index is not None else container.streams.best("audio") or sounds[0]
     for other in container.streams:
         if other.index != stream.index:
@@ -85,8 +93,20 @@ def open_audio_stream(container: InputContainer, source: Source, index: int | No
     return stream
 
 
+def describe_sounds(container: InputContainer) -> list[str]:
+    """The sounds of a file, by their numbers: "1 (aac, stereo, deu, Commentary)"."""
+    texts = []
+    for number, stream in enumerate(container.streams.audio):
+        codec = stream.codec_context
+        facts = [codec.name, codec.layout.name] if codec is not None else ["unknown"]
+        facts += [stream.metadata[key] for key in ("language", "title") if stream.metadata.get(key, "und") != "und"]
+        texts.append(f"{number} ({', '.join(printable(fact) for fact in facts)})")
+    return texts
+
+
 def decode(container: InputContainer, stream: AudioStream, source: Source) -> Iterator[av.AudioFrame | Damage]:
     """All frames that can be decoded, in order, and a `Damage` where some could not. Lazy."""
+    open_end = has_open_end(source.head)
     for packet in read_packets(container, stream, source):
         if isinstance(packet, Damage):
             yield packet
@@ -100,7 +120,7 @@ def decode(container: InputContainer, stream: AudioStream, source: Source) -> It
         for frame in frames:
             if frame.samples:
                 yield frame
-        if packet.is_corrupt:
+        if packet.is_corrupt and not open_end:
             yield Damage()
 
 
@@ -119,15 +139,64 @@ def time_origin(container: InputContainer, stream: Stream) -> Fraction | None:
 
 def stream_end(container: InputContainer, stream: Stream) -> Fraction | None:
     """Seconds from the origin at which a stream ends, as far as the headers tell."""
+    if stream.duration is None or stream.duration <= 0:
+        return _container_end(container)
     origin = time_origin(container, stream) or Fraction(0)
-    if stream.duration is not None and stream.duration > 0:
-        start = stream.start_time * stream.time_base if stream.start_time is not None else origin
-        return start - origin + stream.duration * stream.time_base
-    if container.duration is not None and container.duration > 0:
-        end = Fraction(container.duration, _MICROSECONDS)
-        # These formats count from timestamp 0, not from where the first stream starts.
-        return end - max(origin, 0) if container.format.name.split(",")[0] in ("matroska", "flv") else end
-    return None
+    start = stream.start_time * stream.time_base if stream.start_time is not None else origin
+    end = start - origin + stream.duration * stream.time_base
+    return end if end > 0 else None
+
+
+def _container_end(container: InputContainer) -> Fraction | None:
+    if container.duration is None or container.duration <= 0:
+        return None
+    end = Fraction(container.duration, _MICROSECONDS)
+    # These formats count from timestamp 0, not from where the first stream starts.
+    if container.format.name.split(",")[0] in ("matroska", "flv") and container.start_time is not None:
+        end -= max(Fraction(container.start_time, _MICROSECONDS), 0)
+    return end if end > 0 else None
+
+
+class Length(NamedTuple):
+    """What is known of how long a stream is, in seconds from the origin.
+
+    Attributes:
+        end: where it ends, as far as the headers tell; may be an estimate.
+        declared: the header says so of this stream, and `end` is no estimate.
+        latest: what no stream of the file goes beyond; None where nothing says so.
+        longest_gap: a longer one is damage, even before `latest`.
+    """
+
+    end: Fraction | None = None
+    declared: bool = False
+    latest: Fraction | None = None
+    longest_gap: float = LONGEST_GAP
+
+    def believes(self, gap: float, position: Fraction) -> bool:
+        """Whether timestamps may jump ahead by `gap` seconds from `position`."""
+        if gap <= LONGEST_GAP:
+            return True
+        return gap <= self.longest_gap and self.latest is not None and position + Fraction(gap) <= self.latest + 1
+
+
+UNKNOWN = Length()
+
+
+def stream_length(container: InputContainer, stream: Stream) -> Length:
+    """What the headers tell of a stream's length, and FFmpeg's look at the end of the file."""
+    end = stream_end(container, stream)
+    latest = None
+    if not counts_timestamps(container):
+        whole = _container_end(container)
+        latest = max((each for each in (end, whole) if each is not None), default=None)
+    # A file has more than a few bytes for each second, even where it holds silence and one picture.
+    longest = container.size / _LEAST_BYTES if container.size > 0 else _DAY
+    return Length(end, declares_length(container, stream), latest, min(longest, _DAY))
+
+
+def counts_timestamps(container: InputContainer) -> bool:
+    """Whether the file has no timestamps, so that FFmpeg counts frames, all of them at the first one's rate."""
+    return container.format.name in _WITHOUT_TIMESTAMPS
 
 
 def declares_length(container: InputContainer, stream: Stream) -> bool:

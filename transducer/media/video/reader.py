@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from transducer.errors import MediaError, UsageError
-from transducer.media.io.decoding import declares_length, open_container, stream_end
+from transducer.media.io.decoding import Length, open_container, stream_length
+from transducer.media.io.parts import warn_of_parts
 from transducer.media.io.reader import Reader, prepend
 from transducer.media.io.sources import is_media_source, open_source
 from transducer.media.video.clock import FrameClock, TimedFrame
@@ -155,21 +156,20 @@ def open_video(source: Any, size: tuple[int, int] | None = None, *, fast: bool =
     reader = VideoReader(opened.name, size)
     reader._resources.append(opened)
     try:
+        warn_of_parts(opened, reader._warn)
         container = open_container(opened)
         reader._resources.append(container)
         stream = open_video_stream(container, opened)
-        origin, end = clock_origin(container, stream), stream_end(container, stream)
+        origin, length = clock_origin(container, stream), stream_length(container, stream)
         width, height = stream.codec_context.width, stream.codec_context.height
         reader.fps, reader.tick = frame_rate(stream), stream.time_base
         if is_still_image(container):
-            reader.frames, end = 1, None
+            reader.frames, length = 1, Length()
         elif stream.frames:
             reader.frames = stream.frames
-        reader.duration = None if end is None else float(end)
+        reader.duration = None if length.end is None else float(length.end)
         open_decoder(stream, opened, size, fast)
-        clock = FrameClock(
-            reader._warn, stream.time_base, 1 / reader.fps, origin, end, declares_length(container, stream)
-        )
+        clock = FrameClock(reader._warn, stream.time_base, 1 / reader.fps, origin, length)
         frames = decode_video(container, stream, opened)
         small = size is not None and 2 * max(size) <= min(width, height)
         timed = clock.place(deinterlace(frames, small))
