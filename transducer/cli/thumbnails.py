@@ -28,7 +28,7 @@ def read_thumbnails(source: Callable[[], Any], frames: Iterable[int]) -> Iterato
     target = next(wanted, None)
     if target is None:
         return
-    with open_video(source()) as reader:
+    with open_video(source(), square=True) as reader:
         size = thumbnail_size(reader.width, reader.height)
     with open_video(source(), size=size, fast=True) as reader:
         for frame in reader:

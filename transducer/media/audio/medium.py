@@ -39,11 +39,14 @@ class Samples:
         *,
         raw: RawFormat | None = None,
         stream: int | None = None,
+        start: float = 0.0,
+        length: float | None = None,
+        level: bool = False,
         block: int | None = None,
     ) -> BlockReader:
         """As `open_audio`, see there; blocks hold at most `block` samples, or what the decoder gives at a time."""
-        reader = open_audio(source, int(self.rate), raw, stream)
-        return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate)
+        reader = open_audio(source, int(self.rate), raw, stream, start=start, length=length, level=level)
+        return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate, start=reader.start)
 
 
 def sample_blocks(arrays: Iterable[NDArray[np.float32]], size: int | None) -> Iterator[Block]:
