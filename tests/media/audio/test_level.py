@@ -12,7 +12,9 @@ from transducer.media import open_audio, read_audio
 from transducer.media.audio.level import LARGEST, TARGET, LevelMeter, raise_level
 
 RATE = 16000
-SPEECH = noise(6, RATE, level=0.1) * np.repeat(np.arange(20) % 4 > 0, 3 * RATE // 10)
+# Syllables, and pauses between words.
+SYLLABLES = 0.55 + 0.45 * np.sin(2 * np.pi * 3 * np.arange(6 * RATE) / RATE)
+SPEECH = noise(6, RATE, level=0.1) * SYLLABLES * np.repeat(np.arange(20) % 4 > 0, 3 * RATE // 10)
 
 
 def raised(sound: np.ndarray, cuts: list[int] | None = None) -> np.ndarray:
@@ -29,10 +31,19 @@ def test_usual_levels_are_not_changed():
 
 @pytest.mark.parametrize("decibels", [-30, -40, -54])
 def test_quiet_sound_is_raised(decibels):
-    quiet = SPEECH * 10 ** (decibels / 20)
+    quiet = (SPEECH + 0.01 * noise(6, RATE, 1)) * 10 ** (decibels / 20)
     heard = raised(quiet)[4 * RATE :]
     wanted = min(0.0316 / 0.1 / 10 ** (decibels / 20), LARGEST) * quiet[4 * RATE :]
-    assert np.std(heard) == pytest.approx(np.std(wanted), rel=0.2)
+    assert np.std(heard) == pytest.approx(np.std(wanted), rel=0.3)
+
+
+@pytest.mark.parametrize("decibels", [-80, -60, -40])
+def test_steady_noise_is_not_raised(decibels):
+    room = np.random.default_rng(0).normal(0, 10 ** (decibels / 20), 10 * RATE).astype(np.float32)
+    np.testing.assert_array_equal(raised(room), room)
+    # What is said after it is not raised either, if it has a usual level.
+    sound = np.concatenate([room[: 5 * RATE], SPEECH.astype(np.float32)])
+    np.testing.assert_array_equal(raised(sound), sound)
 
 
 def test_silence_and_the_rounding_of_16_bits_stay():
