@@ -44,7 +44,7 @@ def read_jpegs(
     target = next(wanted, None)
     if target is None:
         return
-    with open_video(source(), size=size, fast=size is not None) as reader:
+    with open_video(source(), size=size, fast=size is not None, square=size is None) as reader:
         for frame in reader:
             if frame.index < target:
                 continue

@@ -15,7 +15,8 @@ class Block(NamedTuple):
 
     Attributes:
         inputs: (N, C), of the medium's dtype.
-        times: when each step begins, in seconds; None where the clock is steady: step n begins at n / rate.
+        times: when each step begins, in seconds; None where the clock is steady: step n of a source begins at
+            its start + n / rate.
         frames: the number of each step's frame in the video; None where there are no frames.
     """
 
@@ -74,13 +75,19 @@ class BlockReader(Iterator[Block]):
         blocks: of it.
         rate: gives steps per second, as far as it is known by now.
         frames: how many frames the header tells of; None where it doesn't, or there are none.
+        start: second of the source at which the first step begins, where steps have no times of their own.
     """
 
     def __init__(
-        self, reader: Any, blocks: Iterator[Block], rate: Callable[[], Fraction], frames: int | None = None
+        self,
+        reader: Any,
+        blocks: Iterator[Block],
+        rate: Callable[[], Fraction],
+        frames: int | None = None,
+        start: float = 0.0,
     ) -> None:
         self._reader, self._blocks, self._rate = reader, blocks, rate
-        self.frames = frames
+        self.frames, self.start = frames, start
 
     @property
     def name(self) -> str:
@@ -101,6 +108,16 @@ class BlockReader(Iterator[Block]):
     def warnings(self) -> list[str]:
         """One line for each place that could not be read; grows while it is read."""
         return self._reader.warnings
+
+    @property
+    def incomplete(self) -> bool:
+        """What came is not the whole, see `transducer.media.io.reader.Reader`; known at the end."""
+        return getattr(self._reader, "incomplete", False)
+
+    @property
+    def level(self) -> Any:
+        """How loud the sound was so far, a `transducer.media.audio.level.LevelMeter`; None without sound."""
+        return getattr(self._reader, "level", None)
 
     @property
     def rate(self) -> Fraction:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 BLOCK = 0.1  # seconds; the gain moves from one block to the next
 TARGET = 10 ** (-30 / 20)  # RMS of a block of speech: quieter sound is raised up to here, louder sound is left alone
 LARGEST = 10 ** (40 / 20)  # gain
-_FLOOR = 10 ** (-85 / 20)  # RMS of what holds nothing: rounding of 16 bits and the like
-_RISE = 10 ** (12 * BLOCK / 20)  # 12 dB a second
+_FLOOR = 10 ** (-92 / 20)  # RMS of what holds nothing: rounding of 16 bits and the like
+_RISE = 10 ** (48 * BLOCK / 20)  # 48 dB a second
+_LIVELY = 10 ** (10 / 20)  # the loudest block by the quietest one: steady noise has less, and is not raised
 _FORGET = 10 ** (-0.5 * BLOCK / 20)  # half a dB a second, of the loudest block so far
 
 
@@ -35,7 +36,7 @@ class LevelMeter:
 
     @property
     def is_quiet(self) -> bool:
-        """There is sound, but so little that speech in it may be missed: its peak lies below -36 dB."""
+        """There is sound, but so little that speech in it may be missed: its peak lies below -30 dB."""
         return SILENT < self.peak < QUIET
 
     @property
@@ -51,7 +52,7 @@ class LevelMeter:
             self._count += len(samples)
 
 
-QUIET = 10 ** (-36 / 20)
+QUIET = 10 ** (-30 / 20)
 SILENT = 10 ** (-80 / 20)
 
 
@@ -59,17 +60,21 @@ def raise_level(chunks: Iterable[NDArray[np.float32]], rate: int) -> Iterator[ND
     """Raise quiet sound, block by block of 0.1 s: bit for bit the same in any chunks, and delayed by a block.
 
     The loudest block so far, slowly forgotten, is to have an RMS of `TARGET`; the gain is 1 to `LARGEST`, rises by at
-    most 12 dB a second, and falls at once. Where it is 1, samples go through as they are: so recordings that begin with
-    speech of a usual level are not changed at all.
+    most 48 dB a second, and falls at once. It stays where it is as long as all blocks are about as loud, as those of a
+    room in which nobody speaks. Where it is 1, samples go through as they are: so speech of a usual level is not
+    changed at all.
     """
     size = round(BLOCK * rate)
-    gain, loudest = 1.0, 0.0
+    gain, loudest, quietest = 1.0, 0.0, math.inf
     for block in _blocks(chunks, size):
         rms = math.sqrt(float(np.dot(block, block)) / len(block)) if len(block) else 0.0
         loudest = max(rms, loudest * _FORGET)
+        if rms > _FLOOR:
+            quietest = min(rms, quietest / _FORGET)
         before = gain
         wanted = min(max(TARGET / loudest, 1.0), LARGEST) if loudest > _FLOOR else gain
-        gain = min(wanted, gain * _RISE) if rms > _FLOOR else min(wanted, gain)
+        may_rise = rms > _FLOOR and loudest > _LIVELY * quietest
+        gain = min(wanted, gain * _RISE if may_rise else gain)
         if before == gain == 1.0:
             yield block
         elif gain < before:

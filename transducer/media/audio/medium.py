@@ -26,7 +26,7 @@ class Samples:
     channels = 1
     dtype = np.dtype(np.float32)
     steady, read_ahead = True, False
-    options = ("raw", "track")
+    options = ("raw", "track", "start", "length", "level")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", Fraction(self.rate))
@@ -47,13 +47,16 @@ class Samples:
         *,
         raw: RawFormat | tuple[str, int, int] | None = None,
         track: int | None = None,
+        start: float = 0.0,
+        length: float | None = None,
+        level: bool = False,
         block: int | None = None,
     ) -> BlockReader:
         """As `open_audio`, see there; blocks hold at most `block` samples, or what the decoder gives at a time."""
         if raw is not None and not isinstance(raw, RawFormat):
             raw = RawFormat(*raw)
-        reader = open_audio(source, int(self.rate), raw, track)
-        return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate)
+        reader = open_audio(source, int(self.rate), raw, track, start=start, length=length, level=level)
+        return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate, start=reader.start)
 
 
 def sample_blocks(arrays: Iterable[NDArray[np.float32]], size: int | None) -> Iterator[Block]:

@@ -7,6 +7,8 @@ the first one are turned round, and of more than two channels those count that a
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +28,10 @@ class Mixer:
 
     def __init__(self) -> None:
         self._shape = (0, 0)  # channels, samples a block
+        self._filled = 0  # samples of the current block
+        self._old = self._new = np.ones(1)  # weights at its start and its end
 
-    def mix(self, channels: NDArray[np.floating], rate: int) -> NDArray[np.float32]:
+    def mix(self, channels: NDArray[Any], rate: int) -> NDArray[np.float32]:
         """(C, N) -> (N,)."""
         count = len(channels)
         if count == 1:
@@ -61,7 +65,7 @@ class Mixer:
         self._forget = float(np.exp(-BLOCK / _MEMORY)), 10 ** (-_RELEASE * BLOCK / 10)
         self._ramp = np.arange(1, size + 1) / size
 
-    def _weigh(self, piece: NDArray[np.floating]) -> NDArray[np.float32]:
+    def _weigh(self, piece: NDArray[Any]) -> NDArray[np.float32]:
         if self._old is self._even and self._new is self._even:
             total = piece[0].copy()
             for x in piece[1:]:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, BinaryIO
 
 from transducer.media.io.feed import FileFeed
+from transducer.media.io.protocols import file_options
 from transducer.media.io.sources import Source
 
 _PEEK = 512  # bytes that tell what a file is
@@ -42,7 +43,9 @@ def parts(source: Source, warn: Callable[[str], None]) -> Iterator[Source]:
                 window = Window(file, start, stop)
                 head = window.read(512)
                 window.seek(0)
-                yield replace(source, target=FileFeed(window, source.name), head=head, options=_options(), _owned=[])
+                yield replace(
+                    source, target=FileFeed(window, source.name), head=head, options=file_options(path=False), _owned=[]
+                )
 
 
 def warn_of_parts(source: Source, warn: Callable[..., None]) -> None:
@@ -135,12 +138,6 @@ def _opened(source: Source) -> BinaryIO | _Borrowed:
     if isinstance(source.target, FileFeed):
         return _Borrowed(source.target)
     return open(source.target.removeprefix("file:"), "rb")
-
-
-def _options() -> dict[str, str]:
-    from transducer.media.io.protocols import file_options
-
-    return file_options(path=False)
 
 
 def _finder(head: bytes) -> Callable[[Any, int, int], int | None] | None:

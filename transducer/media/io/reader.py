@@ -18,7 +18,7 @@ class Reader(Generic[Item]):
 
     Attributes:
         name: of the source, to show.
-        duration: seconds, as far as the source's header tells; None if it doesn't.
+        duration: seconds, as far as the source's header tells; None if it doesn't. At the end, what was read.
         warnings: one line for each place that could not be read; grows while it is read.
         incomplete: what came is not the whole: the connection broke off, or the file is cut short. Known at the end.
     """

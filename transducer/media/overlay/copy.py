@@ -42,7 +42,7 @@ def write_overlay(
     Returns:
         Warnings: what could not be read, sound that could not be kept.
 
-    Size and times are those of the source; pictures are upright and not interlaced.
+    Size and times are those of the source; pictures are upright, not interlaced, and have square pixels.
 
     Raises:
         MediaError: the source can't be read, or the copy can't be written.
@@ -54,7 +54,7 @@ def write_overlay(
     with ExitStack() as stack:
         warnings: list[str] = []
         sound = open_sound(source, stack, warnings)
-        reader = stack.enter_context(open_video(source))
+        reader = stack.enter_context(open_video(source, square=True))
         try:
             file = stack.enter_context(atomic_write(output, "wb"))
             with av.open(file, "w", format=container_format) as container:
