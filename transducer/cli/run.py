@@ -21,7 +21,7 @@ from transducer.cli.sources import DONE, FAILED, PARTS_MISSING, find_sources, fo
 from transducer.cli.thumbnails import find_timecode, read_pictures
 from transducer.cli.views import Pictures, View, WarningReporter, choose_view
 from transducer.errors import MediaError, TransducerError, UsageError
-from transducer.formats import render
+from transducer.formats import pieces
 from transducer.formats.subtitles import SRT_END_MS
 from transducer.results import Annotation, Labelling, Segment
 
@@ -164,4 +164,4 @@ def _pieces(plan: Plan, result: Any, format: str, pictures: Pictures) -> Iterato
     options = plan.format(format).pick(plan.rendering)
     if plan.format(format).needs_pictures:
         options["thumbnails"] = pictures()
-    return render(result, format, **options)
+    return pieces(result, format, **options)
