@@ -161,7 +161,6 @@ def _common_options(job: Job) -> dict[str, Any]:
         "start": None if job.start is None else parse_time(job.start, "--start"),
         "length": None if job.length is None else parse_time(job.length, "--length", positive=True),
         "track": job.track,
-        "device": job.device,
     }
     return {name: value for name, value in options.items() if value is not None}
 

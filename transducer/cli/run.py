@@ -43,7 +43,8 @@ def run(job: Job) -> int:
 
     def load() -> tuple[list[Any], TextStages]:
         set_threads(job.threads)
-        models = [transducer.load(name) for name in job.models]
+        device = {} if job.device is None else {"device": job.device}
+        models = [transducer.load(name, **device) for name in job.models]
         for model, name, kind in zip(models, job.models, plan.command.kinds, strict=True):
             check_kind(model, name, kind)
         return models, text_stages(job.punctuate, job.digits)
