@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import fake_label_model
 import pytest
@@ -18,9 +19,15 @@ COMMANDS = pytest.mark.parametrize("command", ["transcribe", "label", "annotate"
 
 
 @pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    made = {"labels": fake_label_model.FakeLabelModel(), "speech": fake_label_model.FakeSpeechModel()}
-    monkeypatch.setitem(vars(transducer), "load", made.__getitem__)
+def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    made: dict[str, Any] = {"labels": fake_label_model.FakeLabelModel(), "speech": fake_label_model.FakeSpeechModel()}
+    made["loaded"] = []
+
+    def load(name: str, **options: object) -> object:
+        made["loaded"].append((name, options))
+        return made[name]
+
+    monkeypatch.setitem(vars(transducer), "load", load)
     return made
 
 
@@ -44,15 +51,17 @@ def call(command: str, *arguments: str) -> int:
 
 
 def calls(models: dict[str, object]) -> list[dict[str, object]]:
-    return [{k: v for k, v in call.items() if k != "source"} for model in models.values() for call in model.calls]
+    both = (models["labels"], models["speech"])
+    return [{k: v for k, v in call.items() if k != "source"} for model in both for call in model.calls]
 
 
 @pytest.mark.parametrize("command", ["transcribe", "label"])
-def test_options_reach_the_session_if_they_are_given(models, folder, command):
+def test_options_reach_the_model_if_they_are_given(models, folder, command):
     assert call(command, "media/b.mp4") == 0
     common = ["--start", "0:01:30", "--length", "2.5", "--track", "2", "--device", "cpu", "--threads", "1"]
     assert call(command, "media/b.mp4", *common) == 0
-    assert calls(models) == [{}, {"start": 90.0, "length": 2.5, "track": 2, "device": "cpu"}]
+    assert calls(models) == [{}, {"start": 90.0, "length": 2.5, "track": 2}]
+    assert [options for _, options in models["loaded"]] == [{}, {"device": "cpu"}]
 
 
 def test_annotate_has_the_options_of_transcribe(models, folder):

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+import av
 import fake_label_model
 import pytest
 from command_line import error_line
@@ -79,6 +80,25 @@ def test_wrong_usage(folder, capsys, arguments, message):
         Path(name).write_text("frames 10\n")
     assert label(*arguments) == 2
     assert message in error_line(capsys)
+
+
+@pytest.mark.parametrize("given", [[], ["--start-timecode", "20:00:00:00"]])
+def test_edits_begin_with_the_timecode_of_the_source(folder, capsys, given):
+    clip = write_video(folder / "clip.mov", 10)
+    with av.open(str(clip)) as old, av.open("timed.mov", "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        stream.metadata["timecode"] = "10:00:00:00"
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    assert label("timed.mov", "-f", "edl", *given) == 0
+    begin = "20" if given else "10"
+    assert f" {begin}:00:00:00 {begin}:00:00:05 " in capsys.readouterr().out
+    assert label("timed.mov", "--json", *given) == 0
+    assert f'"start_timecode": "{begin}:00:00:00"' in capsys.readouterr().out
+    assert label("clip.mov", "-f", "edl") == 0
+    assert " 00:00:00:00 00:00:00:05 " in capsys.readouterr().out
 
 
 def test_transitions_that_come_too_soon_are_left_out(folder, capsys):

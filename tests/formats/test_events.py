@@ -32,10 +32,6 @@ NTSC = 30000 / 1001
 FILM = 24000 / 1001
 
 
-def text(labelling: Labelling, format: str) -> str:
-    return "".join(render(labelling, format))
-
-
 def film(events: list[tuple[str, int, int]], frames: int, fps: float = 25.0, source: str = "my clip.mp4") -> Labelling:
     """A video in shots."""
     found = [event(label, start, end, 0.9, fps) for label, start, end in events]
@@ -76,7 +72,7 @@ def films(draw: st.DrawFn) -> Labelling:
 
 
 def test_json_keys() -> None:
-    data = json.loads(text(film([("cut", 9, 10)], 20), "json"))
+    data = json.loads(render(film([("cut", 9, 10)], 20), "json"))
     assert list(data) == ["source", "fps", "frames", "events", "segments"]
     assert (data["source"], data["fps"], data["frames"]) == ("my clip.mp4", 25.0, 20)
     assert data["events"] == [
@@ -90,7 +86,7 @@ def test_json_keys() -> None:
 @pytest.mark.parametrize("fps", [FILM, NTSC, 60000 / 1001, 1000.0])
 def test_json_times_lead_back_to_frames(fps: float) -> None:
     labelling = film([("cut", k, k + 1) for k in range(100_000, 100_400, 7)], 200_000, fps)
-    data = json.loads(text(labelling, "json"))
+    data = json.loads(render(labelling, "json"))
     for item in data["events"]:
         assert round(item["start"] * fps) == item["start_frame"] and round(item["end"] * fps) == item["end_frame"]
 
@@ -116,38 +112,38 @@ def test_json_of_frames(indent: int | None) -> None:
 
 
 def test_jsonl_is_an_event_a_line() -> None:
-    rows = [json.loads(line) for line in text(film(MIXED, 300), "jsonl").splitlines()]
+    rows = [json.loads(line) for line in render(film(MIXED, 300), "jsonl").splitlines()]
     assert [(row["label"], row["start_frame"], row["end_frame"]) for row in rows] == MIXED
     assert {row["source"] for row in rows} == {"my clip.mp4"}
 
 
 def test_tables_hold_the_same() -> None:
     labelling = film([*MIXED, ('a "b",\tc', 260, 261)], 300)
-    table = list(csv.DictReader(io.StringIO(text(labelling, "csv"))))
+    table = list(csv.DictReader(io.StringIO(render(labelling, "csv"))))
     assert [row["type"] for row in table] == ["event"] * 5 + ["segment"] * 6
     assert table[4]["label"] == 'a "b",\tc' and table[1]["start"] == "3.960000"
-    rows = [line.split("\t") for line in text(labelling, "tsv").splitlines()]
+    rows = [line.split("\t") for line in render(labelling, "tsv").splitlines()]
     assert rows[0] == list(table[0]) and {len(row) for row in rows} == {7}
     assert [row[2:] for row in rows[1:]] == [list(row.values())[2:] for row in table]
 
 
 def test_table_of_frames() -> None:
     labelling = Labelling("a.mp4", 25.0, 2, 0.1, (), (), (), "spans", ("", "x"), (0.0, 0.04), ((0.7, 0.3), (0.2, 0.8)))
-    assert text(labelling, "csv").splitlines()[1:] == [
+    assert render(labelling, "csv").splitlines()[1:] == [
         "frame,,0.000000,0.040000,0,0,0.7000",
         "frame,x,0.040000,0.100000,1,1,0.8000",
     ]
 
 
 def test_listing() -> None:
-    assert text(film([("cut", 9, 10), ("fade", 49, 60)], 90_100), "txt").splitlines() == [
+    assert render(film([("cut", 9, 10), ("fade", 49, 60)], 90_100), "txt").splitlines() == [
         "0:00:00.000  0:00:00.400              0-9  shot",
         "0:00:00.360  0:00:00.400             9-10  cut         0.90",
         "0:00:00.400  0:00:02.000            10-49  shot",
         "0:00:01.960  0:00:02.400            49-60  fade        0.90",
         "0:00:02.400  1:00:04.000         60-90099  shot",
     ]
-    assert [line.split()[3] for line in text(spans(), "txt").splitlines()] == ["swing", "impact"]
+    assert [line.split()[3] for line in render(spans(), "txt").splitlines()] == ["swing", "impact"]
 
 
 # --- subtitles
@@ -155,7 +151,7 @@ def test_listing() -> None:
 
 @pytest.mark.parametrize("format", ["srt", "vtt"])
 def test_subtitles(format: str) -> None:
-    file = pysubs2.SSAFile.from_string(text(film(MIXED, 300), format))
+    file = pysubs2.SSAFile.from_string(render(film(MIXED, 300), format))
     assert [cue.plaintext for cue in file] == [
         "shot 1", "shot 2 (cut 0.90)", "[dissolve 0.90]", "shot 3", "[wipe 0.90]", "shot 4", "[fade 0.90]", "shot 5",
     ]  # fmt: skip
@@ -166,8 +162,8 @@ def test_subtitles(format: str) -> None:
 
 def test_subtitles_of_events_and_odd_labels() -> None:
     labelling = Labelling("a", 25.0, 50, 2.0, (Event("a <b> & {c}\\N", 0.5, 0.5, 12, 12, 0.5),), (), (), "spans")
-    assert "&lt;b&gt; &amp;" in text(labelling, "vtt")
-    (cue,) = pysubs2.SSAFile.from_string(text(labelling, "srt"))
+    assert "&lt;b&gt; &amp;" in render(labelling, "vtt")
+    (cue,) = pysubs2.SSAFile.from_string(render(labelling, "srt"))
     assert cue.end > cue.start and "{c}" in cue.text
 
 
@@ -220,7 +216,7 @@ ROW = re.compile(
 @given(films())
 @SOME
 def test_edl_has_the_layout_of_cmx_and_every_frame_once(labelling: Labelling) -> None:
-    lines = text(labelling, "edl").splitlines()
+    lines = render(labelling, "edl").splitlines()
     rate = timecode_rate(labelling.fps)
     assert lines[0] == "TITLE: my clip"
     assert lines[1] == ("FCM: DROP FRAME" if rate.drop else "FCM: NON-DROP FRAME")
@@ -241,7 +237,7 @@ def test_edl_has_the_layout_of_cmx_and_every_frame_once(labelling: Labelling) ->
 def test_edl_is_read_by_opentimelineio(fps: float) -> None:
     otio = pytest.importorskip("opentimelineio")
     pytest.importorskip("otio_cmx3600_adapter")
-    written = text(film([*MIXED, ("cut", 2000, 2001), ("cut", 20_000, 20_001)], 40_000, fps), "edl")
+    written = render(film([*MIXED, ("cut", 2000, 2001), ("cut", 20_000, 20_001)], 40_000, fps), "edl")
     timeline = otio.adapters.read_from_string(written, adapter_name="cmx_3600", rate=fps)
     (track,) = timeline.tracks
     clips = [item for item in track if isinstance(item, otio.schema.Clip)]
@@ -270,17 +266,17 @@ def test_the_start_timecode_of_the_source_is_where_edits_begin(fps: float, start
     otio = pytest.importorskip("opentimelineio")
     pytest.importorskip("otio_cmx3600_adapter")
     labelling = replace(film([("cut", 1799, 1800), ("cut", 17_981, 17_982)], 40_000, fps), start_timecode=start)
-    written = text(labelling, "edl")
+    written = render(labelling, "edl")
     assert ("FCM: DROP FRAME" in written) == (";" in start) and f" {start} " in written
     (track,) = otio.adapters.read_from_string(written, adapter_name="cmx_3600", rate=fps).tracks
     assert [round(clip.source_range.start_time.value) - frames for clip in track] == [0, 1800, 17_982]
-    timeline = otio.adapters.read_from_string(text(labelling, "otio"), adapter_name="otio_json")
+    timeline = otio.adapters.read_from_string(render(labelling, "otio"), adapter_name="otio_json")
     clips = list(timeline.find_clips())
     assert [clip.source_range.start_time.value - frames for clip in clips] == [0, 1800, 17_982]
     assert timeline.global_start_time == clips[0].available_range().start_time
     assert clips[0].available_range().duration.value == 40_000
     assert [marker.marked_range.start_time.value - frames for marker in clips[1].markers] == [1800]
-    assert json.loads(text(labelling, "json"))["start_timecode"] == start
+    assert json.loads(render(labelling, "json"))["start_timecode"] == start
 
 
 @given(st.integers(0, 24 * 107_892 - 1), st.sampled_from((NTSC, 60000 / 1001, 25.0, FILM)))
@@ -312,14 +308,14 @@ def test_timecodes_of_metadata(tag: str | None, read: str | None) -> None:
 
 
 def test_edl_of_long_and_unknown_transitions_has_cuts_in_their_middle() -> None:
-    lines = text(film([("dissolve", 99, 400), ("morph", 500, 511)], 600), "edl").splitlines()
+    lines = render(film([("dissolve", 99, 400), ("morph", 500, 511)], 600), "edl").splitlines()
     rows = [ROW.fullmatch(line).groups() for line in lines[3:] if not line.startswith("* ")]
     assert [(row[2], row[4]) for row in rows] == [("C", "00:00:00:00"), ("C", "00:00:10:00"), ("C", "00:00:20:06")]
     assert "* COMMENT: dissolve, frames 99 to 400, score 0.90" in lines
 
 
 def test_edl_of_a_video_too_fast_for_timecode_goes_by_the_clock() -> None:
-    lines = text(film([("cut", 999, 1000)], 2000, 1000.0), "edl").splitlines()
+    lines = render(film([("cut", 999, 1000)], 2000, 1000.0), "edl").splitlines()
     assert lines[3].endswith("00:00:00:00 00:00:01:00 00:00:00:00 00:00:01:00")
     assert "* COMMENT: TIMECODES COUNT 60 FRAMES A SECOND, THE VIDEO HAS 1000" in lines
 
@@ -336,7 +332,7 @@ def test_edl_of_varying_frame_rate_goes_by_the_clock() -> None:
     ("source", "reel"), [("2024-05 Интервью.mov", "202405"), ("Интервью.mov", "AX"), ("a.b.mp4", "AB")]
 )
 def test_edl_reels_are_capitals_and_digits(source: str, reel: str) -> None:
-    written = text(film([], 10, source=source), "edl")
+    written = render(film([], 10, source=source), "edl")
     assert ROW.fullmatch(written.splitlines()[3]).group(2) == reel
     assert f"* FROM CLIP NAME: {source}\n" in written
 
@@ -346,7 +342,7 @@ def test_edl_reels_are_capitals_and_digits(source: str, reel: str) -> None:
 
 def read_otio(labelling: Labelling):
     otio = pytest.importorskip("opentimelineio")
-    timeline = otio.adapters.read_from_string(text(labelling, "otio"), adapter_name="otio_json")
+    timeline = otio.adapters.read_from_string(render(labelling, "otio"), adapter_name="otio_json")
     assert isinstance(timeline, otio.schema.Timeline)
     return otio, timeline
 
@@ -386,7 +382,7 @@ def test_otio_is_written_as_the_library_would_write_it() -> None:
         own = {item["OTIO_SCHEMA"]} if isinstance(item, dict) and "OTIO_SCHEMA" in item else set()
         return own.union(*map(schemas, children))
 
-    ours = json.loads(text(film(MIXED, 300), "otio"))
+    ours = json.loads(render(film(MIXED, 300), "otio"))
     theirs = json.loads(otio.adapters.write_to_string(timeline, "otio_json"))
     assert schemas(ours) == schemas(theirs)
 
@@ -504,7 +500,7 @@ def test_thumbnails_fit_into_their_box(video: tuple[int, int], size: tuple[int, 
 @pytest.mark.parametrize("labelling", [NOTHING, STILL, spans(), film(MIXED, 300)], ids=["no", "one", "spans", "shots"])
 def test_every_format_takes_every_labelling(tmp_path: Path, labelling: Labelling, format: str) -> None:
     path = write(labelling, tmp_path / f"x.{format}")
-    assert path.read_text() == text(labelling, format)
+    assert path.read_text() == render(labelling, format)
 
 
 def test_unknown_format() -> None:

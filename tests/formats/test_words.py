@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 import transducer
 from transducer.atomic import atomic_write
 from transducer.errors import UsageError
-from transducer.formats import ResultWriter, formats, parse_json, register, row_format, write
-from transducer.formats import render as pieces
+from transducer.formats import ResultWriter, formats, parse_json, register, render, row_format, write
 from transducer.formats.words.cues import (
     CHARACTERS_PER_SECOND,
     GAP_MS,
@@ -42,10 +41,6 @@ TEXT = (
     "the second in importance is as follows sovereignty may be defined to be the right of making laws in france "
     "the king really exercises a portion of the sovereign power since the laws have no weight"
 )
-
-
-def render(transcript: Transcript, format: str, **options: object) -> str:
-    return "".join(pieces(transcript, format, **options))
 
 
 def speak(text: str, start: float = 0.0, rate: float = 14.0) -> Segment:

@@ -45,6 +45,7 @@ class FakeLabelSession:
     """What the command line uses of a session of events."""
 
     kind = "events"
+    events_kind = "transitions"
     latency = 0.2
 
     def __init__(self, lines: Iterator[str], name: str, frames: bool) -> None:

@@ -15,37 +15,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from transducer.cli import parameters as p
 from transducer.cli.console import StdoutError, drop_stdout, prepare_streams, report
-from transducer.cli.parameters import (
-    DEFAULT_LABELLER,
-    DEFAULT_MODEL,
-    Beam,
-    Channels,
-    ChunkMs,
-    Digits,
-    Files,
-    Hotwords,
-    Json,
-    Karaoke,
-    Length,
-    Model,
-    NBest,
-    OnDevice,
-    Output,
-    OutputDir,
-    Paragraphs,
-    Punctuate,
-    Rate,
-    Raw,
-    Recursive,
-    SearchChoice,
-    Start,
-    StartTimecode,
-    Threads,
-    Threshold,
-    Track,
-    format_option,
-)
 from transducer.errors import TransducerError
 from transducer.results import Annotation, Labelling, Transcript
 from transducer.version import VERSION
@@ -81,30 +52,30 @@ def _root(
 
 @app.command()
 def transcribe(
-    files: Files,
-    model: Model = DEFAULT_MODEL,
-    format: Annotated[list[str] | None, format_option(Transcript)] = None,
-    output_dir: OutputDir = None,
-    output: Output = None,
-    json: Json = False,
-    recursive: Recursive = False,
-    start: Start = None,
-    length: Length = None,
-    track: Track = None,
-    search: SearchChoice = None,
-    beam: Beam = None,
-    chunk_ms: ChunkMs = None,
-    hotwords: Hotwords = None,
-    nbest: NBest = None,
-    punctuate: Punctuate = False,
-    digits: Digits = False,
-    paragraphs: Paragraphs = False,
-    karaoke: Karaoke = False,
-    raw: Raw = None,
-    rate: Rate = None,
-    channels: Channels = None,
-    device: OnDevice = None,
-    threads: Threads = None,
+    files: p.Files,
+    model: p.Model = p.DEFAULT_MODEL,
+    format: Annotated[list[str] | None, p.format_option(Transcript)] = None,
+    output_dir: p.OutputDir = None,
+    output: p.Output = None,
+    json: p.Json = False,
+    recursive: p.Recursive = False,
+    start: p.Start = None,
+    length: p.Length = None,
+    track: p.Track = None,
+    search: p.SearchChoice = None,
+    beam: p.Beam = None,
+    chunk_ms: p.ChunkMs = None,
+    hotwords: p.Hotwords = None,
+    nbest: p.NBest = None,
+    punctuate: p.Punctuate = False,
+    digits: p.Digits = False,
+    paragraphs: p.Paragraphs = False,
+    karaoke: p.Karaoke = False,
+    raw: p.Raw = None,
+    rate: p.Rate = None,
+    channels: p.Channels = None,
+    device: p.OnDevice = None,
+    threads: p.Threads = None,
 ) -> Callable[[], int]:
     """Turn audio and video into timed text.
 
@@ -116,17 +87,17 @@ def transcribe(
 
 @app.command()
 def label(
-    files: Files,
-    model: Model = DEFAULT_LABELLER,
-    format: Annotated[list[str] | None, format_option(Labelling)] = None,
-    output_dir: OutputDir = None,
-    output: Output = None,
-    json: Json = False,
-    recursive: Recursive = False,
-    start: Start = None,
-    length: Length = None,
-    track: Track = None,
-    threshold: Threshold = None,
+    files: p.Files,
+    model: p.Model = p.DEFAULT_LABELLER,
+    format: Annotated[list[str] | None, p.format_option(Labelling)] = None,
+    output_dir: p.OutputDir = None,
+    output: p.Output = None,
+    json: p.Json = False,
+    recursive: p.Recursive = False,
+    start: p.Start = None,
+    length: p.Length = None,
+    track: p.Track = None,
+    threshold: p.Threshold = None,
     frames: Annotated[
         bool, typer.Option("--frames", help="Label and scores of every frame as well, in json, csv and tsv.")
     ] = False,
@@ -142,9 +113,9 @@ def label(
     min_scene: Annotated[
         str | None, typer.Option("--min-scene", metavar="TIME", help="Leave out transitions that come sooner.")
     ] = None,
-    start_timecode: StartTimecode = None,
-    device: OnDevice = None,
-    threads: Threads = None,
+    start_timecode: p.StartTimecode = None,
+    device: p.OnDevice = None,
+    threads: p.Threads = None,
 ) -> Callable[[], int]:
     """Find the scenes of videos and what lies between them, or whatever else a model has learnt to label."""
     return _job("label", locals())
@@ -152,32 +123,32 @@ def label(
 
 @app.command()
 def annotate(
-    files: Files,
+    files: p.Files,
     model: Annotated[str, typer.Option("--model", "-m", help="For the words: a bundled model, or a folder.")] = (
-        DEFAULT_MODEL
+        p.DEFAULT_MODEL
     ),
     shots: Annotated[str, typer.Option("--shots", help="For the scenes: a bundled model, or a folder.")] = (
-        DEFAULT_LABELLER
+        p.DEFAULT_LABELLER
     ),
-    format: Annotated[list[str] | None, format_option(Annotation)] = None,
-    output_dir: OutputDir = None,
-    output: Output = None,
-    json: Json = False,
-    recursive: Recursive = False,
-    start: Start = None,
-    length: Length = None,
-    track: Track = None,
-    threshold: Threshold = None,
-    search: SearchChoice = None,
-    beam: Beam = None,
-    chunk_ms: ChunkMs = None,
-    hotwords: Hotwords = None,
-    nbest: NBest = None,
-    punctuate: Punctuate = False,
-    digits: Digits = False,
-    karaoke: Karaoke = False,
-    device: OnDevice = None,
-    threads: Threads = None,
+    format: Annotated[list[str] | None, p.format_option(Annotation)] = None,
+    output_dir: p.OutputDir = None,
+    output: p.Output = None,
+    json: p.Json = False,
+    recursive: p.Recursive = False,
+    start: p.Start = None,
+    length: p.Length = None,
+    track: p.Track = None,
+    threshold: p.Threshold = None,
+    search: p.SearchChoice = None,
+    beam: p.Beam = None,
+    chunk_ms: p.ChunkMs = None,
+    hotwords: p.Hotwords = None,
+    nbest: p.NBest = None,
+    punctuate: p.Punctuate = False,
+    digits: p.Digits = False,
+    karaoke: p.Karaoke = False,
+    device: p.OnDevice = None,
+    threads: p.Threads = None,
 ) -> Callable[[], int]:
     """Find the words and the scenes of videos in one go: what is said, and in which scene."""
     return _job("annotate", locals())
@@ -185,7 +156,7 @@ def annotate(
 
 @app.command()
 def info(
-    model: Annotated[str, typer.Argument(help="A bundled model, or a folder.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Argument(help="A bundled model, or a folder.")] = p.DEFAULT_MODEL,
     json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> Callable[[], int]:
     """Say what a model is: size, latency, what it was trained on and under which licences."""
@@ -203,11 +174,11 @@ def evaluate(
             metavar="TABLE", help="Any table that `train` takes: path and text; or labels, see docs/your-own-labels.md."
         ),
     ],
-    search: SearchChoice = None,
-    beam: Beam = None,
-    chunk_ms: ChunkMs = None,
-    hotwords: Hotwords = None,
-    threads: Threads = None,
+    search: p.SearchChoice = None,
+    beam: p.Beam = None,
+    chunk_ms: p.ChunkMs = None,
+    hotwords: p.Hotwords = None,
+    threads: p.Threads = None,
     hypotheses: Annotated[
         str | None, typer.Option("--hypotheses", help="Save each path, reference and hypothesis to this file.")
     ] = None,
@@ -255,7 +226,7 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
     ] = None,
-    threads: Threads = None,
+    threads: p.Threads = None,
     cache: Annotated[str | None, typer.Option("--cache", help="A folder for features that several runs share.")] = None,
 ) -> Callable[[], int]:
     """Train a model from a recipe."""

@@ -18,10 +18,10 @@ from transducer.cli.scene_files import write_images, write_scenes
 from transducer.cli.second_pass import TwoPasses
 from transducer.cli.sessions import check_kind, lacks_parts, listing, open_annotation, open_session, transcript
 from transducer.cli.sources import DONE, FAILED, PARTS_MISSING, find_sources, for_each_source
-from transducer.cli.thumbnails import read_pictures
+from transducer.cli.thumbnails import find_timecode, read_pictures
 from transducer.cli.views import Pictures, View, WarningReporter, choose_view
 from transducer.errors import MediaError, TransducerError, UsageError
-from transducer.formats import render
+from transducer.formats import pieces
 from transducer.formats.subtitles import SRT_END_MS
 from transducer.results import Annotation, Labelling, Segment
 
@@ -69,8 +69,8 @@ def _work(plan: Plan, models: list[Any], stages: TextStages, source: str, target
             failure, result, lacking = _follow(plan, models[0], stages, passes, name, view, keep)
         if result is None:
             raise failure or MediaError(f"{name}: has no {'pictures' if plan.command.result is Labelling else 'sound'}")
-        if plan.job.start_timecode is not None:
-            result = _with_timecode(result, plan.job.start_timecode)
+        if isinstance(result, Labelling):
+            result = replace(result, start_timecode=plan.job.start_timecode or find_timecode(passes, result))
         labelling = getattr(result, "labelling", result)
         # After Ctrl-C nobody wants to wait for pictures.
         pictures: Pictures = tuple
@@ -81,15 +81,20 @@ def _work(plan: Plan, models: list[Any], stages: TextStages, source: str, target
         if "srt" in plan.formats and result.duration * 1000 >= SRT_END_MS:
             report("warning", f"{name}: is longer than 100 hours, which not every reader of srt takes; vtt has room")
         if failure is None and isinstance(labelling, Labelling):
-            if plan.job.overlay is not None:
-                make_overlay(passes, labelling, plan.job.overlay)
-            if plan.job.images is not None:
-                write_images(passes, labelling, plan.job.images, target.stem)
-            if plan.job.split is not None:
-                write_scenes(passes, labelling, plan.job.split, target.stem, source)
+            _make_files(plan.job, passes, labelling, target, source)
     if failure is not None:
         raise failure
     return FAILED if not all(written) else PARTS_MISSING if lacking else DONE
+
+
+def _make_files(job: Job, passes: TwoPasses, labelling: Labelling, target: Target, source: str) -> None:
+    """What else there is to be made of a video whose labels are known."""
+    if job.overlay is not None:
+        make_overlay(passes, labelling, job.overlay)
+    if job.images is not None:
+        write_images(passes, labelling, job.images, target.stem)
+    if job.split is not None:
+        write_scenes(passes, labelling, job.split, target.stem, source)
 
 
 def _follow(
@@ -160,10 +165,4 @@ def _pieces(plan: Plan, result: Any, format: str, pictures: Pictures) -> Iterato
     options = plan.format(format).pick(plan.rendering)
     if plan.format(format).needs_pictures:
         options["thumbnails"] = pictures()
-    return render(result, format, **options)
-
-
-def _with_timecode(result: Any, timecode: str) -> Any:
-    if isinstance(result, Labelling):
-        return replace(result, start_timecode=timecode)
-    return result
+    return pieces(result, format, **options)

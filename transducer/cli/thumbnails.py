@@ -1,4 +1,4 @@
-"""Small pictures of chosen frames, from one more pass through a video."""
+"""What takes one more pass through a video: pictures of chosen frames, and what its header says."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from transducer.cli.console import report
 from transducer.cli.second_pass import TwoPasses
 from transducer.errors import MediaError
 from transducer.formats.events.sheet import Thumbnail, thumbnail_size, wanted_frames
+from transducer.formats.events.timecode import source_timecode
 from transducer.results import Labelling
 
 QUALITY = 75  # of JPEG, 0 to 100
@@ -68,3 +69,15 @@ def read_pictures(passes: TwoPasses, labelling: Labelling, name: str) -> Iterato
         yield from read_thumbnails(passes.again, wanted_frames(labelling))
     except MediaError as error:
         report("warning", f"{error}; the page lacks pictures")
+
+
+def find_timecode(passes: TwoPasses, labelling: Labelling) -> str | None:
+    """The timecode of the first frame, as far as the source has one and can be read again."""
+    from transducer.media.video.timecode import read_timecode
+
+    if labelling.start_timecode is not None or passes.second is None:
+        return labelling.start_timecode
+    try:
+        return source_timecode(read_timecode(passes.again()))
+    except MediaError:
+        return None

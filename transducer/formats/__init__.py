@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from transducer.formats.annotations import FORMATS as ANNOTATIONS
 from transducer.formats.events import FORMATS as LABELLINGS
-from transducer.formats.output import ResultWriter, render, suffix_format, write
+from transducer.formats.output import ResultWriter, pieces, render, suffix_format, write
 from transducer.formats.registry import Format, check_format, find_format, formats, register, row_format
 from transducer.formats.words import FORMATS as TRANSCRIPTS
 from transducer.formats.words.document import parse_json
@@ -20,6 +20,7 @@ __all__ = [
     "find_format",
     "formats",
     "parse_json",
+    "pieces",
     "register",
     "render",
     "row_format",

@@ -12,8 +12,8 @@ from transducer.errors import UsageError
 from transducer.formats.registry import find_format, formats
 
 
-def render(result: Any, format: str, **options: Any) -> Iterator[str]:
-    """The contents of a result's file, in pieces.
+def render(result: Any, format: str, **options: Any) -> str:
+    """The contents of a result's file.
 
     Args:
         result: a Transcript, Labelling or Annotation.
@@ -25,6 +25,11 @@ def render(result: Any, format: str, **options: Any) -> Iterator[str]:
     Raises:
         UsageError: an unknown format, or an option that it does not have.
     """
+    return "".join(pieces(result, format, **options))
+
+
+def pieces(result: Any, format: str, **options: Any) -> Iterator[str]:
+    """What `render` gives, in pieces: a page with pictures may be large."""
     return find_format(format, type(result), options).render(result, **options)
 
 
@@ -40,9 +45,9 @@ def write(result: Any, path: str | os.PathLike[str], format: str | None = None, 
         UsageError: an unknown format, or an option that it does not have.
         OSError: the file cannot be written; nothing is left of it, and an older file of the name stays.
     """
-    pieces = render(result, format or suffix_format(path, type(result)), **options)
+    contents = pieces(result, format or suffix_format(path, type(result)), **options)
     with atomic_write(path) as file:
-        file.writelines(pieces)
+        file.writelines(contents)
     return Path(path)
 
 

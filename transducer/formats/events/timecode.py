@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transducer.errors import UsageError
 
@@ -98,15 +98,16 @@ def timecode_rate(fps: float, start: str | None = None) -> TimecodeRate:
     """How timecode counts the frames of a video of this rate; by the clock, at 60 a second, those of a faster one.
 
     Args:
-        start: the timecode of the first frame, which also tells whether it is drop-frame. Without it the count begins
-            at 0, and is drop-frame where that is the custom.
+        start: the timecode of the first frame, which also tells whether it is drop-frame. Without one that can be read
+            the count begins at 0, and is drop-frame where that is the custom.
     """
     fps = exact_rate(fps)
     nominal = max(round(fps), 1)
     rate = TimecodeRate(fps, nominal, drop=nominal % 30 == 0 and abs(fps - nominal * 1000 / 1001) < nominal * 0.0005)
     if nominal > HIGHEST:
         rate = TimecodeRate(float(HIGHEST), HIGHEST, drop=False, native=False)
+    start = source_timecode(start)
     if start is None:
         return rate
-    rate = TimecodeRate(rate.fps, rate.nominal, rate.drop and is_drop_frame(start), rate.native)
-    return TimecodeRate(rate.fps, rate.nominal, rate.drop, rate.native, rate.count(start))
+    rate = replace(rate, drop=rate.drop and is_drop_frame(start))
+    return replace(rate, first=rate.count(start))
