@@ -9,7 +9,7 @@ from posixpath import basename, normpath, splitext
 from typing import Any
 
 from transducer.data.item import Item, Mark
-from transducer.data.rows import KINDS, TIMES, Row, nearest, shown
+from transducer.data.rows import KINDS, TIMES, Row, shown
 
 _DEV = frozenset({"dev", "valid", "validation", "val", "test", "eval"})
 _EVENTS = ("events", "label", *TIMES)
@@ -78,10 +78,8 @@ def _kind(row: Row, wanted: Sequence[str]) -> str:
         )
     kind = suited[0] if suited else ""
     if wanted and kind not in wanted:
-        near = next(filter(None, (nearest(name, list(values)) for name in wanted if name not in values)), "")
-        raise row.problem(
-            f"{shown(values['path'])} has no {' or '.join(wanted)}; there are {shown(', '.join(values))}{near}"
-        )
+        instead = replace(row, values={name: value for name, value in values.items() if name not in wanted})
+        raise row.problem(f"{shown(values['path'])} has no {' or '.join(wanted)}{instead.missing(*wanted)}")
     return kind
 
 
@@ -108,13 +106,13 @@ def _mark(row: Row) -> Mark:
     label = row.name("label")
     seconds, frames = (row.time("start"), row.time("end")), (row.number("start_frame"), row.number("end_frame"))
     if not label:
-        raise row.problem("an event has no label")
+        raise row.problem(f"an event has no label{row.missing('label')}")
     by_frames = frames != (None, None)
     if by_frames and seconds != (None, None):
         raise row.problem(f"the event {shown(label)!r} has seconds and frames: leave one of them out")
     start, end = frames if by_frames else seconds
     if start is None:
-        raise row.problem(f"the event {shown(label)!r} has no start")
+        raise row.problem(f"the event {shown(label)!r} has no start{row.missing('start', 'start_frame')}")
     mark = Mark(label, start, end, by_frames, row.line)
     if by_frames and any(value is not None and value != int(value) for value in frames):
         raise row.problem(f"the event {mark} must have whole frames")
