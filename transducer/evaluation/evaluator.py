@@ -18,6 +18,9 @@ from transducer.evaluation.results import KINDS, Results
 
 def what_it_writes(model: Any) -> tuple[str, tuple[str, ...]]:
     """ "words" and no labels, or the kind of a model's events and its labels, the background first."""
+    rules = getattr(getattr(model, "config", None), "events", None)
+    if rules is not None and rules.kind == "sequence":
+        return "sequence", ()  # words that are read as events: compared as they are
     facts = model.info()
     if "events_kind" not in facts:
         return "words", ()
