@@ -270,6 +270,18 @@ def test_tables_that_cannot_be_read(tmp_path):
         read(folder / "one.csv", overlaps="first")
 
 
+def test_misspelt_columns_are_told_with_what_they_may_mean(tmp_path):
+    for text, message in {
+        "clip,start,end,lable\na,1,2,x\n": "line 2: an event has no label; there are path, start, end, lable",
+        "clip,strat,end,label\na,1,2,x\n": "line 2: the event 'x' has no start; there are path, strat, end, label",
+        "clpi,label\na,x\n": "line 1: no column for the recording or clip, such as 'path' or 'clip'; the header has",
+    }.items():
+        found = problem(table(tmp_path, text))
+        assert found.startswith(message) and "; did you mean '" in found
+    found = problem(lines(tmp_path, {"paht": "a", "label": "x"}))
+    assert found.startswith("line 1: the row names no file") and found.endswith("are paht, label; did you mean 'paht'?")
+
+
 # --- training and held-out clips
 
 

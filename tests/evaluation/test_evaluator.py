@@ -32,7 +32,6 @@ def table(tmp_path: Path) -> Path:
 class Labels:
     """A model that finds the same events in every clip: name -> (first frame, last frame)."""
 
-    labels_video = True
     name = "fake"
 
     def __init__(self, kind: str, *events: tuple[str, int, int], labels: tuple[str, ...] = ("", "x", "y")):
@@ -44,8 +43,8 @@ class Labels:
     def config(self) -> SimpleNamespace:
         return SimpleNamespace(card=self.card)
 
-    def labeller(self) -> SimpleNamespace:
-        return SimpleNamespace(rules=SimpleNamespace(kind=self.kind), labels=self.labels)
+    def info(self) -> dict[str, object]:
+        return {"name": self.name, "events_kind": self.kind, "labels": list(self.labels[1:])}
 
     def label(self, path: Path, frames: bool) -> Labelling:
         assert frames
@@ -146,6 +145,14 @@ def test_what_is_measured_follows_from_what_the_model_writes(tmp_path: Path) -> 
     assert (tmp_path / "out.tsv").read_text().splitlines()[1:] == ["a\tx y y\tx y"]
     with pytest.raises(UsageError, match="unknown label 'z': there are x, y"):
         Evaluator(models["clip"][0]).read_table(clips(tmp_path, {"path": "a", "label": "z"}))
+
+
+def test_sound_is_measured_as_sound(tmp_path: Path) -> None:
+    model = Labels("clip")
+    model.medium = SimpleNamespace(name="samples")
+    evaluator = Evaluator(model)
+    summary = evaluator.run(evaluator.read_table(clips(tmp_path, {"path": "a", "label": "x"})))
+    assert summary["audio_seconds"] == FRAMES / FPS and "video_seconds" not in summary
 
 
 def test_labels_outside_a_clip_are_told_by_their_line(tmp_path: Path) -> None:

@@ -78,6 +78,13 @@ class Row:
             raise self.problem(f"{name} must be a name, not {_SHORT.repr(value)}")
         return " ".join(str(value).split())
 
+    def missing(self, *names: str) -> str:
+        """What there is instead of columns that a row lacks, for a message; "" where it has one of them."""
+        if any(name in self.values for name in names):
+            return ""
+        near = next(filter(None, (nearest(name, list(self.values)) for name in names)), "")
+        return f"; there are {shown(', '.join(self.values))}{near}"
+
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of a table, in order.
@@ -208,5 +215,5 @@ def _names(path: Path, line: int, given: list[str]) -> list[str]:
 def _checked(row: Row) -> Row:
     path = row.values.get("path")
     if not isinstance(path, str) or not path.strip():
-        raise row.problem("the row names no file: 'path' must be the name of a recording or clip")
+        raise row.problem(f"the row names no file: 'path' must be the name of a recording or clip{row.missing('path')}")
     return row

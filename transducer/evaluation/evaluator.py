@@ -18,10 +18,14 @@ from transducer.evaluation.results import KINDS, Results
 
 def what_it_writes(model: Any) -> tuple[str, tuple[str, ...]]:
     """ "words" and no labels, or the kind of a model's events and its labels, the background first."""
-    if not getattr(model, "labels_video", False):
+    rules = getattr(getattr(model, "config", None), "events", None)
+    if rules is not None and rules.kind == "sequence":
+        return "sequence", ()  # words that are read as events: compared as they are
+    facts = model.info()
+    if "events_kind" not in facts:
         return "words", ()
-    labeller = model.labeller()
-    return labeller.rules.kind, tuple(labeller.labels)
+    labels = facts.get("labels", ())
+    return facts["events_kind"], ("", *labels) if labels else ()
 
 
 class Evaluator:
@@ -97,8 +101,10 @@ class Evaluator:
 
     def summary(self) -> dict[str, Any]:
         """The measures, fractions and counts; seconds of media, CPU and wall. None where nothing is to measure."""
+        medium = getattr(self.model, "medium", None)
+        sound = self.words if medium is None else medium.name == "samples"
         return self.results.measures() | {
-            "audio_seconds" if self.words else "video_seconds": round(self.results.seconds, 3),
+            "audio_seconds" if sound else "video_seconds": round(self.results.seconds, 3),
             "cpu_seconds": round(self.cpu_seconds, 3),
             "wall_seconds": round(self.wall_seconds, 3),
         }
