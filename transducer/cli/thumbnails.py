@@ -20,7 +20,7 @@ def read_thumbnails(source: Callable[[], Any], frames: Sequence[int]) -> Iterato
     from transducer.media.video.reader import open_video
 
     if frames:
-        with open_video(source()) as reader:
+        with open_video(source(), square=True) as reader:
             size = thumbnail_size(reader.width, reader.height)
         yield from read_jpegs(source, frames, QUALITY, size)
 

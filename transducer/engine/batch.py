@@ -65,12 +65,14 @@ class StreamBatch:
         state: StreamState | None = None,
         rate: Fraction | float | None = None,
         listener: Listener | None = None,
+        start: float = 0.0,
     ) -> None:
         """A new client, or one that goes on from where `state` left it.
 
         Args:
             rate: frames per second of frames that come without times; the medium's usual rate if None.
             listener: see `Client`.
+            start: second of the source at which the first sample is heard.
 
         Raises:
             UsageError: the name is taken, the batch is full, or the rate is no positive number or not to be chosen.
@@ -80,7 +82,9 @@ class StreamBatch:
         free = set(range(self.capacity)) - {client.slot for client in self._clients.values()}
         if not free:
             raise UsageError(f"the batch is full: it has room for {self.capacity} streams")
-        client = Client.new(min(free), self.engine) if state is None else Client.of(min(free), self.engine, state)
+        client = (
+            Client.new(min(free), self.engine, start) if state is None else Client.of(min(free), self.engine, state)
+        )
         if rate is not None:
             client.rate = check_rate(rate, self.engine.medium)
         client.listener = listener
@@ -99,12 +103,14 @@ class StreamBatch:
         if isinstance(client.clock, FrameClock):
             return client.clock.end(client.searched, float(1 / client.rate))
         outputs = min(client.searched, -(-client.received // self.engine.network.stride))
-        return min(client.clock.seconds(outputs), float(client.received / client.rate)), outputs
+        return min(client.clock.seconds(outputs), self.position(name)), outputs
 
     def position(self, name: Hashable) -> float:
         """Seconds of a client's media that have come: where its last sample ends, or its last frame begins."""
         client = self._client(name)
-        return float(client.received / client.rate) if self.engine.medium.steady else max(client.last_time, 0.0)
+        if isinstance(client.clock, SteadyClock):
+            return client.clock.start + float(client.received / client.rate)
+        return max(client.last_time, 0.0)
 
     def set_rate(self, name: Hashable, rate: Fraction | float) -> None:
         """Frames per second of a client, known better by now."""

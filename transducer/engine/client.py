@@ -75,10 +75,10 @@ class Client:
     listener: Listener | None = None
 
     @classmethod
-    def new(cls, slot: int, engine: Engine) -> Client:
-        """A client at its start."""
+    def new(cls, slot: int, engine: Engine, start: float = 0.0) -> Client:
+        """A client at its start, a second of its source."""
         medium = engine.medium
-        return cls(slot, engine.search.init(), [], engine.clock(), StepQueue(medium), Fraction(medium.rate))
+        return cls(slot, engine.search.init(), [], engine.clock(start), StepQueue(medium), Fraction(medium.rate))
 
     @classmethod
     def of(cls, slot: int, engine: Engine, state: StreamState) -> Client:

@@ -11,16 +11,17 @@ class SteadyClock:
 
     Args:
         rate: output steps per second.
+        start: second at which the first of them begins.
     """
 
     steady = True
 
-    def __init__(self, rate: Fraction):
-        self.rate = rate
+    def __init__(self, rate: Fraction, start: float = 0.0):
+        self.rate, self.start = rate, start
 
     def seconds(self, step: float) -> float:
         """The time at which an output step begins."""
-        return float(step / self.rate)
+        return self.start + float(step / self.rate)
 
     def frame(self, step: int) -> int:
         """Where there are no pictures, the output steps themselves are what is counted."""

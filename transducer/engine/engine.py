@@ -68,9 +68,9 @@ class Engine:
         """Outputs of the head per second; nominal where the medium's clock is not steady."""
         return Fraction(self.medium.rate) / self.network.stride
 
-    def clock(self) -> SteadyClock | FrameClock:
-        """The clock of a new stream."""
-        return SteadyClock(self.output_rate) if self.medium.steady else FrameClock(self.network.stride)
+    def clock(self, start: float = 0.0) -> SteadyClock | FrameClock:
+        """The clock of a new stream that begins at a second of its source, where steps have no times of their own."""
+        return SteadyClock(self.output_rate, start) if self.medium.steady else FrameClock(self.network.stride)
 
     def init_state(self, batch: int) -> State:
         """The network's state before the first step of so many streams."""

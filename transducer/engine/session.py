@@ -45,7 +45,7 @@ class Session:
         self._rate = None if medium.steady else reader.rate
         self._builder: Builder[Any, Any] = engine.search.builder(keep, scores)
         block = block or medium.block_for(reader)
-        self._stream = Stream(engine, block, rate=self._rate, listener=self._builder.outputs)
+        self._stream = Stream(engine, block, rate=self._rate, listener=self._builder.outputs, start=reader.start)
         self._position = 0.0
         self._blocks: Iterator[Block] = reader
         if medium.read_ahead:

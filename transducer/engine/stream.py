@@ -25,7 +25,7 @@ class Stream:
         engine: what to run.
         block: steps to work on at a time, see `StreamBatch`.
         state: of a stream that this one goes on from.
-        rate, listener: see `StreamBatch.join`.
+        rate, listener, start: see `StreamBatch.join`.
     """
 
     def __init__(
@@ -35,10 +35,11 @@ class Stream:
         state: StreamState | None = None,
         rate: Fraction | float | None = None,
         listener: Listener | None = None,
+        start: float = 0.0,
     ):
         self.engine = engine
         self._batch = StreamBatch(engine, 1, block)
-        self._batch.join(_NAME, state, rate, listener)
+        self._batch.join(_NAME, state, rate, listener, start)
         self._judged = (0.0, 0)
 
     @property

@@ -185,7 +185,8 @@ class SegmentSearch:
     def result(self, segment: Segment, clock: Clock) -> Segment | None:
         """See `ResultSearch`. On a clock that is not steady, times go from nominal seconds to the clock's."""
         if clock.steady:
-            return segment
+            start = clock.seconds(0)
+            return _later(segment, start) if start else segment
         at = self.timer.frame_at
         if not clock.knows(math.ceil(at(segment.end))):
             return None
@@ -240,3 +241,9 @@ class SegmentSearch:
 
     def _text(self, hypothesis: Hypothesis) -> str:
         return " ".join(word.text for word in self.timer.words(hypothesis))
+
+
+def _later(segment: Segment, seconds: float) -> Segment:
+    """The same segment so many seconds later."""
+    words = tuple(replace(word, start=word.start + seconds, end=word.end + seconds) for word in segment.words)
+    return replace(segment, words=words, start=segment.start + seconds, end=segment.end + seconds)

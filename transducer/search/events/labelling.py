@@ -31,12 +31,14 @@ class LabellingBuilder:
         self._scores: list[NDArray[np.float32]] | None = [] if scores else None
         self._times: list[float] = []
         self._first: float | None = None
+        self._frame = 0
         self._row: Shots | None = None
 
     def block(self, block: Block) -> None:
         if self._row is None:
             self._first = block.times[0] if block.times else 0.0
-            self._row = Shots(self._first) if self.kind == "transitions" else Cover(self._first)
+            self._frame = block.frames[0] if block.frames else 0
+            self._row = (Shots if self.kind == "transitions" else Cover)(self._first, self._frame)
         if self._scores is not None:
             self._times += block.times or ()
 
@@ -65,7 +67,7 @@ class LabellingBuilder:
             frames=source.frames,
             duration=source.end,
             events=() if self.kind == "clip" else tuple(events),
-            segments=scenes(self.kind, events, source.frames, self._first or 0.0, source.end),
+            segments=scenes(self.kind, events, source.frames, self._first or 0.0, source.end, self._frame),
             warnings=source.warnings,
             kind=self.kind,
             labels=self.labels,
