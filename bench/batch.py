@@ -37,19 +37,19 @@ def main() -> None:
     whole = read_audio(args.sample, model.rate)
     count = int(args.seconds * model.rate)
     sounds = [np.resize(np.roll(whole, -i * len(whole) // args.streams), count) for i in range(args.streams)]
-    decoder = model.decoder("greedy", chunk_ms=args.chunk_ms)
+    engine = model.engine(search="greedy", chunk_ms=args.chunk_ms)
     packet = args.chunk_ms * model.rate // 1000
 
     def alone() -> list[str]:
         found = []
         for sound in sounds:
-            stream = transducer.Stream(decoder)
+            stream = transducer.Stream(engine)
             segments = [s for start in range(0, count, packet) for s in stream.push(sound[start : start + packet])]
             found.append(texts(segments + stream.finish()))
         return found
 
     def together() -> list[str]:
-        batch = transducer.StreamBatch(decoder, args.streams)
+        batch = transducer.StreamBatch(engine, args.streams)
         segments: list[list] = [[] for _ in sounds]
         for name in range(args.streams):
             batch.join(name)

@@ -82,9 +82,8 @@ class StreamBatch:
         free = set(range(self.capacity)) - {client.slot for client in self._clients.values()}
         if not free:
             raise UsageError(f"the batch is full: it has room for {self.capacity} streams")
-        client = (
-            Client.new(min(free), self.engine, start) if state is None else Client.of(min(free), self.engine, state)
-        )
+        slot = min(free)
+        client = Client.new(slot, self.engine, start) if state is None else Client.of(slot, self.engine, state)
         if rate is not None:
             client.rate = check_rate(rate, self.engine.medium)
         client.listener = listener

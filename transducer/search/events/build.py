@@ -29,6 +29,6 @@ def event_search(context: SearchContext, kind: str) -> EventResultSearch:
     labels = ("", *context.tokenizer.tokens[1:])
     rules = context.events or EventRules(kind)
     if rules.kind not in (OF_STEPS if kind == "dense" else (kind,)):
-        raise CheckpointError(f"the model {context.model} is damaged: its head makes no events of {rules.kind!r}")
+        raise CheckpointError(f"the model {context.model} is damaged: its head makes no events of kind {rules.kind!r}")
     rules.check_labels(labels)
     return EventResultSearch(labels, rules if options.threshold is None else rules.at(options.threshold))

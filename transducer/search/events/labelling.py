@@ -37,7 +37,8 @@ class LabellingBuilder:
     def block(self, block: Block) -> None:
         if self._row is None:
             self._first = block.times[0] if block.times else 0.0
-            self._frame = block.frames[0] if block.frames else 0
+            # A step that begins with the source belongs to its first frame, whichever it shows.
+            self._frame = block.frames[0] if block.frames and self._first > 0 else 0
             self._row = (Shots if self.kind == "transitions" else Cover)(self._first, self._frame)
         if self._scores is not None:
             self._times += block.times or ()
