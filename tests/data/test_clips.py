@@ -18,6 +18,7 @@ from transducer.data.item import Mark
 from transducer.data.table import Table, read_table
 from transducer.data.table_pairs import TablePairs
 from transducer.errors import MediaError, TransducerError, UsageError
+from transducer.media.audiovisual import FramesAndSamples
 from transducer.media.video.medium import Frames
 from transducer.training.pairs import fixed_pair
 
@@ -209,3 +210,16 @@ def test_sample_clips_have_a_table_that_fits(tmp_path, kind):
     with pytest.raises(TransducerError):
         decode(read_table(path, labels=["roll over"]), tmp_path / "cache")
     assert len(decode(rows, tmp_path / "cache")) == 4
+
+
+def test_pictures_with_their_sound_are_steps_as_well(tmp_path):
+    source = Path(__file__).resolve().parents[2] / "sample_media" / "late-train.mkv"
+    path = table(tmp_path, f"clip,start,end,label\n{source},0.5,1,x\n")
+    medium = FramesAndSamples(Frames(6, 8), 640, 16000)
+    pairs = TablePairs(decode_clips(read_table(path), medium, tmp_path / "cache"), {"x": 1}, 50)
+    with medium.open(source) as reader:
+        expected = np.concatenate([block.inputs for block in reader])
+    found = [fixed_pair(pairs, index) for index in range(len(pairs))]
+    assert np.array_equal(np.concatenate([pair.x for pair in found]), expected)
+    labels = np.concatenate([pair.y for pair in found])
+    assert len(labels) == len(expected) and np.flatnonzero(labels).tolist() == list(range(12, 25))
