@@ -423,7 +423,7 @@ def test_a_model_for_both_needs_both(tmp_path):
 def test_the_wrong_kind_of_model_says_so():
     with pytest.raises(UsageError, match=r"labels events and writes no words: use label, .* speech-en$"):
         model("dense").transcribe(pictures(3))
-    with pytest.raises(UsageError, match="is no media source|pictures|frame 0"):
+    with pytest.raises(UsageError, match=r"is no media source|pictures|frame 0"):
         model("dense").label([np.zeros(10, np.float32)])
     with pytest.raises(UsageError, match="uint8"):
         tiny_model("ctc").label(pictures(1))

@@ -30,7 +30,16 @@ from transducer.model.sequence import Serial, Streaming
 
 registry.find("none")  # imports all there are
 PARTS = {tag: kind for tag, kind in registry.TAGS.items() if issubclass(kind, PartConfig)}
-EXAMPLES = {f"{tag} {number}": part for tag in PARTS for number, part in enumerate(PARTS[tag].examples())}
+
+
+def examples_of(kind: type[PartConfig]) -> tuple[PartConfig, ...]:
+    try:
+        return tuple(kind.examples())
+    except NotImplementedError:
+        return ()  # a test names it
+
+
+EXAMPLES = {f"{tag} {number}": part for tag in PARTS for number, part in enumerate(examples_of(PARTS[tag]))}
 CHANNELS, TOKENS = 8, 7
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"))
 
@@ -75,7 +84,7 @@ def build(name: str) -> tuple[Streaming, int]:
 def test_every_part_has_examples_and_every_kind_is_there():
     for base in (FrontendConfig, EncoderConfig, CoreConfig, HeadConfig):
         assert sum(issubclass(kind, base) for kind in PARTS.values()) >= 2, base
-    assert all(PARTS[tag].examples() for tag in PARTS)
+    assert [tag for tag in PARTS if not examples_of(PARTS[tag])] == [], "these have no examples: no test holds them"
     with pytest.raises(NotImplementedError, match="CoreConfig has no examples"):
         CoreConfig.examples()
 

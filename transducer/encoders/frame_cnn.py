@@ -62,7 +62,7 @@ class StandardisedConv(nn.Conv2d):
     def __init__(self, channels: int, filters: int, kernel: int, stride: int = 1):
         super().__init__(channels, filters, kernel, stride, padding=kernel // 2)
         self.gain = nn.Parameter(torch.ones(filters))
-        nn.init.zeros_(self.bias)
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self._conv_forward(x, self._standardised(), self.bias)
@@ -177,7 +177,7 @@ class FrameCNN(Streaming):
         y = self.norm(self.out(h.flatten(1))).unflatten(0, mask.shape)
         similarity = state.similarity
         if self.similarity:
-            similar, similarity = self.similarity.step(frames, y, mask, state.similarity)
+            similar, similarity = self.similarity.step(frames, y, mask, state.similarity)  # type: ignore[arg-type]
             y = y + similar
         exists = mask[:, -1:]
         newest = tuple(torch.where(exists[..., None, None, None], frame, 0.0) for frame in before.newest)
@@ -217,7 +217,7 @@ class Stem(nn.Module):
         )
         for conv in filter(None, (self.conv, self.change)):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-        nn.init.zeros_(self.conv.bias)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor, before: Before) -> Tensor:
         if self.change is None:

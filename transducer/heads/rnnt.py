@@ -73,7 +73,8 @@ class LSTMPredictor(nn.Module):
         """Read one token in each of N rows -> output (N, C), new state."""
         # By hand: torch.lstm packs its weights at every call, which takes five times as long as one step.
         hidden, cell = state
-        x, lstm = self.embedding(torch.tensor(tokens, device=hidden.device)), self.lstm
+        lstm: Any = self.lstm
+        x = self.embedding(torch.tensor(tokens, device=hidden.device))
         if isinstance(lstm, PackedGates):
             gates = lstm(x, hidden)
         else:
@@ -134,7 +135,7 @@ class RNNT(Head):
         self.size = self.tokens = tokens
         self.frames = nn.Linear(channels, hidden)
         if predictor == "stateless":
-            self.predictor: nn.Module = StatelessPredictor(tokens, hidden, context)
+            self.predictor: StatelessPredictor | LSTMPredictor = StatelessPredictor(tokens, hidden, context)
         else:
             self.predictor = LSTMPredictor(tokens, hidden)
         self.out = nn.Linear(hidden, tokens)
