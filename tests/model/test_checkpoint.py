@@ -244,6 +244,17 @@ def test_an_unknown_field_says_so(folder):
         {"core": {"type": "recurrent", "kind": "qrnn"}},
         {"heads": {"rnnt": {"type": "rnnt", "units": "letters", "predictor": "oracle"}}},
         {"frontend": {"type": "logmel", "hop": 0}},
+        {"frontend": {"type": "logmel", "rate": 0}},
+        {"frontend": {"type": "logmel", "floor": 0.0}},
+        {"core": {"type": "conformer", "channels": 8, "heads": 0}},
+        {"core": {"type": "conformer", "channels": 8, "heads": 2, "chunk": 0}},
+        {"core": {"type": "conformer", "channels": 8, "heads": 2, "left_context": -4}},
+        {"core": {"type": "conformer", "channels": 8, "heads": 2, "kernel": 0}},
+        {"core": {"type": "tcn", "channels": 8, "kernel": 0}},
+        {"core": {"type": "tcn", "channels": 8, "dilations": [0]}},
+        {"heads": {"rnnt": {"type": "rnnt", "units": "letters", "context": 0}}},
+        {"heads": {"ctc": {"type": "ctc", "units": "phones"}}},
+        {"heads": {"pieces": {"type": "cascaded_rnnt", "units": "letters", "source": "phones"}}},
     ],
 )
 def test_a_config_of_no_model(folder, change):

@@ -39,8 +39,13 @@ class ChunkAttention(ChunkedStage):
 
     def __init__(self, channels: int, heads: int, chunk: int = 16, left_context: int = 128, look_ahead: int = 0):
         super().__init__()
-        if channels % (2 * heads):
+        if heads < 1 or channels % (2 * heads):
             raise ValueError(f"channels ({channels}) must be a multiple of twice the heads ({heads})")
+        if chunk < 1 or min(left_context, look_ahead) < 0:
+            raise ValueError(
+                f"a chunk has at least 1 step, left_context and look_ahead at least 0, got {chunk}, {left_context} and "
+                f"{look_ahead}"
+            )
         if left_context + (look_ahead + 1) * chunk > ROTARY_PERIOD:
             raise ValueError(f"left_context and the chunks that a query sees must not be over {ROTARY_PERIOD} steps")
         self.channels, self.heads = channels, heads

@@ -66,6 +66,8 @@ class DilatedConv(Streaming):
 
     def __init__(self, channels: int, kernel: int, dilation: int = 1, look_ahead: int = 0):
         super().__init__()
+        if min(kernel, dilation) < 1:
+            raise ValueError(f"kernel and dilation of a convolution are at least 1, got {kernel} and {dilation}")
         self.channels, self.kernel, self.dilation = channels, kernel, dilation
         self.span = (kernel - 1) * dilation
         if not 0 <= look_ahead <= self.span:

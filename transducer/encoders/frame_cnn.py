@@ -62,7 +62,7 @@ class StandardisedConv(nn.Conv2d):
     def __init__(self, channels: int, filters: int, kernel: int, stride: int = 1):
         super().__init__(channels, filters, kernel, stride, padding=kernel // 2)
         self.gain = nn.Parameter(torch.ones(filters))
-        nn.init.zeros_(self.bias)
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self._conv_forward(x, self._standardised(), self.bias)
@@ -121,6 +121,11 @@ class FrameCNN(Streaming):
                 f"a frame CNN needs a width, a stride and a number of blocks for every stage, got {tuple(widths)}, "
                 f"{tuple(strides)} and {tuple(blocks)}"
             )
+        if min(*widths, *strides, *grid) < 1 or min(*blocks, similarity) < 0:
+            raise ValueError(
+                f"widths, strides and grid of a frame CNN are at least 1, blocks and similarity at least 0, got "
+                f"{tuple(widths)}, {tuple(strides)}, {tuple(grid)}, {tuple(blocks)} and {similarity}"
+            )
         if kernel < 1 or kernel % 2 == 0:
             raise ValueError(f"the kernel of a frame CNN must be odd, got {kernel}")
         if not 0 <= shift <= 1:
@@ -172,7 +177,7 @@ class FrameCNN(Streaming):
         y = self.norm(self.out(h.flatten(1))).unflatten(0, mask.shape)
         similarity = state.similarity
         if self.similarity:
-            similar, similarity = self.similarity.step(frames, y, mask, state.similarity)
+            similar, similarity = self.similarity.step(frames, y, mask, state.similarity)  # type: ignore[arg-type]
             y = y + similar
         exists = mask[:, -1:]
         newest = tuple(torch.where(exists[..., None, None, None], frame, 0.0) for frame in before.newest)
@@ -212,7 +217,7 @@ class Stem(nn.Module):
         )
         for conv in filter(None, (self.conv, self.change)):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-        nn.init.zeros_(self.conv.bias)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor, before: Before) -> Tensor:
         if self.change is None:

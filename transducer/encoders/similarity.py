@@ -105,7 +105,7 @@ def cells(size: int, count: int, colours: int, like: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _cells(size: int, count: int, colours: int) -> NDArray[np.float64]:
+def _cells(size: int, count: int, colours: int) -> NDArray[np.floating]:
     means = np.zeros((count, size))
     for cell, row in enumerate(means):
         start, end = cell * size // count, -(-(cell + 1) * size // count)

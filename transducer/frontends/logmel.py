@@ -70,6 +70,10 @@ class LogMel(Streaming):
     """
 
     inputs = 1
+    window: Tensor
+    filters: Tensor
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,

@@ -99,6 +99,8 @@ class CascadedRNNT(RNNT):
         predictor: int = 384,
         delay: int = 3,
     ):
+        if delay < 0:
+            raise ValueError(f"what is written cannot come {-delay} steps before it is heard")
         super().__init__(width, tokens, "lstm", predictor)
         self.delay = delay
         self.source = CTC(channels, sources)

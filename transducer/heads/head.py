@@ -34,7 +34,7 @@ class Loss(NamedTuple):
     """A sum over a batch, and over how many tokens, steps or sequences; 0 where nobody knows a target."""
 
     total: Tensor
-    count: int
+    count: int  # type: ignore[assignment]  # hides a method of tuples
 
     @property
     def mean(self) -> Tensor:

@@ -39,7 +39,7 @@ class PooledConfig(HeadConfig):
 
 class PooledState(NamedTuple):
     total: Tensor  # (B, C): the sum of the frames so far
-    count: Tensor  # (B,) int64: how many there were
+    count: Tensor  # type: ignore[assignment]  # (B,) int64: how many there were
 
 
 class Pooled(Head):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,8 @@ class LSTMPredictor(nn.Module):
         """Read one token in each of N rows -> output (N, C), new state."""
         # By hand: torch.lstm packs its weights at every call, which takes five times as long as one step.
         hidden, cell = state
-        x, lstm = self.embedding(torch.tensor(tokens, device=hidden.device)), self.lstm
+        lstm: Any = self.lstm
+        x = self.embedding(torch.tensor(tokens, device=hidden.device))
         gates = nn.functional.linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0)
         gates = gates + nn.functional.linear(hidden, lstm.weight_hh_l0, lstm.bias_hh_l0)
         into, forget, new, out = gates.chunk(4, dim=-1)
@@ -120,10 +122,12 @@ class RNNT(Head):
         super().__init__()
         if predictor not in ("stateless", "lstm"):
             raise ValueError(f"unknown predictor {predictor!r}: there are stateless, lstm")
+        if context < 1:
+            raise ValueError(f"a predictor reads at least 1 token, got {context}")
         self.size = self.tokens = tokens
         self.frames = nn.Linear(channels, hidden)
         if predictor == "stateless":
-            self.predictor: nn.Module = StatelessPredictor(tokens, hidden, context)
+            self.predictor: StatelessPredictor | LSTMPredictor = StatelessPredictor(tokens, hidden, context)
         else:
             self.predictor = LSTMPredictor(tokens, hidden)
         self.out = nn.Linear(hidden, tokens)

@@ -139,7 +139,7 @@ def _read_config(folder: Path) -> tuple[ModelConfig, dict[str, Any], int]:
     if not path.exists():
         raise CheckpointError(f"{path} is missing: {folder} is no checkpoint folder")
     document = read_json(path)
-    version = document.get("format")
+    version: Any = document.get("format")
     if type(version) is int and version > FORMAT:
         raise CheckpointError(
             f"{path} has format {version}, this version of transducer reads up to {FORMAT}: update transducer"

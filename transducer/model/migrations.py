@@ -21,7 +21,7 @@ class Step(NamedTuple):
     weight: Callable[[str], str]
 
 
-def migrate_document(document: dict[str, Any], version: int) -> dict[str, Any]:
+def migrate_document(document: dict[str, Any], version: Any) -> dict[str, Any]:
     """A document of a format -> what it is in the newest.
 
     Raises:
@@ -55,7 +55,7 @@ def _heads_and_types(document: dict[str, Any]) -> dict[str, Any]:
     if defaults:
         card["defaults"] = defaults
     if "events" in card:
-        first = next(iter(model["heads"].values()), {}).get("type")
+        first = next(iter(model["heads"].values()))["type"]
         kind = {"framewise": "dense", "pooled": "clip"}.get(first, "sequence")
         model["events"] = {"type": "event_rules", "kind": kind, **card.pop("events")}
     if card.get("languages") == ["English"]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from torch import nn
 
 from transducer.model.config import ModelConfig
 from transducer.model.sequence import Serial, Streaming, set_chunk
+
+if TYPE_CHECKING:
+    from transducer.heads.head import Head
 
 
 class Network(nn.Module):
@@ -16,6 +22,8 @@ class Network(nn.Module):
         encoder: features -> frames, `Streaming`: the CNN and the sequence core.
         heads: name -> head on the frames.
     """
+
+    heads: Mapping[str, Head]
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -33,7 +41,8 @@ class Network(nn.Module):
             if config.conditioning and config.conditioning.after == number:
                 stages.append(config.conditioning.build(channels, config))
         self.encoder = Serial(*stages)
-        self.heads = nn.ModuleDict({name: part.build(channels, config) for name, part in config.heads.items()})
+        heads = {name: part.build(channels, config) for name, part in config.heads.items()}
+        self.heads = nn.ModuleDict(heads)  # type: ignore[assignment]
 
     @property
     def hop(self) -> int:

@@ -141,9 +141,11 @@ class ChunkedStage(Streaming):
 class Serial(Streaming):
     """Stages one after the other; strides multiply, latencies add up in the unit of the output."""
 
+    stages: Sequence[Streaming]
+
     def __init__(self, *stages: Streaming):
         super().__init__()
-        self.stages = nn.ModuleList(stages)
+        self.stages = nn.ModuleList(stages)  # type: ignore[assignment]
         self.can_step = all(stage.can_step for stage in stages)
         self.side_inputs = tuple(dict.fromkeys(name for stage in stages for name in stage.side_inputs))
         self.aux_outputs = tuple(name for stage in stages for name in stage.aux_outputs)
