@@ -78,6 +78,10 @@ class WindowLayersConfig(CoreConfig):
         dilations = [self.dilations[layer % len(self.dilations)] for layer in range(self.layers)]
         return [*map(self._layer, dilations), Pointwise(nn.LayerNorm(self.channels))]
 
+    @classmethod
+    def examples(cls) -> tuple[WindowLayersConfig, ...]:
+        return cls(8, 5, 2, 2, (1, 3)), cls(8, 5, 3, 1, (2,))
+
     def _layer(self, dilation: int) -> Residual:
         last = nn.Linear(self.hidden, self.channels)
         body = Serial(

@@ -27,3 +27,7 @@ class WindowConfig(EncoderConfig):
             raise self.misfit(frontend)
         window = Window(frontend.channels, channels, self.past, self.look_ahead)
         return Serial(window, Pointwise(nn.Sequential(nn.LayerNorm(channels), nn.SiLU(), nn.Dropout(self.dropout))))
+
+    @classmethod
+    def examples(cls) -> tuple[WindowConfig, ...]:
+        return cls(2, 0), cls(1, 3)

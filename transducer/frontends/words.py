@@ -41,6 +41,10 @@ class WordsConfig(FrontendConfig):
     def build(self) -> Words:
         return Words(self.words, self.buckets, self.ngrams, self.channels)
 
+    @classmethod
+    def examples(cls) -> tuple[WordsConfig, ...]:
+        return (cls(5, 4, 2, 6),)
+
     def medium(self) -> WordMedium:
         # With it come the libraries of other media.
         from transducer.media.words import Words as WordMedium
@@ -58,6 +62,7 @@ class Words(Streaming):
     def __init__(self, words: int, buckets: int, ngrams: int, channels: int):
         super().__init__()
         self.words, self.buckets, self.ngrams, self.channels = words, buckets, ngrams, channels
+        self.inputs = 1 + ngrams
         self.word_embedding = nn.Embedding(words, channels)
         self.ngram_embedding = nn.Embedding(buckets, channels)
 
