@@ -181,7 +181,9 @@ class Model:
 
     def info(self) -> dict[str, Any]:
         """What people ask about a model; the card's entries come last."""
-        engine = self.engine(search="greedy") if self.kind == "words" else self.engine()
+        # A greedy search needs no lexicon to be read.
+        searching = {"search": "greedy"} if self.kind == "words" else {}
+        engine = self.engine(head=self._head(Options()), **searching)
         facts: dict[str, Any] = {
             "name": self.name,
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
@@ -222,7 +224,7 @@ class Model:
     def _build_engine(self, options: Options) -> Engine:
         chunk = self._chunk(options.chunk_ms)
         network = self._at_chunk(chunk)
-        name, words = self._head(options)
+        name = self._head(options)
         head = network.heads[name]
         if chunk % head.stride:
             step = head.stride * self._step_ms
@@ -234,26 +236,26 @@ class Model:
             events=self.config.events,
             tokenizer=self.units[head.config.units],
             seconds_per_step=stages.stride / float(self.medium.rate),
-            words=words,
+            # Megabytes, which other searches have no use for.
+            words=self._words() if name in self._spelled(options) else None,
             model=self.name,
         )
         block = chunk * network.hop if self.medium.steady else None
         return Engine(stages, head.search(context), self.medium, block, head.delay, self.device)
 
-    def _head(self, options: Options) -> tuple[str, WordModel | None]:
-        """The head to read: the one that was asked for, or the first that goes with the search; and its word model."""
+    def _head(self, options: Options) -> str:
+        """The head to read: the one that was asked for, or the first that goes with the search."""
         heads = self.config.heads
         if options.head is not None and options.head not in heads:
             raise UsageError(f"the model {self.name} has no head {options.head!r}: there are {', '.join(heads)}")
-        name = options.head or next(iter(heads))
+        return options.head or next(iter(self._spelled(options)), next(iter(heads)))
+
+    def _spelled(self, options: Options) -> list[str]:
+        """The heads whose tokens the words of a beam search are made of; none for other searches."""
         if (options.search or self.config.decoding.search) != "beam" or not (self.folder / WORDS).is_dir():
-            return name, None
+            return []
         units = read_config(self.folder / WORDS).units
-        spelled = [name for name, part in heads.items() if part.units == units]
-        if options.head is None and spelled:
-            name = spelled[0]
-        # Megabytes, which other searches have no use for.
-        return name, self._words() if name in spelled else None
+        return [name for name, part in self.config.heads.items() if part.units == units]
 
     def _load_words(self) -> WordModel:
         return WordModel.load(self.folder / WORDS, self.units)
