@@ -14,7 +14,8 @@ from transducer.media import open_audio
 from transducer.media.audio.resampling import resample
 from transducer.media.audio.samples import Sound
 from transducer.media.audio.timeline import JUMP, LASTING, Timeline
-from transducer.media.io.decoding import Damage, Length
+from transducer.media.io.decoding import Damage
+from transducer.media.io.timing import Length
 
 RATE = 8000
 
