@@ -11,7 +11,7 @@ import pytest
 from media_fixtures import Trickle, lag, noise, write_media
 
 from transducer.media import open_audio, open_video
-from transducer.media.io.decoding import Length
+from transducer.media.io.timing import Length
 
 RATE = 16000
 HOLE = 700
@@ -84,6 +84,14 @@ def test_a_damaged_time_of_a_fragment_makes_no_days_of_silence(tmp_path):
             assert sum(map(len, reader)) < 10 * RATE
             assert reader.duration == reader.position
         assert any("jump" in line for line in reader.warnings)
+
+
+def test_a_damaged_size_of_packets_makes_no_hours_of_silence(tmp_path):
+    data = bytearray(write_media(tmp_path / "a.caf", "pcm_s16le", noise(1.5, RATE), rate=RATE).read_bytes())
+    place = data.index(b"lpcm") + 12  # behind flags and bytes per packet: frames per packet
+    data[place : place + 4] = (16640).to_bytes(4, "big")
+    with open_audio(io.BytesIO(data)) as reader:
+        assert sum(map(len, reader)) == pytest.approx(1.5 * RATE, abs=2)
 
 
 @pytest.mark.parametrize(

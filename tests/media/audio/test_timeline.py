@@ -15,7 +15,8 @@ from transducer.media.audio.reader import read_audio_at
 from transducer.media.audio.resampling import resample
 from transducer.media.audio.samples import Sound
 from transducer.media.audio.timeline import JUMP, LASTING, Timeline
-from transducer.media.io.decoding import Damage, Length
+from transducer.media.io.decoding import Damage
+from transducer.media.io.timing import Length
 
 RATE = 8000
 

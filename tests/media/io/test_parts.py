@@ -86,7 +86,7 @@ def test_parts_of_several_kinds(strung, tmp_path):
 
 
 def test_what_cannot_be_read_behind_a_file_is_told(tmp_path):
-    data = wav(noise(0.5, RATE), RATE) + b"something else" * 50
+    data = wav(noise(0.5, RATE), RATE) + b"something else" * 500
     for source in sources(data, tmp_path / "a"):
         with open_audio(source) as reader:
             assert sum(map(len, reader)) == RATE // 2
@@ -98,8 +98,17 @@ def test_what_cannot_be_read_behind_a_file_is_told(tmp_path):
         assert len(reader.warnings) == 1 and "what follows behind 0.50 s" in reader.warnings[0] and reader.incomplete
 
 
-def test_zeros_behind_a_file_are_padding(tmp_path):
-    for source in sources(wav(noise(0.5, RATE), RATE) + bytes(3000), tmp_path / "a"):
+def test_zeros_and_tags_behind_a_file_are_no_sound(tmp_path):
+    for tail in (bytes(3000), b"TAG" + b"x" * 125):
+        for source in sources(wav(noise(0.5, RATE), RATE) + tail, tmp_path / "a"):
+            with open_audio(source) as reader:
+                assert sum(map(len, reader)) == RATE // 2 and reader.warnings == []
+
+
+def test_a_wav_whose_outer_size_was_never_set(tmp_path):
+    data = bytearray(wav(noise(0.5, RATE), RATE))
+    data[4:8] = (36).to_bytes(4, "little")
+    for source in sources(bytes(data), tmp_path / "a"):
         with open_audio(source) as reader:
             assert sum(map(len, reader)) == RATE // 2 and reader.warnings == []
 

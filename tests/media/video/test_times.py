@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from video_fixtures import number_in, numbered, write_video
 
 from transducer.media import open_audio, open_video
-from transducer.media.io.decoding import Damage, Length
+from transducer.media.io.decoding import Damage
+from transducer.media.io.timing import Length
 from transducer.media.video.clock import FrameClock
 from transducer.media.video.picture import _QUARTERS, read_orientation
 

@@ -15,19 +15,11 @@ from transducer.media.audio.level import LevelMeter, raise_level
 from transducer.media.audio.resampling import resample
 from transducer.media.audio.samples import SampleReader
 from transducer.media.audio.timeline import Timeline
-from transducer.media.io.decoding import (
-    counts_timestamps,
-    decode,
-    describe_sounds,
-    open_audio_stream,
-    open_container,
-    stream_length,
-    time_origin,
-    trims_padding,
-)
+from transducer.media.io.decoding import decode, describe_sounds, open_audio_stream, open_container
 from transducer.media.io.parts import has_open_end, parts
 from transducer.media.io.reader import Reader, check_span, prepend
 from transducer.media.io.sources import RawFormat, Source, is_media_source, open_source
+from transducer.media.io.timing import counts_timestamps, has_no_gaps, stream_length, time_origin, trims_padding
 
 
 class AudioReader(Reader[np.ndarray], Iterator[np.ndarray]):
@@ -215,8 +207,15 @@ def _read_media(
                 reader._sounds = describe_sounds(container)
                 reader._chosen = container.streams.audio.index(stream)
                 reader.duration = None if length.end is None or has_open_end(part.head) else float(length.end)
-            trim, counted = trims_padding(container), counts_timestamps(container)
-            timeline = Timeline(reader._warn, origin, length, trim, counted, base)
+            timeline = Timeline(
+                reader._warn,
+                origin,
+                length,
+                trim=trims_padding(container),
+                counted=counts_timestamps(container),
+                trusted=not has_no_gaps(container, stream),
+                base=base,
+            )
             sounds = SampleReader(opened.name, reader._warn, origin).read(decode(container, stream, part))
             yield from timeline.place(sounds)
             part.check()

@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from transducer.media.audio.samples import Sound
-from transducer.media.io.decoding import UNKNOWN, Damage, Length
+from transducer.media.io.decoding import Damage
+from transducer.media.io.timing import UNKNOWN, Length
 
 # Timestamps of sound in real files jitter by a few ms, so small steps are left alone unless they last.
 JUMP = 0.04  # seconds: a step of at least this is real
@@ -64,6 +65,7 @@ class Timeline:
         length: what is known of how long the sound is.
         trim: what the last frame holds behind the end is padding.
         counted: timestamps are FFmpeg's, which counts frames at the first one's rate.
+        trusted: timestamps count at all.
         base: seconds before it, of what it is strung behind; `origin` and `length` are its own.
     """
 
@@ -74,6 +76,7 @@ class Timeline:
         length: Length = UNKNOWN,
         trim: bool = False,
         counted: bool = False,
+        trusted: bool = True,
         base: Fraction = Fraction(0),
     ):
         self._warn = warn
@@ -94,7 +97,7 @@ class Timeline:
         self._damage: Damage | None = None
         self._steps: list[int] = []
         self._overlaps = 0
-        self._trusted = True
+        self._trusted = trusted
         self._tail: Sound | None = None
 
     @property

@@ -41,7 +41,7 @@ def parts(source: Source, warn: Callable[[str], None]) -> Iterator[Source]:
         with _opened(source) as file:
             for start, stop in pairwise([*starts, end]):
                 window = Window(file, start, stop)
-                head = window.read(512)
+                head = window.read(_PEEK)
                 window.seek(0)
                 yield replace(
                     source, target=FileFeed(window, source.name), head=head, options=file_options(path=False), _owned=[]
@@ -72,7 +72,7 @@ def part_starts(source: Source) -> tuple[list[int], int, int]:
             head = file.read(_PEEK)
             if not _is_media(head):
                 file.seek(0)
-                return starts, end, size - end if head.strip(b"\0") else 0
+                return starts, end, size - end if _is_worth_telling(head) else 0
             starts.append(end)
             place = end
             find = _finder(head)
@@ -149,6 +149,11 @@ def _finder(head: bytes) -> Callable[[Any, int, int], int | None] | None:
     return _mp4_end if head[4:8] == b"ftyp" else None
 
 
+def _is_worth_telling(head: bytes) -> bool:
+    """Whether what is behind a file may be missed: it is no padding, and more than a tag."""
+    return len(head) == _PEEK and bool(head.strip(b"\0"))
+
+
 def _is_media(head: bytes) -> bool:
     return _is_wav(head) or head.startswith((b"OggS", b"fLaC", b"ID3", b"caff")) or head[4:8] == b"ftyp"
 
@@ -161,14 +166,15 @@ def _riff_end(head: bytes) -> int | None:
     """Where a RIFF file ends, as it says; None if it doesn't."""
     order: Any = "little" if head[:4] == b"RIFF" else "big"
     size = int.from_bytes(head[4:8], order)
-    sizes, place = [size], 12
+    sizes, place, end = [size], 12, 8 + size + size % 2
     while place + 8 <= len(head):
         length = int.from_bytes(head[place + 4 : place + 8], order)
         if head[place : place + 4] == b"data":
             sizes.append(length)
+            end = max(end, place + 8 + length)  # some writers set one of the two only
             break
         place += 8 + length + length % 2
-    return None if any(each in ends for each in sizes for ends in _OPEN_ENDS) else 8 + size + size % 2
+    return None if any(each in ends for each in sizes for ends in _OPEN_ENDS) else end
 
 
 def _wav_end(file: Any, start: int, size: int) -> int | None:
@@ -233,10 +239,10 @@ def _pipe_parts(source: Source, feed: FileFeed, warn: Callable[[str], None]) -> 
             pass
         if feed.failure is not None:
             return
-        head = feed.take(512)
+        head = feed.take(_PEEK)
         feed.put_back(head)
         if not _is_media(head):
-            if head.strip(b"\0"):
+            if _is_worth_telling(head):
                 warn("what follows behind its end is of a kind that can't be read; it is left out")
             return
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import av
 
 from transducer.media.audio.timeline import CUT_SHORT, RESTART
-from transducer.media.io.decoding import UNKNOWN, Damage, Length
+from transducer.media.io.decoding import Damage
+from transducer.media.io.timing import UNKNOWN, Length
 
 
 class TimedFrame(NamedTuple):

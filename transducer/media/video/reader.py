@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from transducer.errors import MediaError, UsageError
-from transducer.media.io.decoding import UNKNOWN, open_container, stream_length
+from transducer.media.io.decoding import open_container
 from transducer.media.io.parts import warn_of_parts
 from transducer.media.io.reader import Reader, check_span, prepend
 from transducer.media.io.sources import is_media_source, open_source
+from transducer.media.io.timing import UNKNOWN, stream_length
 from transducer.media.video.clock import FrameClock, TimedFrame
 from transducer.media.video.decoding import (
     clock_origin,
