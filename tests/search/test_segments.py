@@ -275,13 +275,13 @@ def test_flush_ends_a_segment_at_once():
 
 @given(log_probs_and_cuts(max_frames=60), st.sampled_from([0.0, -0.1, 0.07]), st.integers(1, 2))
 def test_results_have_the_times_of_the_clock(case, shift, stride):
-    """As soon as these are known, and without those before `needed`; where the clock is steady nothing changes."""
+    """As soon as these are known, and without those that are not `needed`; on a steady clock nothing changes."""
     frames, cuts = case
     timer = WordTimer(CHARACTERS, FRAME, shift)
     search = SegmentSearch(CTCGreedySearch(CHARACTERS.silence), timer, rules(after_words=4, max_length=9))
     times = [stride * FRAME * n * n / 50 for n in range(stride * len(frames) + 20)]
-    steady = SimpleNamespace(steady=True)
-    state, seen, waiting, needed = search.init(), 0, [], 0
+    steady = SimpleNamespace(steady=True, seconds=lambda step: 0.0)
+    state, seen, waiting, kept = search.init(), 0, [], set()
     for piece in [*pieces(frames, cuts), None]:
         if piece is None:
             state, new = search.flush(state)
@@ -291,7 +291,8 @@ def test_results_have_the_times_of_the_clock(case, shift, stride):
             seen += len(piece)
         assert all(search.result(segment, steady) is segment for segment in new)
         waiting += new
-        known = [*[math.nan] * (stride * needed), *times[stride * needed : stride * seen + 1]]
+        kept |= set(range(seen - (8 if piece is None else len(piece)), seen + 1))
+        known = [times[frame] if frame // stride in kept else math.nan for frame in range(stride * seen + 1)]
         clock = FrameClock(known, stride, ended=False)
         while waiting and (result := search.result(waiting[0], clock)) is not None:
             check_words(list(result.words))
@@ -301,9 +302,8 @@ def test_results_have_the_times_of_the_clock(case, shift, stride):
             nominal = [time / FRAME for word in first.words for time in (word.start, word.end)]
             assert ends == pytest.approx(np.interp(nominal, range(len(times[::stride])), times[::stride]).tolist())
         assert all(math.ceil(segment.end / FRAME - 1e-6) > seen for segment in waiting[:1])
-        if not waiting:
-            assert search.needed(state) >= needed
-            needed = search.needed(state)
+        needed = set(search.needed(state)).union(*map(search.times_of, waiting))
+        kept = {frame for frame in kept if frame >= seen - 1 or frame in needed}
     assert not waiting
 
 

@@ -18,8 +18,10 @@ from transducer.model.config import from_json, to_json
 from transducer.results import Event, Segment, Word
 from transducer.search.events.rules import EventRules, Found
 from transducer.search.events.search import EventResultSearch, EventSearch, build_event_search
-from transducer.search.events.words import WordSearch, word_events
+from transducer.search.events.words import WordEventSearch
+from transducer.search.segments import SegmentSearch
 from transducer.search.tokens.ctc import CTCGreedySearch
+from transducer.search.tokens.words import WordTimer
 from transducer.text.tokenizers.labels import Labels
 
 LABELS = ("", "cut", "dissolve", "wipe")
@@ -295,7 +297,7 @@ def test_a_clip_has_the_label_of_its_last_frame():
 
 def test_words_are_events():
     units = Labels(["set", "blue", "now"])
-    search = WordSearch(CTCGreedySearch(units.silence), units)
+    search = WordEventSearch(SegmentSearch(CTCGreedySearch(units.silence), WordTimer(units, 0.04)))
     frames = np.log(np.full((60, 4), 0.01, np.float32))
     frames[:, 0] = np.log(0.97)
     for frame, token in ((3, 1), (4, 1), (8, 2), (9, 3)):
@@ -304,11 +306,11 @@ def test_words_are_events():
     for places in ([], list(range(60)), [5, 9, 33]):
         state, events, at = search.init(), [], []
         for part in np.split(frames, places):
-            state, new = search.step(state, part)
+            ((state, new),) = search.step([state], [part])
             events += new
             at += [state.start] * len(new)
         assert [event[:3] for event in events] == expected, "without waiting for the end: a silence is enough"
-        assert search.finish(state) == []
+        assert search.flush(state)[1] == []
 
 
 # As results of many clients
@@ -347,13 +349,14 @@ def test_clients_get_together_what_they_get_alone(name, clients, places):
 def test_nothing_comes_twice_after_a_flush_and_times_that_are_needed_are_said_to_be(
     name, frames, flushes, stride, seed
 ):
-    """The times before `needed` are not there any more, and those of frames to come are not known."""
+    """Times that are not `needed` are not there any more, and those of frames to come are not known."""
     search = EventResultSearch(LABELS, RULES[name])
     times = times_of(seed, stride * len(frames))
-    state, found, needed = search.init(), [], 0
+    state, found, kept = search.init(), [], {0}
 
     def take(new: list[Found], seen: int) -> None:
-        clock = FrameClock([*[math.nan] * (stride * needed), *times[stride * needed : stride * seen + 1]], stride)
+        known = [times[frame] if frame // stride in kept else math.nan for frame in range(stride * seen + 1)]
+        clock = FrameClock(known, stride)
         for event in new:
             result = search.result(event, clock)
             assert result.start < result.end and result.start_frame <= result.end_frame < len(times)
@@ -361,14 +364,15 @@ def test_nothing_comes_twice_after_a_flush_and_times_that_are_needed_are_said_to
         found.extend(new)
 
     for number in range(len(frames)):
+        kept |= {number, number + 1}
         state, new = one(search, state, frames[number : number + 1])
         take(new, number + 1)
         if number in flushes:
             state, new = search.flush(state)
             take(new, number + 1)
             assert search.flush(state)[1] == []
-        assert needed <= search.needed(state) <= number
-        needed = search.needed(state)
+        kept = {step for step in kept if step >= number or step in search.needed(state)}
+    kept.add(len(frames))
     take(search.flush(state)[1], len(frames))
     for label in LABELS:
         events = [event for event in found if event.label == label]
@@ -422,7 +426,10 @@ def test_an_event_waits_for_the_time_of_its_end():
 def test_words_of_a_segment_are_events():
     words = (Word("set", 0.12, 0.24, 0.9), Word("blue", 0.26, 0.32, 0.8))
     times = times_of(0, 20)
-    events = word_events(Segment(words, True, 0.12, 0.32), FrameClock(times, 2), 0.04)
+    units = Labels(["set", "blue", "now"])
+    search = WordEventSearch(SegmentSearch(CTCGreedySearch(units.silence), WordTimer(units, 0.04)))
+    found = search._words([Segment(words, True, 0.12, 0.32), Segment(words, False, 0.12, 0.32)])
+    events = [search.result(one, FrameClock(times, 2)) for one in found]
     assert events == [
         Event("set", times[6], times[12], 6, 11, 0.9),
         Event("blue", times[12], times[16], 12, 15, 0.8),
