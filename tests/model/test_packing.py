@@ -14,7 +14,7 @@ from torch import nn
 from transducer.engine.engine import Engine
 from transducer.model import packing
 from transducer.model.checkpoint import load_checkpoint, save_checkpoint
-from transducer.model.packing import PackedLinear, pack_linears
+from transducer.model.packing import PackedGates, PackedLinear, is_packed, pack_linears
 from transducer.model.sequence import Serial
 
 needs_fbgemm = pytest.mark.skipif(not packing._available(), reason="torch has no FBGEMM on this machine")
@@ -66,6 +66,45 @@ def test_without_the_kernel_nothing_is_packed(monkeypatch):
     layers = nn.Sequential(half_linear(4, 4))
     pack_linears(layers)
     assert type(layers[0]) is nn.Linear
+
+
+@needs_fbgemm
+def test_the_gates_of_an_lstm_are_packed_where_that_loses_nothing():
+    torch.manual_seed(0)
+    layers = nn.ModuleDict(
+        {
+            "lstm": nn.LSTM(8, 12),
+            "deep": nn.LSTM(8, 12, 2),
+            "both ways": nn.LSTM(8, 12, bidirectional=True),
+            "bare": nn.LSTM(8, 12, bias=False),
+            "projected": nn.LSTM(8, 12, proj_size=4),
+            "float32": nn.LSTM(8, 12),
+        }
+    ).requires_grad_(False)
+    for name, layer in layers.items():
+        for weight in layer.parameters():
+            weight.copy_(weight.half() if name != "float32" else weight + 1e-7)
+    plain = copy.deepcopy(layers["lstm"])
+    pack_linears(layers)
+    assert [name for name, layer in layers.items() if isinstance(layer, PackedGates)] == ["lstm"]
+    assert is_packed(layers["lstm"]) and not is_packed(layers)
+    x, hidden, cell = torch.randn(5, 8), torch.randn(5, 12), torch.randn(5, 12)
+    into, forget, new, out = layers["lstm"](x, hidden).chunk(4, dim=-1)
+    cell_after = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
+    _, (expected, expected_cell) = plain(x[None], (hidden[None], cell[None]))
+    torch.testing.assert_close(cell_after, expected_cell[0])
+    torch.testing.assert_close(out.sigmoid() * cell_after.tanh(), expected[0])
+
+
+@needs_fbgemm
+@pytest.mark.parametrize(("inputs", "outputs"), [(7, 29), (192, 576), (384, 2000)])
+def test_a_packed_row_has_the_same_bits_among_any_others(inputs, outputs):
+    """What `is_packed` promises to the searches, which step rows of many streams at once."""
+    packed, x = PackedLinear(half_linear(inputs, outputs)), torch.randn(40, inputs)
+    whole = packed(x)
+    for count in (1, 2, 3, 5, 8, 13, 16, 31):
+        assert torch.equal(packed(x[:count].contiguous()), whole[:count])
+        assert torch.equal(packed(x[-count:].contiguous()), whole[-count:])
 
 
 @needs_fbgemm

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from transducer.errors import UsageError
 from transducer.search.tokens.hypothesis import Hypothesis, Search, Token
 from transducer.search.tokens.prefix_tree import ROOT, PrefixTree
+from transducer.search.tokens.word_beam import CONTEXT, LAST, NODE, Beam, concatenate
 from transducer.search.tokens.word_scorer import WordScorer
 from transducer.search.tokens.word_trace import WORD, Trace
 from transducer.text.tokenizers.tokenizer import BLANK
@@ -37,8 +38,6 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _IMPOSSIBLE = -1e4  # in place of minus infinity, of which differences are not numbers
 _MOST_PATHS = 50  # of the lattice, looked at for each of an n-best list
-NODE, CONTEXT, LAST, TRACE, START, END = range(6)
-_ROWS = {"node": NODE, "context": CONTEXT, "last": LAST, "trace": TRACE, "start": START, "end": END}
 TRIM_EVERY = 8  # frames; decided by the frame's number, so that results don't depend on how frames come
 
 
@@ -71,58 +70,6 @@ class LexiconSearchConfig:
     def __post_init__(self) -> None:
         if self.size < 1 or not self.width > 0 or not self.token_width > 0 or not self.temperature > 0:
             raise UsageError("a lexicon search needs a size of at least 1, and widths and a temperature above 0")
-
-
-class Beam(NamedTuple):
-    """All hypotheses.
-
-    Attributes:
-        places: (6, H), each row of which is one of the following.
-        score: (H,) log-score, look-ahead included.
-    """
-
-    places: Ints
-    score: Floats
-
-    @property
-    def node(self) -> Ints:
-        """Place in the tree; the root between words."""
-        return self.places[NODE]
-
-    @property
-    def context(self) -> Ints:
-        """Of the word scorer, after the words so far."""
-        return self.places[CONTEXT]
-
-    @property
-    def last(self) -> Ints:
-        """The token of the last frame, 0 for the blank."""
-        return self.places[LAST]
-
-    @property
-    def trace(self) -> Ints:
-        """Row of the last word, or of a join after it."""
-        return self.places[TRACE]
-
-    @property
-    def start(self) -> Ints:
-        """First frame of the word in progress."""
-        return self.places[START]
-
-    @property
-    def end(self) -> Ints:
-        """One past the last frame that had a sound."""
-        return self.places[END]
-
-    def take(self, rows: Ints) -> Beam:
-        return Beam(self.places.take(rows, axis=1), self.score.take(rows))
-
-    def at(self, **places: Ints | int) -> Beam:
-        """A copy with other places."""
-        new = self.places.copy()
-        for name, values in places.items():
-            new[_ROWS[name]] = values
-        return Beam(new, self.score)
 
 
 class LexiconState(NamedTuple):
@@ -220,7 +167,7 @@ class LexiconSearch(Search[LexiconState]):
         beam = state.beam
         between = beam.take(np.flatnonzero(beam.node == ROOT))
         spelled, word, _ = self._spelled_out(beam)
-        ends = _concatenate([between, spelled])
+        ends = concatenate([between, spelled])
         words = np.concatenate([np.zeros(len(between.node), dtype=np.int64), word])
         if not len(words):
             ends = beam.at(node=ROOT)._replace(score=beam.score - self._lookahead[beam.node])
@@ -239,7 +186,7 @@ class LexiconSearch(Search[LexiconState]):
         if len(word):
             # Shown as if it were over; what comes next will tell.
             rest = beam.take(np.setdiff1d(np.arange(len(beam.node)), source))
-            shown = _concatenate([rest, spelled._replace(score=beam.score[source])])
+            shown = concatenate([rest, spelled._replace(score=beam.score[source])])
             beam, trace = self._write(shown, np.append(np.zeros_like(rest.node), word), trace)
         words = trace.links[:, WORD].tolist()
         found: dict[tuple[int, ...], tuple[float, tuple[int, ...]]] = {}
@@ -303,7 +250,7 @@ class LexiconSearch(Search[LexiconState]):
 
     def _advance(self, states: list[LexiconState], log_probs: Floats) -> list[tuple[Beam, Trace]]:
         """One frame of S streams, (S, V), of which no number depends on another stream."""
-        tree, beam = self.tree, _concatenate([state.beam for state in states])
+        tree, beam = self.tree, concatenate([state.beam for state in states])
         node, last = beam.node, beam.last
         sizes = np.array([len(state.beam.score) for state in states])
         stream = np.arange(len(states)).repeat(sizes)
@@ -344,7 +291,7 @@ class LexiconSearch(Search[LexiconState]):
         parts.append(self._end_words(moved.take(entry), word))
         owners.append(owner[entry])
         traces = [state.trace for state in states]
-        return self._settle(_concatenate(parts), np.append(before, word), np.concatenate(owners), traces)
+        return self._settle(concatenate(parts), np.append(before, word), np.concatenate(owners), traces)
 
     def _hear(self, beam: Beam, tokens: Ints, frame: Ints) -> None:
         """Note in a beam's places that tokens were on a frame."""
@@ -433,7 +380,3 @@ def _in_order(tokens: Iterable[Token]) -> Iterator[Token]:
     for token in tokens:
         frame = max(frame, token.frame)
         yield token._replace(frame=frame, end=max(token.end, frame + 1))
-
-
-def _concatenate(parts: Sequence[Beam]) -> Beam:
-    return Beam(np.concatenate([part.places for part in parts], axis=1), np.concatenate([part.score for part in parts]))
