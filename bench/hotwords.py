@@ -21,8 +21,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 import transducer
-from transducer.cli.options import read_hotwords
 from transducer.data.table import read_table
+from transducer.search.hotwords import read_hotwords
 from transducer.text.english.normalise import normalise
 
 
@@ -57,8 +57,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     model, utterances = transducer.load(options.model), read_table(options.table, needs="text").items
-    names = [phrase for phrase, _ in read_hotwords(options.names)]
-    decoys = [phrase for phrase, _ in read_hotwords(options.decoys)] if options.decoys else []
+    names = [hotword.phrase for hotword in read_hotwords(options.names)]
+    decoys = [hotword.phrase for hotword in read_hotwords(options.decoys)] if options.decoys else []
     references = [normalise(utterance.text) for utterance in utterances]
     results = {}
     with Progress(console=Console(stderr=True)) as progress:

@@ -52,7 +52,7 @@ def follow(model: Any, film: Path, every: float) -> tuple[list[tuple[float, floa
     """Seconds of film with megabytes in memory, the number of events, frames per second."""
     notes, events = [], 0
     started = time.perf_counter()
-    with model.label_stream(film) as session:
+    with model.session(film) as session:
         for event in session:
             events += 1
             if not notes or event.end >= notes[-1][0] + every:

@@ -28,9 +28,9 @@ import torch, transducer
 torch.set_num_threads(1)
 path, model, search = sys.argv[1:]
 model = transducer.load(model)
-model.decoder(search)
+model.engine(search=search)
 started, first, words = time.monotonic(), None, 0
-with model.stream(path, search=search) as session:
+with model.session(path, search=search) as session:
     for segment in session:
         if first is None and segment.words:
             first = time.monotonic() - started

@@ -18,8 +18,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 import transducer
-from transducer.data.table import read_table
-from transducer.evaluation.table import Evaluator
+from transducer.evaluation.evaluator import Evaluator
 
 
 def plot(rates: dict[str, dict[int, float]], path: Path) -> None:
@@ -46,16 +45,16 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model, utterances = transducer.load(options.model), read_table(options.table, needs="text").items
+    model = transducer.load(options.model)
+    recordings = Evaluator(model).read_table(options.table)
     rates: dict[str, dict[int, float]] = {}
     with Progress(console=Console(stderr=True)) as progress:
         for search in options.searches:
             for chunk in options.chunks_ms:
-                task = progress.add_task(f"{search}, {chunk} ms", total=len(utterances))
-                result = Evaluator(model, search=search, chunk_ms=chunk).run(
-                    utterances, lambda _, task=task: progress.advance(task)
-                )
-                rates.setdefault(search, {})[chunk] = result.errors().wer
+                task = progress.add_task(f"{search}, {chunk} ms", total=len(recordings.items))
+                evaluator = Evaluator(model, search=search, chunk_ms=chunk)
+                summary = evaluator.run(recordings, lambda _, task=task: progress.advance(task))
+                rates.setdefault(search, {})[chunk] = summary["wer"]
     if options.plot:
         plot(rates, options.plot)
     if options.json:

@@ -218,20 +218,19 @@ def main() -> None:
     try:
         clips = read_clips(options.folder)
         model = transducer.load(options.model)
-        labeller = model.labeller(options.threshold)
         run_ours = partial(ours, model)
         if options.threshold is not None:
             run_ours = partial(_ours_at, model, options.threshold)
         counts: dict[Path, int] = {}
         methods: dict[str, Method] = {
-            "decoding": partial(decoding, labeller.size[:2], counts),
+            "decoding": partial(decoding, (model.medium.height, model.medium.width), counts),
             options.model: run_ours,
             **scenedetect_methods(),
             **scdet_methods(clips),
         }
         if options.only:
             methods = {n: m for n, m in methods.items() if any(part.lower() in n.lower() for part in options.only)}
-        facts = labeller.facts()
+        facts = model.info()
         results = {}
         for name, method in methods.items():
             method(clips[0].path)  # what the first call loads is not its cost

@@ -11,7 +11,6 @@ noisy machine, seconds less.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import transducer
+from transducer.data.table import read_table
 from transducer.errors import TransducerError
 from transducer.media import read_audio
 
@@ -33,8 +33,7 @@ def recordings(paths: list[Path]) -> Iterator[Path]:
     """Files themselves, those in a table's column `path`, and all media in a folder."""
     for path in paths:
         if path.suffix == ".tsv":
-            with open(path, newline="") as file:
-                yield from (path.parent / row["path"] for row in csv.DictReader(file, delimiter="\t"))
+            yield from (item.path for item in read_table(path).items)
         elif path.is_dir():
             yield from sorted(path.iterdir())
         else:

@@ -7,7 +7,7 @@ What is learned is told by the table (see `transducer.data.table`): events with 
 frames, moments become peaks, labels of frames are predicted for every frame, one label a clip makes a classifier, and
 sequences of words make a reader (CTC). docs/your-own-labels.md goes through it. Settings, by `--set NAME=VALUE`:
 
-    size=96x96          what the network sees of a picture, height x width: small things need more
+    size=96x96          what the network sees of a picture, width x height: small things need more
     core=gru            or lstm, transformer, tcn: what looks at the frames over time
     look_ahead=25       frames that are seen before a frame is judged: more is better and later
     flip=true           mirror images of clips are as good as the clips
@@ -27,16 +27,18 @@ from transducer.cores.recurrent import RecurrentConfig
 from transducer.cores.tcn import TCNConfig
 from transducer.cores.transformer import TransformerConfig
 from transducer.data.augment.clips import ClipAugment
-from transducer.data.clip_pairs import ClipPairs
 from transducer.data.clips import DecodedClip, decode_clips
+from transducer.data.fingerprint import trained_items
 from transducer.data.rows import KINDS
 from transducer.data.table import Table, read_table
+from transducer.data.table_pairs import TablePairs
 from transducer.encoders.frame_cnn import FrameCNNConfig
 from transducer.errors import UsageError
 from transducer.frontends.frames import FramesConfig
 from transducer.heads.ctc import CTCConfig
 from transducer.heads.framewise import FramewiseConfig
 from transducer.heads.pooled import PooledConfig
+from transducer.media.video.medium import Frames
 from transducer.model.config import CoreConfig, ModelConfig
 from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
@@ -85,18 +87,18 @@ def recipe(
     for line in (*table.warnings, *table.rare_labels()):
         report("warning", line)
     units = Labels(table.labels)
-    clips = _decoded(table, (height, width), cache or Path("runs") / "cache", on_error)
+    clips = _decoded(table, Frames(height, width), cache or Path("runs") / "cache", on_error)
     train_clips, dev_clips = table.parts(held_out)
     numbers = {label: units.id(label) for label in table.labels}
     widen = 1 if table.moments else 0
-    train = ClipPairs(
+    train = TablePairs(
         [clips[clip.id] for clip in train_clips if clip.id in clips],
         numbers,
         window,
         ClipAugment(flip=flip) if augment else None,
         widen,
     )
-    dev = ClipPairs([clips[clip.id] for clip in dev_clips if clip.id in clips], numbers, 5 * window, None, widen)
+    dev = TablePairs([clips[clip.id] for clip in dev_clips if clip.id in clips], numbers, 5 * window, None, widen)
     if not len(train):
         raise UsageError(f"{table.path}: no clip is left to train on")
     kind = {"events": "framewise", "labels": "framewise", "label": "pooled", "text": "ctc"}[table.kind]
@@ -129,6 +131,7 @@ def recipe(
         average_decay=0.98,
         label_weights=_weights(train.counts()) if kind != "ctc" else None,
         card={
+            "trained_items": trained_items(train.media()),
             "trained_on": [{"name": table.path.name, "licence": licence or "not stated", "clips": len(train.clips)}],
         },
         seed=seed,
@@ -138,17 +141,18 @@ def recipe(
 
 
 def _size(text: str) -> tuple[int, int]:
+    """Height and width of "WIDTHxHEIGHT", or of one number for both."""
     sides = text.lower().split("x")
     if not 1 <= len(sides) <= 2 or not all(side.isdigit() and int(side) >= 8 for side in sides):
-        raise UsageError(f"size={text}: it must be HEIGHTxWIDTH in pixels, such as 64x64, each at least 8")
-    return int(sides[0]), int(sides[-1])
+        raise UsageError(f"size={text}: it must be WIDTHxHEIGHT in pixels, such as 96x64, each at least 8")
+    return int(sides[-1]), int(sides[0])
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _decoded(table: Table, size: tuple[int, int], cache: Path, on_error: str) -> dict[str, DecodedClip]:
+def _decoded(table: Table, medium: Frames, cache: Path, on_error: str) -> dict[str, DecodedClip]:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -156,7 +160,7 @@ def _decoded(table: Table, size: tuple[int, int], cache: Path, on_error: str) ->
         task = progress.add_task("decoding", total=len(table.items))
         found = decode_clips(
             table,
-            size,
+            medium,
             cache,
             on_error=on_error,
             warn=lambda line: report("warning", line),
@@ -199,7 +203,7 @@ def _weights(counts: np.ndarray) -> list[float]:
     return [round(float(weight), 4) for weight in np.clip(weights, 0.2, 10)]
 
 
-def _rules(table: Table, train: ClipPairs, units: Labels) -> EventRules:
+def _rules(table: Table, train: TablePairs, units: Labels) -> EventRules:
     """How `transducer label` makes events of probabilities: see `transducer.search.events.rules`."""
     if table.kind == "label":
         return EventRules("clip")

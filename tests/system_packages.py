@@ -1,4 +1,4 @@
-"""Install the libraries of the system that OpenCV's wheel needs, where they are missing.
+"""Install what the tests need of the system, where it is missing: libraries for OpenCV's wheel, and the program ffmpeg.
 
 Run before the tests by the command in the README: bare machines and containers lack them.
 """
@@ -8,29 +8,35 @@ import shutil
 import subprocess
 import sys
 
-PACKAGES = ("libgl1", "libglib2.0-0")
+LIBRARIES = ("libgl1", "libglib2.0-0")
 
 
-def missing() -> bool:
+def opencv_loads() -> bool:
     """In a process of its own: what failed to load once is not tried again in the same one."""
-    return subprocess.run([sys.executable, "-c", "import cv2"], capture_output=True).returncode != 0
+    return subprocess.run([sys.executable, "-c", "import cv2"], capture_output=True).returncode == 0
+
+
+def missing() -> list[str]:
+    """Packages of Debian and Ubuntu that are needed and not there."""
+    packages = [] if opencv_loads() else [*LIBRARIES]
+    return packages if shutil.which("ffmpeg") else [*packages, "ffmpeg"]
 
 
 def main() -> int:
-    if not missing():
+    packages = missing()
+    if not packages:
         return 0
     sudo = [] if os.geteuid() == 0 else ["sudo"]
     if shutil.which("apt-get") and (not sudo or shutil.which("sudo")):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
         for command in (["apt-get", "update"], install):
             subprocess.run([*sudo, *command], env=environment, check=False)
-    if missing():
-        print(
-            f"OpenCV does not load: install {' and '.join(PACKAGES)}, or what your system has for them", file=sys.stderr
-        )
-        return 1
-    return 0
+    left = missing()
+    if left:
+        print(f"install {' and '.join(left)}, or what your system has for them", file=sys.stderr)
+    # Without the program ffmpeg the tests that need it are skipped; without OpenCV most fail.
+    return 0 if opencv_loads() else 1
 
 
 if __name__ == "__main__":

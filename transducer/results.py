@@ -1,12 +1,31 @@
-"""What the engine gives back: frozen, with times in seconds from the start of the source."""
+"""What the engine gives back: frozen, with times in seconds from the start of the source.
+
+Times are rounded to microseconds, in which any frame of any rate keeps its place.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import ClassVar
+
+DIGITS = 6  # of times in seconds
+
+
+class _Timed:
+    """Rounds the times of what is made: sums of floats would show as 0.4700000000000001."""
+
+    _TIMES: ClassVar[tuple[str, ...]] = ("start", "end")
+
+    def __post_init__(self) -> None:
+        for name in self._TIMES:
+            seconds = getattr(self, name)
+            if isinstance(seconds, float):
+                object.__setattr__(self, name, round(seconds, DIGITS))
 
 
 @dataclass(frozen=True)
-class Word:
+class Word(_Timed):
     """A word with its times in seconds and the probability (0 to 1) that it is right."""
 
     text: str
@@ -16,7 +35,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Segment:
+class Segment(_Timed):
     """A stretch of speech between two endpoints.
 
     A partial segment (`final` False) replaces the partial before it. Its first `stable` words stay as they
@@ -48,8 +67,10 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Transcript:
+class Transcript(_Timed):
     """All segments of a source. `warnings` says what could not be read, and where."""
+
+    _TIMES: ClassVar[tuple[str, ...]] = ("duration",)
 
     segments: tuple[Segment, ...]
     duration: float
@@ -79,7 +100,7 @@ class Transcript:
 
 
 @dataclass(frozen=True)
-class Event:
+class Event(_Timed):
     """Something that happens in a video. Frames are counted from 0 in presentation order.
 
     What the ends mean depends on the model (`Labelling.kind`):
@@ -97,6 +118,8 @@ class Event:
         change: of a transition, the time at which `start_frame` ends, and the shot before with it.
     """
 
+    _TIMES: ClassVar[tuple[str, ...]] = ("start", "end", "change")
+
     label: str
     start: float
     end: float
@@ -107,7 +130,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scene(_Timed):
     """A stretch of a video: the frames `start_frame` to `end_frame`, both included.
 
     Scenes follow each other in time and do not overlap. Between two shots the frames of a gradual transition
@@ -130,7 +153,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Labelling:
+class Labelling(_Timed):
     """The events of a video and the scenes between them.
 
     Attributes:
@@ -146,7 +169,11 @@ class Labelling:
         labels: the names that the model knows; the first is "", the background. Empty for sequences.
         frame_times: when each frame is shown, in seconds; None unless asked for.
         frame_scores: for each frame the probability of each of `labels`; None unless asked for.
+        start_timecode: of the first frame, as the source has it ("hh:mm:ss:ff", before drop-frame numbers ";"); None
+            if it has none.
     """
+
+    _TIMES: ClassVar[tuple[str, ...]] = ("duration",)
 
     source: str
     fps: float
@@ -159,6 +186,12 @@ class Labelling:
     labels: tuple[str, ...] = ()
     frame_times: tuple[float, ...] | None = None
     frame_scores: tuple[tuple[float, ...], ...] | None = None
+    start_timecode: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.frame_times is not None:
+            object.__setattr__(self, "frame_times", tuple(round(seconds, DIGITS) for seconds in self.frame_times))
 
     @property
     def frame_labels(self) -> tuple[str, ...] | None:
@@ -171,3 +204,31 @@ class Labelling:
     def text(self) -> str:
         """The labels of the events in a row: of a lip reader, what is said."""
         return " ".join(event.label for event in self.events)
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is said in a video, and what is seen; times of both are on one clock.
+
+    Attributes:
+        source: its name.
+        transcript: None where there is no sound.
+        labelling: None where there are no pictures.
+        warnings: what could not be read, and where.
+    """
+
+    source: str
+    transcript: Transcript | None
+    labelling: Labelling | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> float:
+        """Seconds: of the longer half."""
+        return max((half.duration for half in (self.transcript, self.labelling) if half is not None), default=0.0)
+
+    def scene_at(self, seconds: float) -> int | None:
+        """The number (from 0) of the scene that began last by then; None before the first, or without pictures."""
+        scenes = self.labelling.segments if self.labelling is not None else ()
+        number = bisect_right(scenes, seconds, key=lambda scene: scene.start) - 1
+        return number if number >= 0 else None

@@ -5,7 +5,6 @@ T frames of the video, 25 a second; 640 samples of sound, at 16 kHz, go with eac
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from transducer.data.augment.waveform import add_noise, change_speed, read_waveform
+from transducer.data.augment.waveform import add_noise, change_speed
+from transducer.data.table import read_table
 from transducer.errors import MediaError, UsageError
+from transducer.media.audio.reader import read_audio
 from transducer.media.video.reader import open_video
 from transducer.text.tokenizers.labels import Labels
 from transducer.training.pairs import Pair
@@ -57,22 +58,19 @@ def read_sentences(table: Path) -> list[Sentence]:
     Raises:
         UsageError: there is no such table, or a row of it makes no sense.
     """
-    try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except OSError as error:
-        raise UsageError(f"{table}: {error.strerror}; --data must be the folder above video/{table.name}") from None
+    if not table.is_file():
+        raise UsageError(f"{table}: no such file; --data must be the folder above video/{table.name}")
+    found = read_table(table, needs="text", check_media=False)
     sentences = []
-    for line, row in enumerate(rows, start=2):
+    for item in found.items:
         try:
-            starts, ends = (tuple(map(float, row[name].split())) for name in ("start_frames", "end_frames"))
-            words = tuple(row["words"].split())
+            starts, ends = (tuple(map(float, item.extra[name].split())) for name in ("start_frames", "end_frames"))
             spans = tuple(zip(starts, ends, strict=True))
-            if len(spans) != len(words):
+            if len(spans) != len(item.words):
                 raise ValueError
         except (KeyError, ValueError, AttributeError):
-            raise UsageError(f"{table}, line {line}: it needs path, words, and a start and an end for each") from None
-        sentences.append(Sentence(table.parent / row["path"], words, spans))
+            raise found.problem(item.line, "it needs path, words, and a start and an end for each") from None
+        sentences.append(Sentence(item.path, item.words, spans))
     return sentences
 
 
@@ -99,7 +97,7 @@ def load_clips(
     cache.mkdir(parents=True, exist_ok=True)
     clips = []
     for sentence in sentences:
-        key = hashlib.sha256(f"{sentence.path.resolve()} {box} {MARGIN}".encode()).hexdigest()[:16]
+        key = hashlib.sha256(f"2 {sentence.path.resolve()} {box} {MARGIN}".encode()).hexdigest()[:16]
         file = cache / f"{sentence.path.stem}-{key}.npz"
         if not file.exists():
             with open_video(sentence.path) as video:
@@ -107,8 +105,7 @@ def load_clips(
                     raise MediaError(f"{video.name}: its {video.width}x{video.height} pixels have no room for the box")
                 cut = slice(top - MARGIN, bottom + MARGIN), slice(left - MARGIN, right + MARGIN)
                 pixels = np.stack([frame.image[cut] for frame in video])
-            samples, rate = read_waveform(sentence.path)
-            samples = change_speed(samples, 1.0, rate, RATE)
+            samples = read_audio(sentence.path, RATE)
             wanted = len(pixels) * SAMPLES
             samples = np.pad(samples[:wanted], (0, max(0, wanted - len(samples))))
             partial = file.with_suffix(".partial")
@@ -149,17 +146,13 @@ def read_noises(data: Path, tables: Sequence[tuple[str, str]], held_out: bool, m
     """
     found: dict[str, list[NDArray[np.float32]]] = {"sounds": [], "voices": []}
     for kind, name in tables:
-        table = data / name
-        try:
-            with table.open(encoding="utf-8", newline="") as file:
-                paths = [row["path"] for row in csv.DictReader(file, delimiter="\t")]
-        except (OSError, KeyError):
-            raise UsageError(f"{table}: a table with a column path is needed to make noise from") from None
-        digest = {path: int(hashlib.sha256(path.encode()).hexdigest(), 16) for path in paths}
-        chosen = sorted((path for path in paths if (digest[path] % 5 == 0) == held_out), key=digest.__getitem__)
+        digest = {
+            item.path: int(hashlib.sha256(item.name.encode()).hexdigest(), 16)
+            for item in read_table(data / name, check_media=False).items
+        }
+        chosen = sorted((path for path in digest if (digest[path] % 5 == 0) == held_out), key=digest.__getitem__)
         for path in chosen[:most]:
-            samples, rate = read_waveform(table.parent / path)
-            found[kind].append(change_speed(samples[: 12 * rate], 1.0, rate, RATE))
+            found[kind].append(read_audio(path, RATE)[: 12 * RATE])
     if not found["sounds"] or not found["voices"]:
         raise UsageError(f"{data}: there is nothing to make noise from")
     return Noises(tuple(found["sounds"]), tuple(found["voices"]))

@@ -1,19 +1,16 @@
 """What pauses say about punctuation: fitted where recordings are read from novels whose print is known.
 
-    python -m pipelines.punctuation.pauses DATA OUTPUT
+    python -m pipelines.punctuation.pauses DATA CHECKPOINT [--cache CACHE]
 
-After `pipelines.punctuation` with the same folders. Utterances of speech/librispeech-train.tsv that are found in the
-novels are recognised by the bundled speech model; for every pair of neighbouring words that it gets right, the pause
-between them and the printed mark are counted. readable.json in OUTPUT gets log p(pause | mark) / p(pause), for no
-mark, marks inside a sentence and ends of one; and report.json what they bring, half of the utterances at a time
-measured with scores from the other half.
+Utterances of speech/librispeech-train.tsv that are found in the novels are recognised by the bundled speech model; for
+every pair of neighbouring words that it gets right, the pause between them and the printed mark are counted.
+pauses.json in CHECKPOINT gets log p(pause | mark) / p(pause), for no mark, marks inside a sentence and ends of one.
+What they bring is printed, half of the utterances at a time measured with scores from the other half.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -23,12 +20,13 @@ import numpy as np
 import torch
 
 import transducer
-from pipelines.punctuation.novels import cached_novels, join
+from pipelines.punctuation.novels import join, read_novels
 from pipelines.punctuation.scores import f1
-from transducer.atomic import atomic_write
+from transducer.data.table import read_table
+from transducer.engine.readable import ReadableModel, load_readable
 from transducer.results import Word
 from transducer.text.readable.labels import MARKS, SENTENCE_ENDS, best_marks
-from transducer.text.readable.model import Pauses, ReadableModel, load_readable
+from transducer.text.readable.pauses import Pauses
 
 EDGES = (0.1, 0.25, 0.5, 0.8)  # seconds
 KINDS = 3  # no mark, a mark inside a sentence, the end of one
@@ -66,14 +64,13 @@ def places(texts: Sequence[list[str]], types: Sequence[str], novels: np.ndarray)
 
 
 def recognise(data: Path, types: Sequence[str], words: np.ndarray, marks: np.ndarray, limit: int) -> list[Utterance]:
-    with open(data / "speech/librispeech-train.tsv", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    texts = [row["text"].split() for row in rows]
+    recordings = read_table(data / "speech/librispeech-train.tsv", needs="text").items
+    texts = [item.words for item in recordings]
     speech, found = transducer.load("speech-en"), []
     for number, start in places(texts, types, words):
         part = slice(start, start + len(texts[number]) + 5)
         printed = [types[word] for word in words[part]]
-        heard = list(speech.transcribe(data / "speech" / rows[number]["path"]).words)
+        heard = list(speech.transcribe(recordings[number].path).words)
         after = np.full(len(heard), -1)
         for block in SequenceMatcher(
             None, [word.text for word in heard], printed, autojunk=False
@@ -118,34 +115,28 @@ def measure(model: ReadableModel, utterances: Sequence[Utterance], pauses: Pause
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("output", type=Path)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--cache", type=Path, help="a folder for the novels as arrays")
     parser.add_argument("--limit", type=int, default=10_000, help="utterances, to try the pipeline")
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    types, books = cached_novels(args.output / "novels.npz", args.data, quick=False)
+    model = load_readable(args.checkpoint)
+    types, books = read_novels(args.data, args.cache)
     text = join(list(books.values()))
     utterances = recognise(args.data, types, text.words, text.marks, args.limit)
-    model = load_readable(args.output)
     halves = utterances[::2], utterances[1::2]
     results = {
         "without pauses": measure(model, utterances, None),
         "with pauses": [pair for own, other in (halves, halves[::-1]) for pair in measure(model, own, fit(other)[1])],
     }
-    report = json.loads((args.output / "report.json").read_text())
     for name, pairs in results.items():
         found, printed = np.array(pairs).T
-        report[name] = {"any mark": f1(found > 0, printed > 0), "sentence end": f1(found == 2, printed == 2)}
-        print(name, report[name])
+        print(f"{name}: any mark {f1(found > 0, printed > 0)}, sentence end {f1(found == 2, printed == 2)}")
     counts, pauses = fit(utterances)
     print(len(utterances), "utterances; words by pause and kind of mark", counts.astype(int).tolist())
-    report["words by pause and kind of mark"] = counts.astype(int).tolist()
-    document = json.loads((args.output / "readable.json").read_text())
-    document["pauses"] = {"edges": pauses.edges, "scores": pauses.scores}
-    for name, contents in (("report.json", report), ("readable.json", document)):
-        with atomic_write(args.output / name) as file:
-            file.write(json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
+    pauses.save(args.checkpoint)
 
 
 if __name__ == "__main__":

@@ -1,220 +1,124 @@
-"""Training of the small model that restores case and punctuation (transducer.text.readable), from novels.
+"""The bundled model `readable-en`: case and punctuation for the words of a recogniser, learned from novels.
 
-    python -m pipelines.punctuation DATA OUTPUT [--steps 2400] [--quick] [--resume]
+    transducer train pipelines/punctuation --data DATA --output runs/readable-en
 
-DATA has text/novels.txt.xz. OUTPUT gets the model's files, novels.npz and state.pt to resume from, and
-report.json with F1 of marks, sentence ends and case on whole novels that were kept out, against trivial rules.
+DATA has text/novels.txt.xz. Stretches of the novels are read as spoken words; some words are replaced by others, as a
+recogniser would. Whole novels are kept out. `pipelines.punctuation.pauses` then adds what pauses between words say,
+and `pipelines.punctuation.evaluate` measures the checkpoint on novels that nothing was chosen by.
+
+With `--quick` it is a smoke run of seconds on made-up sentences, and needs no data.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipelines.punctuation.novels import IGNORED, Text, cached_novels, join
-from pipelines.punctuation.scores import decide, measure, rules, summary, with_errors
-from transducer.atomic import atomic_write
-from transducer.text.readable.features import NGRAMS, UNKNOWN, WordFeatures
-from transducer.text.readable.model import Pauses, ReadableModel, load_readable
-from transducer.text.readable.network import ReadableConfig, ReadableNetwork, log_probabilities
+from pipelines.punctuation.novels import DEV, TEST, Text, join, kept_out, read, read_novels
+from pipelines.punctuation.scores import decide, measure
+from pipelines.punctuation.stretches import Stretches, toy_lines
+from transducer.cores.window import WindowLayersConfig
+from transducer.encoders.window import WindowConfig
+from transducer.engine.readable import HEADS, WORDS
+from transducer.frontends.words import WordsConfig
+from transducer.heads.framewise import FramewiseConfig
+from transducer.model.config import ModelConfig
+from transducer.model.network import Network
+from transducer.text.readable.features import NGRAMS, WordFeatures
+from transducer.text.tokenizers.labels import Labels
+from transducer.text.tokenizers.symbols import Symbols
+from transducer.training.pair_evaluation import outputs
+from transducer.training.pairs import PairRecipe, PairSource
 
-AVERAGE_DECAY = 0.993  # of a step of 6400 words
-CARD = {
-    "language": "en",
-    "trained_on": [{"name": "English novels of the 19th and early 20th century", "licence": "public domain"}],
-}
-DEV = ("Helen with the high hand", "ALMAYER'S FOLLY")
-TEST = ("Arthur Conan Doyle The Hound", "TREASURE ISLAND", "THE SECRET GARDEN", "Howards End")
-
-
-class Table:
-    """Features of all word types, so that a batch is looked up at once."""
-
-    def __init__(self, types: Sequence[str], features: WordFeatures):
-        found = [features(word) for word in types]
-        self.rows = torch.tensor([row for row, _ in found])
-        self.ngrams = torch.tensor([ngrams for _, ngrams in found]).view(-1, NGRAMS)
-
-    def embed(self, network: ReadableNetwork, words: Tensor, unknown: float = 0.0) -> Tensor:
-        rows = self.rows[words]
-        if unknown:
-            rows = torch.where(torch.rand(rows.shape) < unknown, UNKNOWN, rows)
-        return network.embed(rows, self.ngrams[words])
+MODEL = ModelConfig(
+    frontend=WordsConfig(words=14_000, buckets=4096, ngrams=NGRAMS, channels=64),
+    encoder=WindowConfig(past=3, look_ahead=4, dropout=0.05),
+    core=WindowLayersConfig(channels=160, hidden=224, layers=3, past=2, dilations=(1, 3, 9), dropout=0.05),
+    heads={name: FramewiseConfig(name) for name in HEADS},
+    chunks=(1,),
+    language="en",
+    card={
+        "description": "Capitals and punctuation for the words of English speech, while they come",
+        "trained_on": [
+            {"name": "English novels of the 19th and early 20th century", "licence": "public domain"},
+        ],
+    },
+)
 
 
-def batches(
-    text: Text, rows: int, length: int, rng: np.random.Generator, errors: float
-) -> Iterator[tuple[Tensor, ...]]:
-    """Rows of running text in random order: words, marks, cases (B, T); some words are replaced by others.
-
-    Every epoch cuts at other places. Where a row ends, its last words have no future, as at the end of a segment.
-    """
-    count = (len(text) - length) // length
-    starts = rng.permutation(count) * length + rng.integers(length)
-    for first in range(0, count - rows + 1, rows):
-        index = starts[first : first + rows, None] + np.arange(length)
-        words = text.words[index]
-        wrong = rng.random(words.shape) < errors
-        words = np.where(wrong, text.words[rng.integers(len(text), size=words.shape)], words)
-        yield torch.from_numpy(words), torch.from_numpy(text.marks[index]), torch.from_numpy(text.cases[index])
-
-
-def loss_of(scores: Tensor, marks: Tensor, cases: Tensor) -> Tensor:
-    mark_scores, case_scores = log_probabilities(scores.float())
-    return nn.functional.nll_loss(mark_scores.flatten(0, 1), marks.flatten()) + 0.7 * nn.functional.nll_loss(
-        case_scores.flatten(0, 1), cases.flatten(), ignore_index=IGNORED
-    )
-
-
-@torch.inference_mode()
-def predict(
-    network: ReadableNetwork, table: Table, words: np.ndarray, block: int = 2000
-) -> tuple[np.ndarray, np.ndarray]:
-    """Log-probabilities of marks and cases for running text, (N, marks) and (N, cases), as a stream gives them."""
-    network.eval()
-    look_ahead = network.config.look_ahead
-    state, found = network.stages.init_state(1, torch.zeros(())), []
-    padded = np.concatenate([words, np.zeros(look_ahead, words.dtype)])
-    for start in range(0, len(padded), block):
-        part = torch.from_numpy(padded[start : start + block])[None]
-        exists = (torch.arange(start, start + part.shape[1]) < len(words))[None]
-        scores, _, state = network.stages.step(table.embed(network, part), exists, state)
-        found.append(scores[0])
-    marks, cases = log_probabilities(torch.cat(found)[look_ahead:])
-    return marks.numpy(), cases.numpy()
-
-
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Up over 200 steps, level, and linearly down to nothing over the last third."""
-    return peak * min(1.0, (step + 1) / min(200, steps), (steps - step) / (steps / 3))
-
-
-def train(
-    network: ReadableNetwork,
-    table: Table,
-    text: Text,
-    dev: Text,
-    args: argparse.Namespace,
-    say: Callable[[str], None],
-) -> ReadableNetwork:
-    """The moving average of the network's weights on its way, which is good at any time.
-
-    state.pt in the output folder is written every few minutes, and read where `--resume` says so.
-    """
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=args.rate, weight_decay=0.01, betas=(0.9, 0.98))
-    path, step, saved = args.output / "state.pt", 0, time.monotonic()
-    if args.resume and path.exists():
-        state = torch.load(path)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-    epoch, losses = step, []  # another order than before
-    while step < args.steps:
-        torch.manual_seed(epoch)
-        for words, marks, cases in batches(text, args.rows, args.length, np.random.default_rng(epoch), errors=0.03):
-            network.train()
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, args.steps, args.rate)
-            with torch.autocast("cpu", torch.bfloat16):
-                x = table.embed(network, words, unknown=0.05)
-                scores, _ = network.stages(x, torch.ones(words.shape, dtype=torch.bool))
-            loss = loss_of(scores, marks, cases)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            average.update_parameters(network)
-            losses.append(loss.item())
-            step += 1
-            if step % 100 == 0:
-                say(f"step {step} loss {np.mean(losses):.4f}")
-                losses.clear()
-            if time.monotonic() - saved > 180:
-                _save_state(path, network, average, optimizer, step)
-                saved = time.monotonic()
-                part = dev[:30_000]
-                scores = measure(decide(*predict(average.module, table, part.words)), part)
-                say(summary(scores))
-            if step >= args.steps:
-                break
-        epoch += 1
-    _save_state(path, network, average, optimizer, step)
-    return average.module
-
-
-def _save_state(
-    path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, step: int
-) -> None:
-    parts = {"network": network, "average": average, "optimizer": optimizer}
-    with atomic_write(path, "wb") as file:
-        torch.save({**{name: part.state_dict() for name, part in parts.items()}, "step": step}, file)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--steps", type=int, default=2400, help="of 6400 words")
-    parser.add_argument("--rows", type=int, default=64)
-    parser.add_argument("--length", type=int, default=100, help="words in a row")
-    parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--look-ahead", type=int, default=4, help="words")
-    parser.add_argument("--words", type=int, default=14_000, help="of the vocabulary")
-    parser.add_argument("--resume", action="store_true", help="go on from state.pt in the output folder")
-    parser.add_argument("--quick", action="store_true", help="a few steps on a few novels, to try the pipeline")
-    args = parser.parse_args(arguments)
-    if args.quick:
-        args.steps, args.words, args.rows = 20, 2000, 16
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    args.output.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - began:6.0f} s  {text}", flush=True)
-
-    types, books = cached_novels(args.output / "novels.npz", args.data, args.quick)
-    titles = list(books)
-    kept_out = {
-        part: [title for title in titles if title.startswith(heads)] for part, heads in (("dev", DEV), ("test", TEST))
-    }
-    if args.quick:
-        kept_out = {"dev": titles[-1:], "test": titles[-2:-1]}
-    text = join([book for title, book in books.items() if title not in kept_out["dev"] + kept_out["test"]])
-    dev, test = (join([books[title] for title in kept_out[part]]) for part in ("dev", "test"))
-    del books
+def vocabulary(text: Text, types: Sequence[str], size: int) -> Symbols:
+    """The most frequent words of a text, at most `size` tokens with the one for all other words."""
     counts = np.bincount(text.words, minlength=len(types))
-    frequent = sorted(range(len(types)), key=lambda number: (-counts[number], types[number]))[: args.words - 1]
-    vocabulary = [types[number] for number in frequent]
-    say(f"{len(text)} words to learn from, {len(types)} types, {len(dev)} and {len(test)} words kept out")
-
-    config = ReadableConfig(words=len(vocabulary) + 1, look_ahead=args.look_ahead)
-    network = ReadableNetwork(config, dropout=0.05)
-    table = Table(types, WordFeatures(vocabulary, config.buckets))
-    network = train(network, table, text, dev, args, say)
-
-    report: dict[str, Any] = {"words": len(text), "steps": args.steps, "look_ahead": args.look_ahead}
-    report["rules"] = measure(rules(test, types, text), test)
-    ReadableModel(network, vocabulary, Pauses(), CARD).save(args.output)
-    network = load_readable(args.output).network  # rounded, as it ships
-    for errors in (0.0, 0.05, 0.1):
-        scores = measure(decide(*predict(network, table, with_errors(test, errors).words)), test)
-        report[f"{errors:.0%} of the words wrong"] = scores
-        say(f"{errors:.0%} of the words wrong: {summary(scores)}")
-    with atomic_write(args.output / "report.json") as file:
-        json.dump(report, file, indent=1, ensure_ascii=False)
+    seen = sorted(np.flatnonzero(counts).tolist(), key=lambda number: (-counts[number], types[number]))
+    return Symbols([types[number] for number in seen[: size - 1]])
 
 
-if __name__ == "__main__":
-    main()
+def evaluate(network: Network, source: PairSource) -> Mapping[str, float]:
+    """F1 of sentence ends, commas and capitals, and the accuracy of cases."""
+    decisions, texts = [], []
+    for pair, found in outputs(network, source, list(HEADS)):
+        decisions.append(decide(found["marks"].numpy(), found["cases"].numpy()))
+        texts.append(Text(np.zeros(len(pair.x), int), pair.target("marks"), pair.target("cases")))
+    marks, cases = (np.concatenate(parts) for parts in zip(*decisions, strict=True))
+    scores = measure((marks, cases), join(texts))
+    names = {"f1:sentence ends": "sentence end", "f1:commas": ",", "f1:capitals": "capital"}
+    return {name: scores[key]["f1"] for name, key in names.items()} | {"accuracy:cases": scores["case"]["accuracy"]}
+
+
+def recipe(
+    data: Path,
+    quick: bool = False,
+    *,
+    cache: Path | None = None,
+    steps: int = 2400,
+    words: int = 14_000,
+    rows: int = 64,
+    length: int = 100,
+    learning_rate: float = 3e-3,
+    matrix_learning_rate: float = 0.02,
+    workers: int = 1,
+    seed: int = 1,
+) -> PairRecipe:
+    """What `transducer train` runs; the keyword parameters can be changed by `--set NAME=VALUE`.
+
+    Args:
+        data: the folder with text/novels.txt.xz.
+        cache: where the novels are kept as arrays.
+        words: rows of the vocabulary, that of all other words counted.
+        length: words in a stretch; `rows` of them make a batch.
+        learning_rate: peak learning rate of AdamW; matrix_learning_rate: of Muon.
+    """
+    if quick:
+        steps, words, rows, length = 8, 30, 8, 20
+        types, books = read(toy_lines(400, seed))
+        text, dev = books.values()
+    else:
+        types, books = read_novels(data, cache)
+        dev = kept_out(books, DEV)
+        text = join([book for title, book in books.items() if not title.startswith(DEV + TEST)])
+    known = vocabulary(text, types, words)
+    model = replace(MODEL, frontend=replace(MODEL.frontend, words=len(known)))
+    features = WordFeatures(known.tokens, model.frontend.buckets)
+    return PairRecipe(
+        name="readable-en",
+        model=model,
+        units={WORDS: known, **{name: Labels(labels) for name, labels in HEADS.items()}},
+        train=Stretches(text, types, features, length, errors=0.03, unknown=0.05, vary=True),
+        dev=Stretches(dev[:30_000], types, features, min(1000, len(dev) // 2)),
+        losses={"framewise:marks": 1.0, "framewise:cases": 0.7},
+        steps=steps,
+        batch_frames=rows * length,
+        learning_rate=learning_rate,
+        matrix_learning_rate=matrix_learning_rate,
+        warmup=min(200, steps // 4),
+        average_decay=0.993,
+        clip=1.0,
+        evaluate=evaluate,
+        storage="int8",
+        buckets=1,
+        workers=0 if quick else workers,
+        seed=seed,
+    )

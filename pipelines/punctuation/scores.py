@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipelines.punctuation.novels import IGNORED, Text
+from pipelines.punctuation.novels import Text
+from transducer.heads.head import IGNORE
 from transducer.text.readable.labels import CAPITALISED, LOWER, MARKS, SENTENCE_ENDS, best_marks
 
 
@@ -19,7 +20,7 @@ def decide(marks: np.ndarray, cases: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def true_cases(text: Text) -> np.ndarray:
-    """Cases with capitals where sentences begin; IGNORED is left where it is inside a sentence."""
+    """Cases with capitals where sentences begin; IGNORE is left where it is inside a sentence."""
     begins = np.concatenate([[True], np.isin(text.marks[:-1], SENTENCE_ENDS)])
     return np.where(begins, CAPITALISED, text.cases)
 
@@ -53,9 +54,9 @@ def measure(found: tuple[np.ndarray, np.ndarray], text: Text) -> dict[str, dict[
     result = {mark: f1(spelled == mark, truth == mark) for mark in dict.fromkeys(MARKS) if mark}
     result["any mark"] = f1(marks > 0, text.marks > 0)
     result["sentence end"] = f1(np.isin(spelled, list(".?!")), np.isin(truth, list(".?!")))
-    known = wanted != IGNORED
+    known = wanted != IGNORE
     result["capital"] = f1((cases > LOWER) & known, (wanted > LOWER) & known)
-    inside = text.cases != IGNORED
+    inside = text.cases != IGNORE
     result["capital inside a sentence"] = f1((cases > LOWER) & inside, (text.cases > LOWER) & inside)
     result["case"] = {"accuracy": round(float((cases == wanted)[known].mean()), 4)}
     return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from transducer.data.table import read_table
 from transducer.errors import UsageError
 
 HEIGHT, WIDTH = 72, 128
@@ -77,12 +77,10 @@ def _decode(table: Path, cache: Path) -> None:
     import cv2
 
     try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-        paths = [_find(table, row["path"]) for row in rows]
-        counts = [int(row["frames"]) for row in rows]
-    except OSError as error:
-        raise UsageError(f"{table}: cannot read the table of footage: {error.strerror}") from error
+        rows = read_table(table, check_media=False).items
+        paths = [_find(table, row.name) for row in rows]
+        counts = [int(row.extra["frames"]) for row in rows]
+        rates = [float(row.extra["fps"]) for row in rows]
     except KeyError as error:
         raise UsageError(f"{table}: the table of footage has no column {error}") from error
 
@@ -90,7 +88,7 @@ def _decode(table: Path, cache: Path) -> None:
     frames = open_memmap(cache / "footage.npy", "w+", np.uint8, (sum(counts), HEIGHT, WIDTH, 3))
     half = open_memmap(cache / "footage-half.npy", "w+", np.uint8, (sum(counts), HEIGHT // 2, WIDTH // 2, 3))
     index, position = [], 0
-    for row, path, count in zip(rows, paths, counts, strict=True):
+    for row, path, count, rate in zip(rows, paths, counts, rates, strict=True):
         start = position
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
@@ -104,9 +102,9 @@ def _decode(table: Path, cache: Path) -> None:
                 position += 1
         index.append(
             {
-                "path": row["path"],
-                "source": row["source"],
-                "fps": float(row["fps"]),
+                "path": row.name,
+                "source": row.source,
+                "fps": rate,
                 "start": start,
                 "frames": position - start,
             }

@@ -34,7 +34,7 @@ from transducer.model.network import Network
 from transducer.model.sequence import lengths_to_mask
 from transducer.search.tokens.ctc import CTCGreedySearch
 from transducer.search.tokens.hypothesis import Search
-from transducer.search.tokens.rnnt import RNNTGreedySearch
+from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.tokenizer import Tokenizer
 from transducer.training.aligned import AlignedBatches, aligned_loss, pad

@@ -17,7 +17,6 @@ dictionary's. The two corpora's models are mixed with `--in-domain` as the weigh
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import lzma
 import time
@@ -29,6 +28,7 @@ import numpy as np
 
 from pipelines.speech_en.word_text import normalise, running
 from transducer.atomic import atomic_write
+from transducer.data.table import read_table
 from transducer.search.tokens.word_model import LANGUAGE_MODEL, WordModel, WordModelConfig
 from transducer.text.english.g2p import GraphemeToPhoneme, align, is_word, units_of
 from transducer.text.english.inflection import derive
@@ -150,8 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lm = train_lm(words, (transcripts, novels), weights, args.order, args.threshold, args.cutoffs)
     lm.save(args.output / LANGUAGE_MODEL)
     lm = NGram.load(args.output / LANGUAGE_MODEL)  # rounded, as it ships
-    with open(args.data / "speech/librispeech-dev.tsv", newline="") as file:
-        dev = [row["text"].split() for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+    dev = [list(item.words) for item in read_table(args.data / "speech/librispeech-dev.tsv", needs="text").items]
     perplexity, unknown = lm.perplexity(dev)
     say(f"n-grams {[len(level.key) for level in lm.levels]}, dev perplexity {perplexity:.1f}, unknown {unknown:.2%}")
 

@@ -16,7 +16,6 @@ renders a clip of that kind, and what is true of it beside it, as clip.json.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,6 +30,7 @@ from pipelines.swing.render import FPS, HELD_OUT, TRAIN, Domain, Rendered, rende
 from transducer.atomic import atomic_write
 from transducer.cores.tcn import TCNConfig
 from transducer.data.augment.clips import ClipAugment
+from transducer.data.table import read_table
 from transducer.encoders.frame_cnn import FrameCNNConfig
 from transducer.evaluation.events import (
     Spot,
@@ -80,7 +80,7 @@ class SwingClips:
 
     def pair(self, index: int, rng: np.random.Generator) -> Pair:
         clip = self.clip(index)
-        frames = self.augment.pixels(clip.frames, rng) if self.augment else clip.frames
+        frames = self.augment.change(clip.frames, rng) if self.augment else clip.frames
         return Pair(frames.reshape(len(frames), -1), clip.labels, f"clip {index}")
 
 
@@ -150,13 +150,12 @@ def read_footage(data: Path, most: int | None, frames: int = 40) -> tuple[tuple[
     table = data / "video" / "footage.tsv"
     if not table.is_file():
         return (), ()
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    clips = read_table(table, check_media=False).items
     parts = []
     for held_out in (False, True):
         pieces = []
-        for row in islice((row for row in rows if (row["source"] in HELD_OUT_SOURCES) == held_out), most):
-            with open_video(table.parent / row["path"], (72, 128)) as video:
+        for clip in islice((clip for clip in clips if (clip.source in HELD_OUT_SOURCES) == held_out), most):
+            with open_video(clip.path, (72, 128)) as video:
                 pieces.append(np.stack([frame.image for frame in islice(video, frames)]))
         parts.append(tuple(pieces))
     return parts[0], parts[1]

@@ -20,8 +20,9 @@ from contact_sheet import Page, write_video
 
 import transducer
 from transducer.cli import main
-from transducer.formats.events import LABEL_FORMATS
+from transducer.formats import formats
 from transducer.media.io.fanout import FanOut
+from transducer.results import Labelling
 
 PROGRAM = [sys.executable, fake_label_model.__file__]
 
@@ -88,7 +89,7 @@ def test_json_is_one_line_a_file(models, folder, capsys):
     assert second["events"] == [] and len(second["segments"]) == 1
 
 
-@pytest.mark.parametrize("format", LABEL_FORMATS)
+@pytest.mark.parametrize("format", formats(Labelling))
 def test_every_format_is_the_same_on_standard_output(models, folder, capsys, format):
     assert label("one.mp4", "-f", format, "-o", "out") == 0
     assert capsys.readouterr().out == ""
@@ -120,14 +121,14 @@ def test_options_reach_the_model(models, folder):
     assert label("one.mp4", "--threshold", "0.25", "--json") == 0
     assert label("one.mp4", "--frames") == 0
     assert models["labels"].calls == [
-        {"source": "one.mp4", "threshold": 0.25, "frames": False},
-        {"source": "one.mp4", "threshold": None, "frames": True},
+        {"source": "one.mp4", "threshold": 0.25},
+        {"source": "one.mp4", "frames": True},
     ]
 
 
 def test_warnings_go_to_standard_error_and_into_json(models, folder, capsys):
     (folder / "bad.mp4").write_text("cut 9 10 0.9\n?damaged at 3.5 s\n")
-    assert label("bad.mp4", "--json") == 0
+    assert label("bad.mp4", "--json") == 3
     captured = capsys.readouterr()
     assert captured.err == "transducer: warning: bad.mp4: damaged at 3.5 s\n"
     assert json.loads(captured.out)["warnings"] == ["bad.mp4: damaged at 3.5 s"]
@@ -140,7 +141,7 @@ def test_warnings_go_to_standard_error_and_into_json(models, folder, capsys):
     ("arguments", "message"),
     [
         ([], "Missing argument 'FILES'"),
-        (["one.mp4", "--format", "doc"], f"unknown format 'doc'; there are {', '.join(LABEL_FORMATS)}"),
+        (["one.mp4", "--format", "doc"], f"unknown format 'doc'; there are {', '.join(formats(Labelling))}"),
         (["one.mp4", "--format", "srt,edl"], "2 formats (srt, edl) do not fit one output: add --output-dir"),
         (["one.mp4", "two.mp4", "--format", "csv"], "csv of several files does not fit one output: add --output-dir"),
         (["one.mp4", "--threshold", "0"], "--threshold 0 is no probability between 0 and 1"),
@@ -151,11 +152,14 @@ def test_warnings_go_to_standard_error_and_into_json(models, folder, capsys):
         (["one.mp4", "--frames", "--format", "srt"], "--frames goes into json, csv, tsv"),
         (["-", "-"], "standard input (-) can be read only once"),
         (["one.mp4", "--model", "huge"], "unknown model 'huge'"),
-        (["one.mp4", "--model", "speech"], "transcribes sound and sees nothing"),
+        (
+            ["one.mp4", "--model", "speech"],
+            "the model speech gives words, and this takes a model of events; use transducer t",
+        ),
         (["one.mp4", "two.mp4", "--overlay", "out.mp4"], "--overlay makes a copy of one video: name one source"),
         (["one.mp4", "--overlay", "."], "--overlay needs a file"),
         (["one.mp4", "--overlay", "out.doc"], "end the name with one of .mp4"),
-        (["one.mp4", "--overlay", "./one.mp4"], "would write over the video that it reads"),
+        (["one.mp4", "--overlay", "./one.mp4"], "would write over what it reads"),
         (["one.mp4", "--overlay", "two.mp4/out.mp4"], "not a folder; --overlay needs one"),
         (["rtsp://camera/door", "--overlay", "out.mp4"], "a live address cannot"),
     ],
@@ -174,11 +178,12 @@ def test_missing_file(models, folder, capsys):
 def test_one_bad_file_does_not_stop_the_others(models, folder, capsys):
     (folder / "bad.mp4").write_text("cut 9 10 0.9\n!its index (moov) is missing\n")
     (folder / "sound.mp4").write_text("blind\n")
-    assert label("none.mp4", "bad.mp4", "sound.mp4", ".", "two.mp4", "-o", "out") == 1
+    (folder / "empty").mkdir()
+    assert label("none.mp4", "bad.mp4", "sound.mp4", "empty", "two.mp4", "-o", "out") == 1
     errors = capsys.readouterr().err.splitlines()
     assert [line.removeprefix("transducer: error: ") for line in errors] == [
         "none.mp4: no such file; check the name",
-        ".: is a folder; name the files in it",
+        "empty: is a folder without media files; see also --recursive",
         "bad.mp4: its index (moov) is missing",
         "sound.mp4: has no video; name a file that has pictures",
     ]
@@ -402,7 +407,14 @@ def test_annotate_keeps_what_came_before_it_broke_off(models, folder, capsys):
     [
         (["one.mp4", "--format", "edl"], "unknown format 'edl'; there are json, jsonl, txt, srt, vtt, html"),
         (["one.mp4", "--threshold", "2"], "--threshold 2 is no probability between 0 and 1"),
-        (["one.mp4", "--shots", "speech"], "transcribes sound and sees nothing"),
+        (
+            ["one.mp4", "--shots", "speech"],
+            "the model speech gives words, and this takes a model of events; use transducer t",
+        ),
+        (
+            ["one.mp4", "--model", "labels"],
+            "the model labels gives events, and this takes a model of words; use transducer l",
+        ),
         (["one.mp4", "--shots", "huge"], "unknown model 'huge'"),
         (["one.mp4", "-f", "srt,vtt"], "2 formats (srt, vtt) do not fit one output: add --output-dir"),
         (["-", "-"], "standard input (-) can be read only once"),

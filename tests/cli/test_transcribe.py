@@ -20,8 +20,9 @@ from command_line import ENVIRONMENT, error_line
 
 import transducer
 from transducer.cli import main
-from transducer.formats import FORMATS, parse_json
+from transducer.formats import formats, parse_json
 from transducer.media.io.sources import RawFormat
+from transducer.results import Transcript
 
 PROGRAM = [sys.executable, fake_model.__file__]
 
@@ -99,7 +100,7 @@ def test_standard_input(model, folder, capsys, monkeypatch):
 
 
 def test_passwords_are_not_shown(model, folder, capsys, monkeypatch):
-    monkeypatch.setattr(model, "stream", lambda source, **options: fake_model.FakeSession(["hi"], source))
+    monkeypatch.setattr(model, "session", lambda source, **options: fake_model.FakeSession(["hi"], source))
     assert transcribe("rtsp://me:secret@camera/door", "--json") == 0
     assert parse_json(capsys.readouterr().out).source == "rtsp://camera/door"
     assert transcribe("rtsp://me:secret@camera/door", "-o", "out") == 0
@@ -108,7 +109,7 @@ def test_passwords_are_not_shown(model, folder, capsys, monkeypatch):
 
 def test_warnings_go_to_standard_error(model, folder, capsys):
     (folder / "bad.wav").write_text("first\n?damaged at 3.5 s\nlast\n")
-    assert transcribe("bad.wav") == 0
+    assert transcribe("bad.wav") == 3
     assert capsys.readouterr() == ("first\nlast\n", "transducer: warning: bad.wav: damaged at 3.5 s\n")
     transcribe("bad.wav", "--json")
     assert parse_json(capsys.readouterr().out).warnings == ("bad.wav: damaged at 3.5 s",)
@@ -146,7 +147,7 @@ def test_options_reach_the_model(model, folder):
         (["one.wav", "--beam", "0"], "--beam"),
         (["one.wav", "--search", "greedy", "--beam", "3"], "--beam is for --search beam"),
         (["one.wav", "--no-such"], "No such option: --no-such"),
-        (["one.wav", "--format", "doc"], f"unknown format 'doc'; there are {', '.join(FORMATS)}"),
+        (["one.wav", "--format", "doc"], f"unknown format 'doc'; there are {', '.join(formats(Transcript))}"),
         (["one.wav", "--format", "srt,vtt"], "2 formats (srt, vtt) do not fit one output: add --output-dir"),
         (["one.wav", "two.wav", "--format", "srt"], "srt of several files does not fit one output: add --output-dir"),
         (["one.wav", "--raw", "s16le"], "add --rate and --channels"),
@@ -387,13 +388,13 @@ def test_evaluate(model, table, capsys):
     assert {call["chunk_ms"] for call in model.calls} == {640}
     assert Path("out.tsv").read_text().splitlines()[2] == "two.wav\tno way\tno"
     assert main(["evaluate", "fake", "table.tsv"]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "WER           20.00 %"
+    assert capsys.readouterr().out.splitlines()[0] == "WER            20.00 %"
 
 
 def test_evaluate_keeps_hypotheses_when_it_breaks_off(model, table, capsys):
     Path("two.wav").write_text("!is damaged")
     assert main(["evaluate", "fake", "table.tsv", "--hypotheses", "out.tsv"]) == 1
-    assert "line 3 of the table: " in error_line(capsys)
+    assert "table.tsv, line 3: " in error_line(capsys)
     assert len(Path("out.tsv").read_text().splitlines()) == 2
 
 

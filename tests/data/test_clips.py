@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from sample_media.balls import make, write_clip
 from transducer.data.augment.clips import ClipAugment
-from transducer.data.clip_pairs import ClipPairs
 from transducer.data.clips import decode_clips, event_frames, frame_labels
 from transducer.data.item import Mark
 from transducer.data.table import Table, read_table
+from transducer.data.table_pairs import TablePairs
 from transducer.errors import MediaError, TransducerError, UsageError
+from transducer.media.audiovisual import FramesAndSamples
+from transducer.media.video.medium import Frames
 from transducer.training.pairs import fixed_pair
 
 
@@ -85,17 +87,17 @@ def clips(tmp_path_factory) -> Path:
 
 
 def decode(clips_of: Table, folder: Path, **options: object) -> list:
-    return decode_clips(clips_of, (16, 24), folder, **options)
+    return decode_clips(clips_of, Frames(16, 24), folder, **options)
 
 
 def test_clips_are_decoded_once(clips, tmp_path, monkeypatch):
     rows = read_table(table(clips, "clip,start,end,label\na.mp4,0.2,0.4,x\nb.mp4,,,\n"))
     found = decode(rows, tmp_path)
-    assert [len(clip) for clip in found] == [30, 20] and found[0].frames().shape == (30, 16, 24, 3)
+    assert [len(clip) for clip in found] == [30, 20] and found[0].inputs().shape == (30, 16, 24, 3)
     assert found[0].times[5] == pytest.approx(0.2) and found[0].fps == 25
-    monkeypatch.setattr("transducer.data.clips.open_video", None)
+    monkeypatch.setattr(Frames, "open", None)
     again = decode(rows, tmp_path)
-    assert np.array_equal(again[0].frames(), found[0].frames()) and again[1].times == found[1].times
+    assert np.array_equal(again[0].inputs(), found[0].inputs()) and again[1].times == found[1].times
 
 
 def test_labels_that_do_not_fit_their_clip_are_told(clips, tmp_path):
@@ -113,7 +115,7 @@ def test_labels_that_do_not_fit_their_clip_are_told(clips, tmp_path):
         ", line 2: the event 'x' at frame 20 to 30 is outside the clip: a.mp4 has 30 frames, 0 to 29"
     )
     assert told(json.dumps({"path": "a.mp4", "labels": ["x"] * 29}), "t.jsonl") == (
-        ", line 1: 29 labels for the 30 frames of a.mp4: there must be one for each"
+        ", line 1: 29 labels for the 30 steps of a.mp4, 25 a second: there must be one for each"
     )
 
 
@@ -141,16 +143,16 @@ def test_pieces_cover_the_clips_and_labels_go_with_the_frames(clips, tmp_path):
     text = "clip,start_frame,end_frame,label\na.mp4,3,8,x\na.mp4,20,29,y\nb.mp4,,,\n"
     rows = read_table(table(clips, text))
     decoded, numbers = decode(rows, tmp_path), {"x": 1, "y": 2}
-    plain = ClipPairs(decoded, numbers, window=12)
+    plain = TablePairs(decoded, numbers, window=12)
     pairs = [fixed_pair(plain, index) for index in range(len(plain))]
     assert [len(pair.x) for pair in pairs] == [12, 12, 6, 12, 8] and plain.frames == 50
     whole = np.concatenate([pair.x for pair in pairs[:3]])
-    assert np.array_equal(whole, decoded[0].frames().reshape(30, -1))
+    assert np.array_equal(whole, decoded[0].inputs().reshape(30, -1))
     labels = np.concatenate([pair.y for pair in pairs])
     assert np.flatnonzero(labels == 1).tolist() == list(range(3, 9))
     assert plain.counts().tolist() == [34, 6, 10] and plain.runs() == {1: [6], 2: [10]}
-    other = ClipPairs(decoded, numbers, 12, ClipAugment())
-    assert other.fingerprint != plain.fingerprint == ClipPairs(decoded, numbers, 12).fingerprint
+    other = TablePairs(decoded, numbers, 12, ClipAugment())
+    assert other.fingerprint != plain.fingerprint == TablePairs(decoded, numbers, 12).fingerprint
     for index in range(len(other)):
         pair = other.pair(index, np.random.default_rng(index))
         assert pair.x.dtype == np.uint8 and 1 <= len(pair.x) == len(pair.y) <= 12
@@ -161,8 +163,8 @@ def test_pieces_cover_the_clips_and_labels_go_with_the_frames(clips, tmp_path):
 def test_speed_keeps_labels_with_their_frames(clips, tmp_path):
     rows = read_table(table(clips, "clip,start_frame,end_frame,label\na.mp4,10,19,x\n"))
     decoded = decode(rows, tmp_path)
-    source = ClipPairs(decoded, {"x": 1}, 100, ClipAugment(0, 0, 0, 0, 0, speed=0.5))
-    frames = decoded[0].frames().reshape(30, -1)
+    source = TablePairs(decoded, {"x": 1}, 100, ClipAugment(0, 0, 0, 0, 0, speed=0.5))
+    frames = decoded[0].inputs().reshape(30, -1)
     lengths = set()
     for seed in range(8):
         pair = source.pair(0, np.random.default_rng(seed))
@@ -175,23 +177,23 @@ def test_speed_keeps_labels_with_their_frames(clips, tmp_path):
 
 def test_clips_with_words_are_whole_and_with_one_label_not_too_long(clips, tmp_path):
     rows = read_table(table(clips, "clip,words\na.mp4,x y x\n"))
-    source = ClipPairs(decode(rows, tmp_path), {"x": 1, "y": 2}, 5)
+    source = TablePairs(decode(rows, tmp_path), {"x": 1, "y": 2}, 5)
     pair = fixed_pair(source, 0)
     assert len(source) == 1 and len(pair.x) == 30 and pair.y == [1, 2, 1]
     rows = read_table(table(clips, "clip,label\na.mp4,x\n"))
     for augment in (None, ClipAugment()):
-        pair = ClipPairs(decode(rows, tmp_path), {"x": 1}, 5, augment).pair(0, np.random.default_rng(1))
+        pair = TablePairs(decode(rows, tmp_path), {"x": 1}, 5, augment).pair(0, np.random.default_rng(1))
         assert len(pair.x) == 5 and pair.y == 1
 
 
 def test_changes_to_pictures_keep_their_shape_and_can_be_none():
     clip = np.random.default_rng(0).integers(0, 256, (5, 12, 16, 3)).astype(np.uint8)
     none = ClipAugment(0, 0, 0, 0, 0, 0)
-    assert np.array_equal(none.pixels(clip, np.random.default_rng(1)), clip)
-    flips = [ClipAugment(0, 0, 0, 0, 0, 0, flip=True).pixels(clip, np.random.default_rng(n)) for n in range(10)]
+    assert np.array_equal(none.change(clip, np.random.default_rng(1)), clip)
+    flips = [ClipAugment(0, 0, 0, 0, 0, 0, flip=True).change(clip, np.random.default_rng(n)) for n in range(10)]
     kinds = {(np.array_equal(found, clip), np.array_equal(found, clip[:, :, ::-1])) for found in flips}
     assert kinds == {(True, False), (False, True)}
-    changed = ClipAugment().pixels(clip, np.random.default_rng(1))
+    changed = ClipAugment().change(clip, np.random.default_rng(1))
     assert changed.shape == clip.shape and changed.dtype == np.uint8 and not np.array_equal(changed, clip)
 
 
@@ -208,3 +210,16 @@ def test_sample_clips_have_a_table_that_fits(tmp_path, kind):
     with pytest.raises(TransducerError):
         decode(read_table(path, labels=["roll over"]), tmp_path / "cache")
     assert len(decode(rows, tmp_path / "cache")) == 4
+
+
+def test_pictures_with_their_sound_are_steps_as_well(tmp_path):
+    source = Path(__file__).resolve().parents[2] / "sample_media" / "late-train.mkv"
+    path = table(tmp_path, f"clip,start,end,label\n{source},0.5,1,x\n")
+    medium = FramesAndSamples(Frames(6, 8), 640, 16000)
+    pairs = TablePairs(decode_clips(read_table(path), medium, tmp_path / "cache"), {"x": 1}, 50)
+    with medium.open(source) as reader:
+        expected = np.concatenate([block.inputs for block in reader])
+    found = [fixed_pair(pairs, index) for index in range(len(pairs))]
+    assert np.array_equal(np.concatenate([pair.x for pair in found]), expected)
+    labels = np.concatenate([pair.y for pair in found])
+    assert len(labels) == len(expected) and np.flatnonzero(labels).tolist() == list(range(12, 25))

@@ -4,12 +4,15 @@ import wave
 import numpy as np
 import pytest
 import torch
+from media_fixtures import noise, write_media
 
-from transducer.data.augment.waveform import add_noise, change_speed, read_waveform, reverberate, room_response
+from transducer.data.augment.waveform import add_noise, change_speed, reverberate, room_response
 from transducer.data.features import FeatureConfig, FeatureStore
 from transducer.data.item import Item
 from transducer.errors import MediaError, UsageError
 from transducer.frontends.logmel import LogMel
+from transducer.media import read_audio
+from transducer.media.audio.medium import Samples
 
 RATE = 16000
 SILENT = {"workers": 1, "progress": False}
@@ -42,8 +45,7 @@ def test_store_holds_what_the_front_end_computes(utterances, tmp_path):
     assert store.utterances == utterances and list(store.speeds) == [0.9, 1.0, 1.1]
     frontend = LogMel()
     for index, utterance in enumerate(utterances):
-        samples, rate = read_waveform(utterance.path)
-        assert rate == RATE
+        samples = read_audio(utterance.path, RATE)
         x = torch.from_numpy(samples)[None, :, None]
         expected = frontend(x, torch.ones(x.shape[:2], dtype=torch.bool))[0][0].numpy()
         got = store.features(index, 1)
@@ -52,6 +54,22 @@ def test_store_holds_what_the_front_end_computes(utterances, tmp_path):
         for variant, speed in enumerate(store.speeds):
             assert abs(store.frames[index, variant] - len(samples) / speed / 160) <= 1
             assert len(store.features(index, variant)) == store.frames[index, variant]
+
+
+@pytest.mark.parametrize(("codec", "ending"), [("aac", "mp4"), ("libopus", "mkv"), ("pcm_s16le", "mkv")])
+def test_sound_that_starts_late_is_the_same_in_training_and_in_use(tmp_path, codec, ending):
+    path = write_media(
+        tmp_path / f"late.{ending}", codec, noise(1.5, 48000), rate=48000, start=0.6, gap_at=0.5, gap=0.4, video=2.6
+    )
+    store = FeatureStore.build([Item(path.name, "late", path)], tmp_path / "cache", **SILENT)
+    with Samples(RATE).open(path) as reader:
+        x = torch.from_numpy(np.concatenate([block.inputs for block in reader]))[None]
+    expected = LogMel()(x, torch.ones(x.shape[:2], dtype=torch.bool))[0][0].numpy()
+    np.testing.assert_array_equal(store.features(0, 1), expected.astype(np.float16))
+    for variant, speed in enumerate(store.speeds):
+        loud = store.features(0, variant).astype(np.float32).mean(axis=1) > -14
+        silent = [int(np.argmax(loud)), int(np.argmin(loud[int(90 / speed) :])) + int(90 / speed)]
+        np.testing.assert_allclose(silent, [60 / speed, 110 / speed], atol=8)  # the start, and the gap in the middle
 
 
 def test_speed_moves_the_pitch(utterances, tmp_path):
@@ -133,7 +151,7 @@ def test_bad_input(utterances, tmp_path):
     with pytest.raises(UsageError, match="not a finished feature cache"):
         FeatureStore(tmp_path)
     utterances[2].path.write_text("no sound at all")
-    with pytest.raises(MediaError, match=r"u2\.wav: cannot be decoded"):
+    with pytest.raises(MediaError, match=r"u2\.wav"):
         FeatureStore.build(utterances, tmp_path / "cache", **SILENT)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -268,6 +270,18 @@ def test_tables_that_cannot_be_read(tmp_path):
         read(folder / "one.csv", overlaps="first")
 
 
+def test_misspelt_columns_are_told_with_what_they_may_mean(tmp_path):
+    for text, message in {
+        "clip,start,end,lable\na,1,2,x\n": "line 2: an event has no label; there are path, start, end, lable",
+        "clip,strat,end,label\na,1,2,x\n": "line 2: the event 'x' has no start; there are path, strat, end, label",
+        "clpi,label\na,x\n": "line 1: no column for the recording or clip, such as 'path' or 'clip'; the header has",
+    }.items():
+        found = problem(table(tmp_path, text))
+        assert found.startswith(message) and "; did you mean '" in found
+    found = problem(lines(tmp_path, {"paht": "a", "label": "x"}))
+    assert found.startswith("line 1: the row names no file") and found.endswith("are paht, label; did you mean 'paht'?")
+
+
 # --- training and held-out clips
 
 
@@ -303,3 +317,19 @@ def test_no_speaker_is_on_both_sides(tmp_path):
     train, dev = read(lines(tmp_path, *({**row, "speaker": "ann"} for row in rows))).parts()
     assert len(dev) == 18
     assert not read(lines(tmp_path, *rows)).parts(0)[1]
+
+
+def test_a_table_may_come_through_a_pipe(tmp_path):
+    text = "path,label\n" + "".join(f"{number}.wav,x\n" for number in range(2000))
+    source, sink = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(sink, "w") as file:
+            file.write(text)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    found = read(Path(f"/dev/fd/{source}"))
+    writer.join()
+    os.close(source)
+    assert len(found.items) == 2000

@@ -67,7 +67,7 @@ def test_both_media_matter():
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"frontend": AudioVisualConfig(FRAMES, MEL, 20)}, "a multiple of the hop of 8, got 20"),
+        ({"frontend": AudioVisualConfig(FRAMES, MEL, 20)}, "a multiple of the hop of 8, at most a second, got 20"),
         ({"frontend": AudioVisualConfig(FRAMES, MEL, 48)}, "a multiple of 4 hops of sound, got 6"),
         ({"frontend": MEL}, "FusionConfig does not encode the features of LogMel"),
         ({"encoder": CNN}, "FrameCNNConfig does not encode the features of AudioVisual"),

@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 from runs import SHORT, assert_like, finals, run
 from tiny_models import MODELS, RATE, speech, tiny_model
 
-from transducer.engine.stream import Decoder, StreamBatch
+from transducer.engine.batch import StreamBatch
+from transducer.engine.engine import Engine
 from transducer.errors import UsageError
 from transducer.results import Segment
 
 CAPACITY = 3
 
 
-def alone(decoder: Decoder, slot: int, samples: np.ndarray, flushes: list[int], ended: bool) -> list[Segment]:
+def alone(engine: Engine, slot: int, samples: np.ndarray, flushes: list[int], ended: bool) -> list[Segment]:
     """What a client gets that has a batch of the same capacity for itself, in the same slot."""
-    batch = StreamBatch(decoder, CAPACITY)
+    batch = StreamBatch(engine, CAPACITY)
     for other in range(slot):
         batch.join(other)
     batch.join("only")
@@ -40,8 +41,8 @@ def alone(decoder: Decoder, slot: int, samples: np.ndarray, flushes: list[int], 
 class Crowd:
     """Clients that do as Hypothesis says, and what they have got so far."""
 
-    def __init__(self, decoder: Decoder):
-        self.batch = StreamBatch(decoder, CAPACITY)
+    def __init__(self, engine: Engine):
+        self.batch = StreamBatch(engine, CAPACITY)
         self.positions: dict[int, int] = {}
         self.slots: dict[int, int] = {}
         self.flushes: dict[int, list[int]] = defaultdict(list)
@@ -93,27 +94,27 @@ ACTIONS = st.sampled_from(["push", "push", "push", "step", "step", "flush", "end
 @given(st.lists(st.tuples(st.integers(0, 4), ACTIONS, st.integers(0, 3000)), min_size=15, max_size=60))
 @settings(max_examples=20)
 def test_every_client_gets_what_it_would_get_alone(name, actions):
-    decoder = tiny_model(name).decoder(endpoint=SHORT)
-    crowd = Crowd(decoder)
+    engine = tiny_model(name).engine(endpoint=SHORT)
+    crowd = Crowd(engine)
     for action in actions:
         crowd.act(*action)
     crowd.work_off()
     for client, position in crowd.positions.items():
         samples, flushes, ended = crowd.sound(client)[:position], crowd.flushes[client], client in crowd.ended
         # Finals to the bit. Partials too, only that a flush may come before what was pushed has been worked off.
-        truth = alone(decoder, crowd.slots[client], samples, flushes, ended)
+        truth = alone(engine, crowd.slots[client], samples, flushes, ended)
         assert finals(crowd.results[client]) == finals(truth)
         if not flushes:
             assert crowd.results[client] == truth
         if ended and not flushes:
-            assert_like(finals(truth), finals(run(decoder, [samples])))
+            assert_like(finals(truth), finals(run(engine, [samples])))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_full_batch_of_different_lengths(name):
     """Rows end in the middle of a block while others go on."""
-    decoder = tiny_model(name).decoder(endpoint=SHORT)
-    batch = StreamBatch(decoder, 8)
+    engine = tiny_model(name).engine(endpoint=SHORT)
+    batch = StreamBatch(engine, 8)
     sounds = {client: speech(client)[: 1800 * client + 13 * client] for client in range(8)}
     results: dict[int, list[Segment]] = defaultdict(list)
     for client, samples in sounds.items():
@@ -124,13 +125,13 @@ def test_a_full_batch_of_different_lengths(name):
         for client, found in batch.step().items():
             results[client] += found
     for client, samples in sounds.items():
-        assert_like(finals(results[client]), finals(run(decoder, [samples])))
+        assert_like(finals(results[client]), finals(run(engine, [samples])))
     assert sum(map(len, results.values())) > 16
 
 
 def test_a_slot_is_clean_for_the_next_client():
-    decoder = tiny_model("ctc").decoder()
-    batch = StreamBatch(decoder, 1)
+    engine = tiny_model("ctc").engine()
+    batch = StreamBatch(engine, 1)
     for seed in (1, 2, 1):
         batch.join("somebody")
         batch.push("somebody", speech(seed))
@@ -140,12 +141,12 @@ def test_a_slot_is_clean_for_the_next_client():
         if seed == 2:
             batch.leave("somebody")
         else:
-            assert results + batch.finish("somebody") == run(decoder, [speech(1)])
+            assert results + batch.finish("somebody") == run(engine, [speech(1)])
 
 
 def test_an_ended_client_leaves_with_its_last_results():
-    decoder = tiny_model("ctc, look-ahead").decoder()
-    batch = StreamBatch(decoder, 2)
+    engine = tiny_model("ctc, look-ahead").engine()
+    batch = StreamBatch(engine, 2)
     batch.join("a")
     batch.join("b")
     samples = speech(1)[: RATE + 7]
@@ -157,7 +158,7 @@ def test_an_ended_client_leaves_with_its_last_results():
         assert batch.ready == ["a"]
         results += batch.step().get("a", [])
     assert results[-1].final
-    assert_like(finals(results), finals(run(decoder, [samples])))
+    assert_like(finals(results), finals(run(engine, [samples])))
     assert batch.ready == [] and batch.step() == {} and len(batch) == 1
 
 

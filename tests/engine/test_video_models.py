@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from checkpoints import edit_config
 
 from transducer.cores.conformer import ConformerConfig
 from transducer.cores.recurrent import RecurrentConfig
@@ -95,10 +96,7 @@ def test_a_checkpoint_gives_the_same_model(config, storage, tmp_path):
 
 def test_parts_that_do_not_fit_are_a_damaged_checkpoint(tmp_path):
     save_checkpoint(tmp_path / "model", Network(VIDEO), VIDEO, {"labels": LABELS})
-    path = tmp_path / "model" / "config.json"
-    document = json.loads(path.read_text())
-    document["model"]["encoder"] = to_json(ConvSubsamplingConfig())
-    path.write_text(json.dumps(document))
+    edit_config(tmp_path / "model", encoder=to_json(ConvSubsamplingConfig()))
     with pytest.raises(CheckpointError, match="cannot be built: ConvSubsamplingConfig does not encode"):
         load_checkpoint(tmp_path / "model")
 

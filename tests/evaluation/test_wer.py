@@ -1,17 +1,11 @@
-"""Error rates against a plain edit distance, and evaluation over a table."""
+"""Error rates against a plain edit distance."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from fake_model import FakeModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transducer.data.table import read_table
-from transducer.errors import MediaError
-from transducer.evaluation.table import Evaluator, write_hypotheses
 from transducer.evaluation.wer import count_errors
 
 WORDS = st.lists(st.sampled_from(("a", "bc", "d", "ee")), max_size=6)
@@ -59,48 +53,3 @@ def test_no_words_no_rate() -> None:
 def test_unequal_lengths() -> None:
     with pytest.raises(ValueError, match="2 references, but 1 hypotheses"):
         count_errors(["a", "b"], ["a"])
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    folder = tmp_path / "clips"
-    folder.mkdir()
-    (folder / "one.txt").write_text("hello there\nyou\n")
-    (folder / "two.txt").write_text("no\n")
-    path = tmp_path / "table.tsv"
-    path.write_text('speaker\tpath\ttext\r\n7\tclips/one.txt\t"Hello" there, you\r\n8\tclips/two.txt\tno way\r\n')
-    return path
-
-
-def test_evaluation(table: Path) -> None:
-    utterances = read_table(table, needs="text").items
-    assert [(u.name, u.text, u.line) for u in utterances] == [
-        ("clips/one.txt", '"Hello" there, you', 2),
-        ("clips/two.txt", "no way", 3),
-    ]
-    model, seen = FakeModel(), []
-    evaluation = Evaluator(model, beam=4).run(utterances, seen.append)
-    assert tuple(seen) == utterances
-    assert [call["beam"] for call in model.calls] == [4, 4]
-    summary = evaluation.summary()
-    assert list(summary) == [
-        *("wer", "cer", "words", "insertions", "deletions", "substitutions"),
-        *("audio_seconds", "cpu_seconds", "wall_seconds"),
-    ]
-    assert (summary["wer"], summary["words"], summary["deletions"]) == (0.2, 5, 1)
-    assert summary["audio_seconds"] == 5.0
-    assert evaluation.cpu_seconds > 0 and evaluation.wall_seconds > 0
-    write_hypotheses(evaluation, table.parent / "out.tsv")
-    assert (table.parent / "out.tsv").read_text().splitlines() == [
-        "path\treference\thypothesis",
-        "clips/one.txt\thello there you\thello there you",
-        "clips/two.txt\tno way\tno",
-    ]
-
-
-def test_a_bad_recording_ends_the_evaluation_and_is_named(table: Path) -> None:
-    (table.parent / "clips" / "two.txt").write_text("!damaged")
-    evaluator = Evaluator(FakeModel())
-    with pytest.raises(MediaError, match=r"line 3 of the table: .*two\.txt: damaged"):
-        evaluator.run(read_table(table).items)
-    assert evaluator.result().hypotheses == ("hello there you",)

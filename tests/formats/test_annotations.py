@@ -10,11 +10,12 @@ from fake_label_model import event, shots
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transducer.engine.multi import Annotation
 from transducer.errors import UsageError
-from transducer.formats.annotations import ANNOTATION_FORMATS, check_annotation_format, render_annotation, snap_to_cuts
-from transducer.formats.words.cues import GAP_MS, MIN_MS, Cue
-from transducer.results import Labelling, Segment, Transcript, Word
+from transducer.formats import check_format, formats, render
+from transducer.formats.annotations import snap_to_cuts
+from transducer.formats.subtitles import Cue
+from transducer.formats.words.cues import GAP_MS, MIN_MS
+from transducer.results import Annotation, Labelling, Segment, Transcript, Word
 
 
 def annotation(*words: tuple[str, float, float]) -> Annotation:
@@ -26,10 +27,6 @@ def annotation(*words: tuple[str, float, float]) -> Annotation:
     return Annotation("a.mp4", Transcript(segments, 11.0, "a.mp4"), labelling)
 
 
-def text(annotation: Annotation, format: str) -> str:
-    return "".join(render_annotation(annotation, format))
-
-
 @pytest.mark.parametrize(
     ("seconds", "scene"), [(-0.5, None), (0.0, 0), (1.99, 0), (2.0, 1), (4.5, 1), (5.0, 2), (10.9, 2)]
 )
@@ -39,23 +36,23 @@ def test_scene_at(seconds: float, scene: int | None) -> None:
 
 
 def test_words_on_a_cut_belong_to_where_most_of_them_is() -> None:
-    data = json.loads(text(annotation(("one", 1.0, 1.5), ("two", 1.8, 2.3), ("three", 4.9, 5.4)), "json"))
+    data = json.loads(render(annotation(("one", 1.0, 1.5), ("two", 1.8, 2.3), ("three", 4.9, 5.4)), "json"))
     (segment,) = data["segments"]
     assert segment["scene"] == 0 and [word["scene"] for word in segment["words"]] == [0, 1, 2]
     assert data["duration"] == 11.0 and data["text"] == "one two three"
 
 
-@pytest.mark.parametrize("format", ANNOTATION_FORMATS)
+@pytest.mark.parametrize("format", formats(Annotation))
 def test_every_format_takes_nothing_and_half(format: str) -> None:
     whole = annotation(("hello", 1.0, 1.5))
     for part in (whole, annotation(), Annotation("a", whole.transcript, None), Annotation("a", None, whole.labelling)):
-        assert text(part, format) or format in ("srt", "jsonl", "txt")
+        assert render(part, format) or format in ("srt", "jsonl", "txt")
     with pytest.raises(UsageError, match="unknown format 'edl'"):
-        check_annotation_format("edl")
+        check_format("edl", Annotation)
 
 
 def test_subtitles_end_before_a_cut_that_they_would_hang_over() -> None:
-    file = pysubs2.SSAFile.from_string(text(annotation(("hello", 0.5, 1.5), ("there", 1.6, 2.2)), "srt"))
+    file = pysubs2.SSAFile.from_string(render(annotation(("hello", 0.5, 1.5), ("there", 1.6, 2.2)), "srt"))
     assert [(cue.start, cue.end) for cue in file] == [(500, 2000 - GAP_MS)]
 
 

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,19 +21,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transducer.errors import UsageError
-from transducer.formats.events import LABEL_FORMATS, check_label_format, render_labelling, write_labelling
+from transducer.formats import check_format, formats, render, write
 from transducer.formats.events.edits import make_edits
 from transducer.formats.events.sheet import Thumbnail, render_html, thumbnail_size, wanted_frames
-from transducer.formats.events.timecode import exact_rate, timecode_rate
+from transducer.formats.events.timecode import exact_rate, parse_timecode, source_timecode, timecode_rate
 from transducer.results import Event, Labelling, Scene
 
 SOME = settings(max_examples=40)
 NTSC = 30000 / 1001
 FILM = 24000 / 1001
-
-
-def text(labelling: Labelling, format: str) -> str:
-    return "".join(render_labelling(labelling, format))
 
 
 def film(events: list[tuple[str, int, int]], frames: int, fps: float = 25.0, source: str = "my clip.mp4") -> Labelling:
@@ -75,7 +72,7 @@ def films(draw: st.DrawFn) -> Labelling:
 
 
 def test_json_keys() -> None:
-    data = json.loads(text(film([("cut", 9, 10)], 20), "json"))
+    data = json.loads(render(film([("cut", 9, 10)], 20), "json"))
     assert list(data) == ["source", "fps", "frames", "events", "segments"]
     assert (data["source"], data["fps"], data["frames"]) == ("my clip.mp4", 25.0, 20)
     assert data["events"] == [
@@ -89,7 +86,7 @@ def test_json_keys() -> None:
 @pytest.mark.parametrize("fps", [FILM, NTSC, 60000 / 1001, 1000.0])
 def test_json_times_lead_back_to_frames(fps: float) -> None:
     labelling = film([("cut", k, k + 1) for k in range(100_000, 100_400, 7)], 200_000, fps)
-    data = json.loads(text(labelling, "json"))
+    data = json.loads(render(labelling, "json"))
     for item in data["events"]:
         assert round(item["start"] * fps) == item["start_frame"] and round(item["end"] * fps) == item["end_frame"]
 
@@ -115,38 +112,38 @@ def test_json_of_frames(indent: int | None) -> None:
 
 
 def test_jsonl_is_an_event_a_line() -> None:
-    rows = [json.loads(line) for line in text(film(MIXED, 300), "jsonl").splitlines()]
+    rows = [json.loads(line) for line in render(film(MIXED, 300), "jsonl").splitlines()]
     assert [(row["label"], row["start_frame"], row["end_frame"]) for row in rows] == MIXED
     assert {row["source"] for row in rows} == {"my clip.mp4"}
 
 
 def test_tables_hold_the_same() -> None:
     labelling = film([*MIXED, ('a "b",\tc', 260, 261)], 300)
-    table = list(csv.DictReader(io.StringIO(text(labelling, "csv"))))
+    table = list(csv.DictReader(io.StringIO(render(labelling, "csv"))))
     assert [row["type"] for row in table] == ["event"] * 5 + ["segment"] * 6
     assert table[4]["label"] == 'a "b",\tc' and table[1]["start"] == "3.960000"
-    rows = [line.split("\t") for line in text(labelling, "tsv").splitlines()]
+    rows = [line.split("\t") for line in render(labelling, "tsv").splitlines()]
     assert rows[0] == list(table[0]) and {len(row) for row in rows} == {7}
     assert [row[2:] for row in rows[1:]] == [list(row.values())[2:] for row in table]
 
 
 def test_table_of_frames() -> None:
     labelling = Labelling("a.mp4", 25.0, 2, 0.1, (), (), (), "spans", ("", "x"), (0.0, 0.04), ((0.7, 0.3), (0.2, 0.8)))
-    assert text(labelling, "csv").splitlines()[1:] == [
+    assert render(labelling, "csv").splitlines()[1:] == [
         "frame,,0.000000,0.040000,0,0,0.7000",
         "frame,x,0.040000,0.100000,1,1,0.8000",
     ]
 
 
 def test_listing() -> None:
-    assert text(film([("cut", 9, 10), ("fade", 49, 60)], 90_100), "txt").splitlines() == [
+    assert render(film([("cut", 9, 10), ("fade", 49, 60)], 90_100), "txt").splitlines() == [
         "0:00:00.000  0:00:00.400              0-9  shot",
         "0:00:00.360  0:00:00.400             9-10  cut         0.90",
         "0:00:00.400  0:00:02.000            10-49  shot",
         "0:00:01.960  0:00:02.400            49-60  fade        0.90",
         "0:00:02.400  1:00:04.000         60-90099  shot",
     ]
-    assert [line.split()[3] for line in text(spans(), "txt").splitlines()] == ["swing", "impact"]
+    assert [line.split()[3] for line in render(spans(), "txt").splitlines()] == ["swing", "impact"]
 
 
 # --- subtitles
@@ -154,7 +151,7 @@ def test_listing() -> None:
 
 @pytest.mark.parametrize("format", ["srt", "vtt"])
 def test_subtitles(format: str) -> None:
-    file = pysubs2.SSAFile.from_string(text(film(MIXED, 300), format))
+    file = pysubs2.SSAFile.from_string(render(film(MIXED, 300), format))
     assert [cue.plaintext for cue in file] == [
         "shot 1", "shot 2 (cut 0.90)", "[dissolve 0.90]", "shot 3", "[wipe 0.90]", "shot 4", "[fade 0.90]", "shot 5",
     ]  # fmt: skip
@@ -165,8 +162,8 @@ def test_subtitles(format: str) -> None:
 
 def test_subtitles_of_events_and_odd_labels() -> None:
     labelling = Labelling("a", 25.0, 50, 2.0, (Event("a <b> & {c}\\N", 0.5, 0.5, 12, 12, 0.5),), (), (), "spans")
-    assert "&lt;b&gt; &amp;" in text(labelling, "vtt")
-    (cue,) = pysubs2.SSAFile.from_string(text(labelling, "srt"))
+    assert "&lt;b&gt; &amp;" in render(labelling, "vtt")
+    (cue,) = pysubs2.SSAFile.from_string(render(labelling, "srt"))
     assert cue.end > cue.start and "{c}" in cue.text
 
 
@@ -179,15 +176,15 @@ def test_subtitles_of_events_and_odd_labels() -> None:
         (24.0, 24 * 3600, "01:00:00:00"),
         (FILM, 24 * 3600, "01:00:00:00"),  # 23.976 has no drop frames
         (25.0, 25 * 61 + 3, "00:01:01:03"),
-        (NTSC, 1799, "00:00:59:29"),
-        (NTSC, 1800, "00:01:00:02"),
-        (NTSC, 17981, "00:09:59:29"),
-        (NTSC, 17982, "00:10:00:00"),
-        (NTSC, 107892, "01:00:00:00"),
-        (29.97, 1800, "00:01:00:02"),
+        (NTSC, 1799, "00:00:59;29"),
+        (NTSC, 1800, "00:01:00;02"),
+        (NTSC, 17981, "00:09:59;29"),
+        (NTSC, 17982, "00:10:00;00"),
+        (NTSC, 107892, "01:00:00;00"),
+        (29.97, 1800, "00:01:00;02"),
         (30.0, 1800, "00:01:00:00"),
-        (60000 / 1001, 3600, "00:01:00:04"),
-        (60000 / 1001, 35964, "00:10:00:00"),
+        (60000 / 1001, 3600, "00:01:00;04"),
+        (60000 / 1001, 35964, "00:10:00;00"),
         (60.0, 3600, "00:01:00:00"),
         (50.0, 49, "00:00:00:49"),
         (25.0, 25 * 86400, "00:00:00:00"),
@@ -202,7 +199,7 @@ def test_dropped_timecodes_are_read_back(frame: int, fps: float) -> None:
     from opentimelineio.opentime import from_timecode
 
     timecode = timecode_rate(fps).timecode(frame)
-    assert from_timecode(timecode[:8] + ";" + timecode[9:], fps).value == frame
+    assert from_timecode(timecode, fps).value == frame
 
 
 @pytest.mark.parametrize(("measured", "exact"), [(23.976, FILM), (29.97, NTSC), (25.0004, 25.0), (12.5, 12.5)])
@@ -212,14 +209,14 @@ def test_rates_are_taken_as_they_are_meant(measured: float, exact: float) -> Non
 
 ROW = re.compile(
     r"(\d{3,})  ([A-Z0-9]{1,8}) +V     (C|D|W001) +(\d{3})? +"
-    r"(\d\d:\d\d:\d\d:\d\d) (\d\d:\d\d:\d\d:\d\d) (\d\d:\d\d:\d\d:\d\d) (\d\d:\d\d:\d\d:\d\d)"
+    r"(\d\d:\d\d:\d\d[:;]\d\d) (\d\d:\d\d:\d\d[:;]\d\d) (\d\d:\d\d:\d\d[:;]\d\d) (\d\d:\d\d:\d\d[:;]\d\d)"
 )
 
 
 @given(films())
 @SOME
 def test_edl_has_the_layout_of_cmx_and_every_frame_once(labelling: Labelling) -> None:
-    lines = text(labelling, "edl").splitlines()
+    lines = render(labelling, "edl").splitlines()
     rate = timecode_rate(labelling.fps)
     assert lines[0] == "TITLE: my clip"
     assert lines[1] == ("FCM: DROP FRAME" if rate.drop else "FCM: NON-DROP FRAME")
@@ -232,7 +229,7 @@ def test_edl_has_the_layout_of_cmx_and_every_frame_once(labelling: Labelling) ->
         assert (kind == "C") == (length is None) and (length is None or int(length) <= 255)
         clock = end
         assert int(number) <= len(labelling.segments)
-    last = labelling.frames if rate.native else max(round(labelling.frames / labelling.fps * rate.fps), 1)
+    last = labelling.frames if rate.native else max(round(labelling.duration * rate.fps), 1)
     assert clock == rate.timecode(last)
 
 
@@ -240,9 +237,7 @@ def test_edl_has_the_layout_of_cmx_and_every_frame_once(labelling: Labelling) ->
 def test_edl_is_read_by_opentimelineio(fps: float) -> None:
     otio = pytest.importorskip("opentimelineio")
     pytest.importorskip("otio_cmx3600_adapter")
-    written = text(film([*MIXED, ("cut", 2000, 2001), ("cut", 20_000, 20_001)], 40_000, fps), "edl")
-    if timecode_rate(fps).drop:  # its reader wants the semicolon that CMX 3600 says by FCM
-        written = re.sub(r"(\d\d:\d\d:\d\d):(\d\d)", r"\1;\2", written)
+    written = render(film([*MIXED, ("cut", 2000, 2001), ("cut", 20_000, 20_001)], 40_000, fps), "edl")
     timeline = otio.adapters.read_from_string(written, adapter_name="cmx_3600", rate=fps)
     (track,) = timeline.tracks
     clips = [item for item in track if isinstance(item, otio.schema.Clip)]
@@ -256,15 +251,71 @@ def test_edl_is_read_by_opentimelineio(fps: float) -> None:
     assert round(track.range_of_child_at_index(len(track) - 1).end_time_exclusive().value) == 40_000
 
 
+@pytest.mark.parametrize(
+    ("fps", "start", "frames"),
+    [
+        (25.0, "01:00:00:00", 90_000),
+        (FILM, "10:00:00:00", 864_000),
+        (NTSC, "01:00:00;00", 107_892),
+        (NTSC, "01:00:00:00", 108_000),  # 29.97 without drop frames
+        (NTSC, "00:59:59;29", 107_891),
+        (60000 / 1001, "00:10:00;00", 35_964),
+    ],
+)
+def test_the_start_timecode_of_the_source_is_where_edits_begin(fps: float, start: str, frames: int) -> None:
+    otio = pytest.importorskip("opentimelineio")
+    pytest.importorskip("otio_cmx3600_adapter")
+    labelling = replace(film([("cut", 1799, 1800), ("cut", 17_981, 17_982)], 40_000, fps), start_timecode=start)
+    written = render(labelling, "edl")
+    assert ("FCM: DROP FRAME" in written) == (";" in start) and f" {start} " in written
+    (track,) = otio.adapters.read_from_string(written, adapter_name="cmx_3600", rate=fps).tracks
+    assert [round(clip.source_range.start_time.value) - frames for clip in track] == [0, 1800, 17_982]
+    timeline = otio.adapters.read_from_string(render(labelling, "otio"), adapter_name="otio_json")
+    clips = list(timeline.find_clips())
+    assert [clip.source_range.start_time.value - frames for clip in clips] == [0, 1800, 17_982]
+    assert timeline.global_start_time == clips[0].available_range().start_time
+    assert clips[0].available_range().duration.value == 40_000
+    assert [marker.marked_range.start_time.value - frames for marker in clips[1].markers] == [1800]
+    assert json.loads(render(labelling, "json"))["start_timecode"] == start
+
+
+@given(st.integers(0, 24 * 107_892 - 1), st.sampled_from((NTSC, 60000 / 1001, 25.0, FILM)))
+def test_timecodes_count_back_to_their_frames(frame: int, fps: float) -> None:
+    rate = timecode_rate(fps)
+    assert rate.timecode(rate.count(rate.timecode(frame))) == rate.timecode(frame)
+    assert rate.count(rate.timecode(frame)) <= frame
+
+
+@pytest.mark.parametrize(
+    ("tag", "read"),
+    [
+        ("01:02:03:04", "01:02:03:04"),
+        (" 01:02:03;04\n", "01:02:03;04"),
+        ("01;02;03;04", "01:02:03;04"),
+        ("01:02:03.04", "01:02:03;04"),
+        ("24:00:00:00", None),
+        ("00:60:00:00", None),
+        ("1:2:3:4", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_timecodes_of_metadata(tag: str | None, read: str | None) -> None:
+    assert source_timecode(tag) == read
+    if read is None:
+        with pytest.raises(UsageError, match="is no timecode; write hh:mm:ss:ff"):
+            parse_timecode(tag or "")
+
+
 def test_edl_of_long_and_unknown_transitions_has_cuts_in_their_middle() -> None:
-    lines = text(film([("dissolve", 99, 400), ("morph", 500, 511)], 600), "edl").splitlines()
+    lines = render(film([("dissolve", 99, 400), ("morph", 500, 511)], 600), "edl").splitlines()
     rows = [ROW.fullmatch(line).groups() for line in lines[3:] if not line.startswith("* ")]
     assert [(row[2], row[4]) for row in rows] == [("C", "00:00:00:00"), ("C", "00:00:10:00"), ("C", "00:00:20:06")]
     assert "* COMMENT: dissolve, frames 99 to 400, score 0.90" in lines
 
 
 def test_edl_of_a_video_too_fast_for_timecode_goes_by_the_clock() -> None:
-    lines = text(film([("cut", 999, 1000)], 2000, 1000.0), "edl").splitlines()
+    lines = render(film([("cut", 999, 1000)], 2000, 1000.0), "edl").splitlines()
     assert lines[3].endswith("00:00:00:00 00:00:01:00 00:00:00:00 00:00:01:00")
     assert "* COMMENT: TIMECODES COUNT 60 FRAMES A SECOND, THE VIDEO HAS 1000" in lines
 
@@ -281,7 +332,7 @@ def test_edl_of_varying_frame_rate_goes_by_the_clock() -> None:
     ("source", "reel"), [("2024-05 Интервью.mov", "202405"), ("Интервью.mov", "AX"), ("a.b.mp4", "AB")]
 )
 def test_edl_reels_are_capitals_and_digits(source: str, reel: str) -> None:
-    written = text(film([], 10, source=source), "edl")
+    written = render(film([], 10, source=source), "edl")
     assert ROW.fullmatch(written.splitlines()[3]).group(2) == reel
     assert f"* FROM CLIP NAME: {source}\n" in written
 
@@ -291,7 +342,7 @@ def test_edl_reels_are_capitals_and_digits(source: str, reel: str) -> None:
 
 def read_otio(labelling: Labelling):
     otio = pytest.importorskip("opentimelineio")
-    timeline = otio.adapters.read_from_string(text(labelling, "otio"), adapter_name="otio_json")
+    timeline = otio.adapters.read_from_string(render(labelling, "otio"), adapter_name="otio_json")
     assert isinstance(timeline, otio.schema.Timeline)
     return otio, timeline
 
@@ -331,7 +382,7 @@ def test_otio_is_written_as_the_library_would_write_it() -> None:
         own = {item["OTIO_SCHEMA"]} if isinstance(item, dict) and "OTIO_SCHEMA" in item else set()
         return own.union(*map(schemas, children))
 
-    ours = json.loads(text(film(MIXED, 300), "otio"))
+    ours = json.loads(render(film(MIXED, 300), "otio"))
     theirs = json.loads(otio.adapters.write_to_string(timeline, "otio_json"))
     assert schemas(ours) == schemas(theirs)
 
@@ -362,7 +413,7 @@ def chapters(path: Path) -> list[tuple[float, float, str]]:
 
 
 def test_chapters_are_read_by_ffmpeg(tmp_path: Path) -> None:
-    path = write_labelling(film(MIXED, 300), "ffmetadata", tmp_path / "clip.ffmetadata")
+    path = write(film(MIXED, 300), tmp_path / "clip.ffmetadata")
     assert chapters(path) == [
         (0.0, 1.92, "shot 1"),
         (1.92, 4.48, "shot 2"),
@@ -375,7 +426,7 @@ def test_chapters_are_read_by_ffmpeg(tmp_path: Path) -> None:
 def test_chapter_titles_may_hold_anything(tmp_path: Path) -> None:
     label = "a=b; #c \\ d\ne [CHAPTER] 'ü'"
     labelling = Labelling("a", 25.0, 50, 2.0, (), (Scene(label, 0.0, 2.0, 0, 49, 0.5),), (), "spans")
-    path = write_labelling(labelling, "ffmetadata", tmp_path / "a.ffmetadata")
+    path = write(labelling, tmp_path / "a.ffmetadata")
     assert chapters(path) == [(0.0, 2.0, label)]
 
 
@@ -384,7 +435,7 @@ def test_chapter_titles_may_hold_anything(tmp_path: Path) -> None:
 def test_chapters_go_into_a_video(tmp_path: Path, suffix: str) -> None:
     clip = tmp_path / f"clip.{suffix}"
     write_video(clip, 100)
-    meta = write_labelling(film([("cut", 39, 40)], 100), "ffmetadata", tmp_path / "clip.ffmetadata")
+    meta = write(film([("cut", 39, 40)], 100), tmp_path / "clip.ffmetadata")
     out = tmp_path / f"out.{suffix}"
     command = ["ffmpeg", "-v", "error", "-i", clip, "-i", meta, "-map_metadata", "1", "-codec", "copy", out]
     subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL)
@@ -445,14 +496,14 @@ def test_thumbnails_fit_into_their_box(video: tuple[int, int], size: tuple[int, 
 # --- all of them
 
 
-@pytest.mark.parametrize("format", LABEL_FORMATS)
+@pytest.mark.parametrize("format", formats(Labelling))
 @pytest.mark.parametrize("labelling", [NOTHING, STILL, spans(), film(MIXED, 300)], ids=["no", "one", "spans", "shots"])
 def test_every_format_takes_every_labelling(tmp_path: Path, labelling: Labelling, format: str) -> None:
-    path = write_labelling(labelling, format, tmp_path / f"x.{format}")
-    assert path.read_text() == text(labelling, format)
+    path = write(labelling, tmp_path / f"x.{format}")
+    assert path.read_text() == render(labelling, format)
 
 
 def test_unknown_format() -> None:
-    assert check_label_format(".JSON") == "json"
+    assert check_format(".JSON", Labelling) == "json"
     with pytest.raises(UsageError, match="unknown format 'doc'; there are txt, json"):
-        check_label_format("doc")
+        check_format("doc", Labelling)

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pysubs2
@@ -16,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transducer import formats
+import transducer
 from transducer.atomic import atomic_write
 from transducer.errors import UsageError
-from transducer.formats import FORMATS, parse_json, render, write_transcript
+from transducer.formats import ResultWriter, formats, parse_json, register, render, row_format, write
 from transducer.formats.words.cues import (
     CHARACTERS_PER_SECOND,
     GAP_MS,
@@ -28,9 +29,10 @@ from transducer.formats.words.cues import (
     MIN_MS,
     SPANNED_PAUSE,
     make_cues,
+    spoken_words,
 )
-from transducer.formats.words.streaming import ResultWriter
-from transducer.results import Segment, Transcript, Word
+from transducer.formats.words.karaoke import light_words
+from transducer.results import Event, Labelling, Scene, Segment, Transcript, Word
 
 # Time limits would only tell how busy the machine is.
 SOME = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,11 +92,11 @@ def test_json_keys() -> None:
     assert data["warnings"] == ["damaged at 3.5 s"]
     assert data["segments"] == [
         {
-            "start": 0.123,
-            "end": 0.568,
+            "start": 0.1234,
+            "end": 0.5678,
             "text": "hello",
             "final": True,
-            "words": [{"text": "hello", "start": 0.123, "end": 0.568, "confidence": 0.9877}],
+            "words": [{"text": "hello", "start": 0.1234, "end": 0.5678, "confidence": 0.9877}],
             "alternatives": [{"text": "hello", "log_prob": -1.5}, {"text": "yellow", "log_prob": -2.25}],
         }
     ]
@@ -116,7 +118,7 @@ def test_rows() -> None:
     assert [json.loads(line)["text"] for line in render(two, "jsonl").splitlines()] == ["hello there", "", "you"]
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", formats(Transcript))
 def test_nothing_said(format: str) -> None:
     empty = Transcript((), 3.0, "silence.wav")
     assert (
@@ -226,34 +228,34 @@ class Lines(io.StringIO):
 
 def test_writer_flushes_every_final() -> None:
     out = Lines()
-    writer = ResultWriter(out, "txt", "talk.wav")
+    writer = ResultWriter(out, "txt", Transcript, "talk.wav")
     partial = Segment((Word("hel", 0, 1, 0.1),), False, 0, 1)
-    writer.segment(partial)
+    writer.add(partial)
     assert out.flushed == []
-    writer.segment(speak("hello there"))
-    writer.segment(speak("again", 2.0))
+    writer.add(speak("hello there"))
+    writer.add(speak("again", 2.0))
     assert out.flushed == ["hello there\n", "hello there\nagain\n"]
 
 
 def test_writer_marks_partials_in_jsonl() -> None:
     out = io.StringIO()
-    writer = ResultWriter(out, "jsonl", "talk.wav")
+    writer = ResultWriter(out, "jsonl", Transcript, "talk.wav")
     words = speak("hello there you").words
-    writer.segment(Segment(words[:2], False, 0.0, 1.0, stable=1))
-    writer.segment(Segment(words, True, 0.0, 1.5, stable=3))
+    writer.add(Segment(words[:2], False, 0.0, 1.0, stable=1))
+    writer.add(Segment(words, True, 0.0, 1.5, stable=3))
     writer.finish(transcript(Segment(words, True, 0.0, 1.5, stable=3)))
     first, second = map(json.loads, out.getvalue().splitlines())
     assert (first["source"], first["final"], first["stable"]) == ("talk.wav", False, 1)
     assert second["final"] and second["text"] == "hello there you" and "stable" not in second
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", formats(Transcript))
 def test_writer_ends_with_what_the_file_has(format: str) -> None:
     spoken = transcript(speak(TEXT), speak("and that is all", start=20.0))
     out = io.StringIO()
-    writer = ResultWriter(out, format, spoken.source)
+    writer = ResultWriter(out, format, Transcript, spoken.source)
     for segment in spoken.segments:
-        writer.segment(segment)
+        writer.add(segment)
     writer.finish(spoken)
     if format == "json":
         assert out.getvalue().count("\n") == 1
@@ -263,7 +265,7 @@ def test_writer_ends_with_what_the_file_has(format: str) -> None:
 
 
 def test_a_written_file_is_whole_and_public(tmp_path: Path) -> None:
-    path = write_transcript(transcript(speak("hello")), "txt", tmp_path / "talk.txt")
+    path = write(transcript(speak("hello")), tmp_path / "talk.txt")
     assert path.read_text() == "hello\n"
     assert os.listdir(tmp_path) == ["talk.txt"]
     umask = os.umask(0)
@@ -280,7 +282,7 @@ def test_a_full_disk_leaves_nothing_and_the_old_file(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_transcript(transcript(speak("new")), "txt", path)
+        write(transcript(speak("new")), path)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["talk.txt"]
 
@@ -308,7 +310,7 @@ def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["file", "pipe"])
 def test_standard_output_by_name(tmp_path: Path, kind: str) -> None:
     code = "from transducer.atomic import atomic_write as a\nwith a('/dev/stdout') as f: f.write('row\\n')"
-    environment = {**os.environ, "PYTHONPATH": str(Path(formats.__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(transducer.__file__).parents[1])}
     command = [sys.executable, "-c", code]
     if kind == "file":
         with open(tmp_path / "out", "wb") as out:
@@ -320,5 +322,86 @@ def test_standard_output_by_name(tmp_path: Path, kind: str) -> None:
 
 def test_names_that_are_no_text_can_be_written(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.wav")
-    path = write_transcript(Transcript((), 1.0, name), "json", tmp_path / "talk.json")
+    path = write(Transcript((), 1.0, name), tmp_path / "talk.json")
     assert parse_json(path.read_text()).source == name
+
+
+# --- underlined words, paragraphs, long recordings
+
+
+@given(transcripts())
+@SOME
+def test_underlined_words_last_as_long_as_their_cue(spoken: Transcript) -> None:
+    cues = make_cues(spoken)
+    parts = list(light_words(cues, spoken))
+    for cue in cues:
+        own = [part for part in parts if cue.start <= part.start < cue.end]
+        assert {part.lines for part in own} == {cue.lines}
+        assert (own[0].start, own[-1].end) == (cue.start, cue.end)
+        assert all(before.end == after.start for before, after in itertools.pairwise(own))
+    known = {word.text for word in spoken_words(spoken)}
+    assert {part.lines[part.lit[0]][part.lit[1] : part.lit[2]] for part in parts} <= known
+
+
+@pytest.mark.parametrize("format", ["srt", "vtt"])
+def test_karaoke_underlines_each_word_while_it_is_said(format: str) -> None:
+    spoken = transcript(speak("tea & two", 1.0, rate=5.0))
+    read = pysubs2.SSAFile.from_string(render(spoken, format, karaoke=True), format_=format, keep_html_tags=True)
+    amp = "&amp;" if format == "vtt" else "&"
+    assert [cue.text for cue in read] == [f"<u>tea</u> {amp} two", f"tea <u>{amp}</u> two", f"tea {amp} <u>two</u>"]
+    assert [cue.start for cue in read] == [1000, 1800, 2200]
+
+
+def test_paragraphs_are_parted_by_an_empty_line() -> None:
+    spoken = transcript(speak("one", 1.0), speak("two", 2.0), Segment((), True, 2.5, 2.5), speak("three", 9.0))
+    assert render(spoken, "txt", paragraphs=True) == "one\ntwo\n\nthree\n"
+    assert render(spoken, "txt") == "one\ntwo\nthree\n"
+
+
+def test_subtitles_go_on_after_100_hours() -> None:
+    late = transcript(speak("early", 359_998.5, rate=10.0), speak("late", 360_005.0, rate=10.0))
+    assert "\n100:00:05.000 --> 100:00:05.833\nlate\n" in render(late, "vtt")
+    assert "\n99:59:58,500 --> 99:59:59,333\nearly\n" in render(late, "srt")
+    assert "\n100:00:05,000 --> 100:00:05,833\nlate\n" in render(late, "srt")
+
+
+# --- any result
+
+
+def test_the_suffix_says_the_format(tmp_path: Path) -> None:
+    spoken = transcript(speak("hello"))
+    assert transducer.write(spoken, tmp_path / "talk.SRT").read_text() == render(spoken, "srt")
+    assert write(spoken, tmp_path / "talk.doc", "txt").read_text() == "hello\n"
+    assert write(spoken, tmp_path / "talk.json", indent=None).read_text().count("\n") == 1
+    for name in ("talk", "talk.doc", ".txt"):
+        with pytest.raises(UsageError, match=r"end it with one of \.txt, .*or give the format"):
+            write(spoken, tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == ["talk.SRT", "talk.doc", "talk.json"]
+
+
+def test_options_of_other_formats_are_refused() -> None:
+    with pytest.raises(UsageError, match="vtt has no option 'paragraphs'; it takes karaoke"):
+        render(transcript(), "vtt", paragraphs=True)
+    with pytest.raises(UsageError, match="tsv has no option 'indent'; it takes none"):
+        ResultWriter(io.StringIO(), "tsv", Transcript, "a", indent=None)
+
+
+def test_a_format_of_ones_own(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Count:
+        source: str
+        number: int
+
+    register(Count, {"num": row_format(lambda source: lambda item: f"{source} {item}\n", lambda c: range(c.number))})
+    assert write(Count("a", 2), tmp_path / "x.num").read_text() == "a 0\na 1\n"
+
+
+def test_times_are_rounded_where_results_are_made() -> None:
+    word = Word("a", 0.1 + 0.37, 2.3400000000000003, 0.5)
+    assert (word.start, word.end) == (0.47, 2.34)
+    assert Segment((), True, 0.1 + 0.2, 1 / 3).end == 0.333333
+    assert Event("cut", 0.1 + 0.2, 1.1 + 2.2, 0, 1, 1.0) == Event("cut", 0.3, 3.3, 0, 1, 1.0)
+    assert Scene("shot", 0.1 + 0.2, 1.1 + 2.2, 0, 1, 1.0).start == 0.3
+    assert Transcript((), 0.1 + 0.2).duration == 0.3
+    labelling = Labelling("a", 30000 / 1001, 2, 0.1 + 0.2, (), (), frame_times=(0.0, 1001 / 30000))
+    assert (labelling.fps, labelling.duration, labelling.frame_times) == (30000 / 1001, 0.3, (0.0, 0.033367))

@@ -9,9 +9,10 @@ import pytest
 import torch
 from training_fixtures import UNITS, batch_of, tiny_model, with_units
 
-from transducer.heads.ctc import ctc_nll
+from transducer.heads.ctc import CONDITIONING, ctc_nll
 from transducer.heads.rnnt import RNNT, RNNTConfig
 from transducer.model.network import Network
+from transducer.model.sequence import Aux
 from transducer.training.losses import batch_losses
 from transducer.training.targets import IGNORE, Alignment, Targets
 
@@ -163,8 +164,9 @@ def test_frame_losses_are_cross_entropy_on_labelled_frames(network):
     losses = batch_losses(network, batch, targets, ("frames", "frames:phones"), False)
     labels = torch.from_numpy(ALIGNED.frame_labels(11, 0.04, 1.0))
     assert labels.tolist() == [0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2]  # at 20, 60, 100 ms ...
-    frames, mask, taps = network.encode_with_taps(batch.features, batch.mask)
-    for name, logits in (("frames", taps[-1]), ("frames:phones", network.heads["phones"](frames, mask)[0])):
+    aux: Aux = {}
+    frames, mask = network.encoder(batch.features, batch.mask, aux=aux)
+    for name, logits in (("frames", aux[CONDITIONING][0]), ("frames:phones", network.heads["phones"](frames, mask)[0])):
         expected = torch.nn.functional.cross_entropy(logits[1, :11], labels)
         assert losses[name].count == 11
         assert losses[name].mean.item() == pytest.approx(expected.item(), rel=1e-5)

@@ -42,11 +42,11 @@ def shots(events: list[Event], frames: int, fps: float = FPS) -> tuple[Scene, ..
 
 
 class FakeLabelSession:
-    """What the command line uses of `transducer.engine.labelling.LabelSession`."""
+    """What the command line uses of a session of events."""
 
-    kind = "transitions"
-    fps = FPS
-    latency = 5
+    kind = "events"
+    events_kind = "transitions"
+    latency = 0.2
 
     def __init__(self, lines: Iterator[str], name: str, frames: bool) -> None:
         self.name = name
@@ -56,7 +56,7 @@ class FakeLabelSession:
         self._lines = lines
         self._asked = frames
         self._found: list[Event] = []
-        self.segments: list[Scene] = []
+        self.scenes: list[Scene] = []
 
     @property
     def position(self) -> float:
@@ -82,13 +82,13 @@ class FakeLabelSession:
                 label, start, end, score = line.split()
                 self._found.append(event(label, int(start), int(end), float(score)))
                 self.frames = int(end) + 1
-                self.segments = list(shots(self._found, self.frames)[:-1])
+                self.scenes = list(shots(self._found, self.frames)[:-1])
                 yield self._found[-1]
-        self.segments = list(self.result().segments)
+        self.scenes = list(self.result().segments)
 
     def result(self) -> Labelling:
-        scores = [[1.0, 0.0, 0.0, 0.0, 0.0] for _ in range(self.frames)]
-        for found in self._found:
+        scores = [[1.0, 0.0, 0.0, 0.0, 0.0] for _ in range(self.frames if self._asked else 0)]
+        for found in self._found if self._asked else ():
             for frame in range(found.start_frame + 1, found.end_frame + 1):
                 scores[frame] = [1 - found.score, *(found.score * (name == found.label) for name in LABELS[1:])]
         return Labelling(
@@ -107,11 +107,13 @@ class FakeLabelSession:
 
 
 class FakeLabelModel:
+    kind = "events"
+
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
 
-    def label_stream(self, source: Any, *, threshold: float | None = None, frames: bool = False) -> FakeLabelSession:
-        self.calls.append({"source": source, "threshold": threshold, "frames": frames})
+    def session(self, source: Any, *, frames: bool = False, **options: Any) -> FakeLabelSession:
+        self.calls.append({"source": source, **options, **({"frames": True} if frames else {})})
         name, first, rest = open_script(source)
         if first in ("blind", "nothing"):
             raise MediaError(f"{name}: has no video; name a file that has pictures")
@@ -120,15 +122,13 @@ class FakeLabelModel:
 
 
 class FakeSpeechModel(fake_model.FakeModel):
-    def stream(self, source: Any, **options: Any) -> fake_model.FakeSession:
+    def session(self, source: Any, **options: Any) -> fake_model.FakeSession:
+        self.calls.append({"source": source, **options})
         name, first, rest = open_script(source)
         if first in ("silent", "nothing"):
             raise MediaError(f"{name}: is a video without sound; name a file that has sound")
         heard = (line for line in chain([first], rest) if line.startswith(("say ", "?", "!", "mark")))
         return fake_model.FakeSession(mark("speech", (line.removeprefix("say ") for line in heard)), name)
-
-    def label_stream(self, source: Any, **options: Any) -> Any:
-        raise UsageError("the model speech transcribes sound and sees nothing: use transcribe")
 
 
 def mark(who: str, lines: Iterable[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,18 @@ from transducer.results import Segment, Transcript, Word
 
 
 class FakeSession:
-    def __init__(self, lines: list[str], source: str) -> None:
+    """What the command line uses of a session of words."""
+
+    kind = "words"
+    latency = 0.32
+
+    def __init__(self, lines: Iterable[str], source: str) -> None:
+        self.name = source
         self.position = 0.0
         self.duration: float | None = 60.0
         self.warnings: list[str] = []
         self._lines = lines
-        self._source = source
+        self._finals: list[Segment] = []
 
     def __enter__(self) -> FakeSession:
         return self
@@ -39,11 +45,16 @@ class FakeSession:
             if set(line) == {"."}:
                 time.sleep(60 if line == "..." else 0.4)
             elif line.startswith("?"):
-                self.warnings.append(f"{self._source}: {line[1:]}")
+                self.warnings.append(f"{self.name}: {line[1:]}")
             elif line.startswith("!"):
-                raise MediaError(f"{self._source}: {line[1:]}")
+                raise MediaError(f"{self.name}: {line[1:]}")
             else:
-                yield self._segment(line.removeprefix("~"), final=not line.startswith("~"))
+                segment = self._segment(line.removeprefix("~"), final=not line.startswith("~"))
+                self._finals += [segment] * segment.final
+                yield segment
+
+    def result(self) -> Transcript:
+        return Transcript(tuple(self._finals), self.position, self.name, "en", tuple(self.warnings))
 
     def _segment(self, text: str, final: bool) -> Segment:
         start = self.position
@@ -55,11 +66,15 @@ class FakeSession:
 
 
 class FakeModel:
+    kind = "words"
+
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
 
-    def stream(self, source: Any, **options: Any) -> FakeSession:
+    def session(self, source: Any, **options: Any) -> FakeSession:
         self.calls.append({"source": source, **options})
+        if hasattr(source, "read"):
+            return FakeSession(b"".join(iter(lambda: source.read(1000), b"")).decode().splitlines(), source.name)
         if source == "-":
             return FakeSession(sys.stdin.buffer.read().decode().splitlines(), "standard input")
         try:
@@ -69,9 +84,10 @@ class FakeModel:
         return FakeSession(lines, str(source))
 
     def transcribe(self, source: Any, **options: Any) -> Transcript:
-        with self.stream(source, **options) as session:
-            finals = tuple(segment for segment in session if segment.final)
-            return Transcript(finals, session.position, str(source))
+        with self.session(source, **options) as session:
+            for _ in session:
+                pass
+            return session.result()
 
     def info(self) -> dict[str, Any]:
         return {

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from transducer.engine.stream import Decoder, Stream
+from transducer.engine.engine import Engine
+from transducer.engine.model import Model
+from transducer.engine.stream import Stream
 from transducer.results import Segment
 from transducer.search.endpoint import EndpointRules
+from transducer.search.options import Options
 
 SHORT = EndpointRules(silence_without_words=2.0, silence_after_words=0.4, max_length=1.5)
 
 
-def run(decoder: Decoder, packets: list[np.ndarray]) -> list[Segment]:
+def fresh(model: Model, **options: Any) -> Engine:
+    """An engine that nobody else has, so that a test may change it."""
+    return model._build_engine(Options.of(options))
+
+
+def run(engine: Engine, packets: list[np.ndarray]) -> list[Segment]:
     """Everything that a stream gives out."""
-    stream = Stream(decoder)
+    stream = Stream(engine)
     results = [segment for packet in packets for segment in stream.push(packet)]
     return results + stream.finish()
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from checkpoints import edit_config, edit_document, edit_weights
+from safetensors.torch import load_file
 from tiny_models import LETTERS, MODELS, PLAIN, build_network
 
 import transducer.model.checkpoint as checkpoint
-from transducer.errors import CheckpointError
+from transducer.errors import CheckpointError, UsageError
 from transducer.model.checkpoint import load_checkpoint, read_config, save_checkpoint
 from transducer.model.config import DecodingConfig, ModelConfig, from_json, to_json
 from transducer.model.network import Network
@@ -28,21 +31,6 @@ def folder(tmp_path) -> Path:
     folder = tmp_path / "models" / "tiny"
     save_checkpoint(folder, build_network(PLAIN), PLAIN, {"letters": LETTERS})
     return folder
-
-
-def edit_config(folder: Path, **changes: object) -> None:
-    path = folder / "config.json"
-    document = json.loads(path.read_text())
-    document.update(changes.pop("document", {}))
-    document["model"].update(changes)
-    path.write_text(json.dumps(document))
-
-
-def edit_weights(folder: Path, change) -> None:
-    path = folder / "model.safetensors"
-    weights = load_file(path)
-    change(weights)
-    save_file(weights, path)
 
 
 def line(error: pytest.ExceptionInfo) -> str:
@@ -190,7 +178,20 @@ def test_damaged_weights(folder, damage):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "{}", '{"format": 1}', '{"model": {}}', '{"format": 2, "model": []}', "\ufffd\0"]
+    "text",
+    [
+        "[" * 100_000,
+        '{"format": 2, "model": ' + "9" * 5000 + "}",
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        '{"format": 1}',
+        '{"model": {}}',
+        '{"format": 2, "model": []}',
+        "\ufffd\0",
+    ],
 )
 def test_a_damaged_config(folder, text):
     (folder / "config.json").write_text(text)
@@ -205,8 +206,16 @@ def test_a_config_that_is_no_text(folder):
         load_checkpoint(folder)
 
 
+@pytest.mark.parametrize("version", [None, 0, -1, True, 1.5, "1", [], 10**400])
+def test_a_format_that_is_none(folder, version):
+    edit_document(folder, lambda document: document.update(format=version))
+    with pytest.raises(CheckpointError, match=r"is damaged|has format") as error:
+        load_checkpoint(folder)
+    line(error)
+
+
 def test_a_newer_format_says_so(folder):
-    edit_config(folder, document={"format": 99})
+    edit_document(folder, lambda document: document.update(format=99))
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(folder)
     assert "has format 99, this version of transducer reads up to 2: update transducer" in line(error)
@@ -235,6 +244,17 @@ def test_an_unknown_field_says_so(folder):
         {"core": {"type": "recurrent", "kind": "qrnn"}},
         {"heads": {"rnnt": {"type": "rnnt", "units": "letters", "predictor": "oracle"}}},
         {"frontend": {"type": "logmel", "hop": 0}},
+        {"frontend": {"type": "logmel", "rate": 0}},
+        {"frontend": {"type": "logmel", "floor": 0.0}},
+        {"core": {"type": "conformer", "channels": 8, "heads": 0}},
+        {"core": {"type": "conformer", "channels": 8, "heads": 2, "chunk": 0}},
+        {"core": {"type": "conformer", "channels": 8, "heads": 2, "left_context": -4}},
+        {"core": {"type": "conformer", "channels": 8, "heads": 2, "kernel": 0}},
+        {"core": {"type": "tcn", "channels": 8, "kernel": 0}},
+        {"core": {"type": "tcn", "channels": 8, "dilations": [0]}},
+        {"heads": {"rnnt": {"type": "rnnt", "units": "letters", "context": 0}}},
+        {"heads": {"ctc": {"type": "ctc", "units": "phones"}}},
+        {"heads": {"pieces": {"type": "cascaded_rnnt", "units": "letters", "source": "phones"}}},
     ],
 )
 def test_a_config_of_no_model(folder, change):
@@ -336,24 +356,29 @@ FORMAT_1 = {"description": "a model", "trained_on": [{"name": "Noise"}]}
     ],
 )
 def test_format_1_is_read(folder, card, expected):
-    """Written as version 0.1.0 wrote it: decoders, a card among the parts."""
-    path = folder / "config.json"
-    model = json.loads(path.read_text())["model"]
-    for field in ("decoding", "events", "language"):
-        del model[field]
-    model = {**model, "decoders": model.pop("heads"), "card": {**FORMAT_1, **card}}
-    path.write_text(json.dumps({"format": 1, "model": model}))
-    before = load_file(folder / "model.safetensors")
-    old = {re.sub("^heads", "decoders", name): weight for name, weight in before.items()}
-    save_file(old, folder / "model.safetensors")
+    """Written as version 0.1.0 wrote it: decoders, a card among the parts, no checksums."""
+
+    def as_it_was(document):
+        model = document.pop("model")
+        for field in ("decoding", "events", "language"):
+            del model[field]
+        model = {**model, "decoders": model.pop("heads"), "card": {**FORMAT_1, **card}}
+        document.clear()
+        document.update(format=1, model=model)
+
+    def decoders(weights):
+        for name in [name for name in weights if name.startswith("heads.")]:
+            weights[f"decoders.{name.removeprefix('heads.')}"] = weights.pop(name)
+
+    edit_document(folder, as_it_was)
+    edit_weights(folder, decoders)
     network, _ = load_checkpoint(folder)
     found = {name: getattr(network.config, name) for name in ("decoding", "events", "language")}
     assert found == {"decoding": DecodingConfig(), "events": None, "language": ""} | expected
     assert FORMAT_1.items() <= network.config.card.items()
-    assert set(network.state_dict()) == set(before)
     # Saved again, it is of the newest format.
     save_checkpoint(folder, network, network.config, {"letters": LETTERS})
-    assert json.loads(path.read_text())["format"] == 2
+    assert json.loads((folder / "config.json").read_text())["format"] == 2
     assert load_checkpoint(folder)[0].config == network.config
 
 
@@ -362,3 +387,81 @@ def test_a_damaged_format_1(folder, model):
     (folder / "config.json").write_text(json.dumps({"format": 1, "model": model}))
     with pytest.raises(CheckpointError, match=r"config\.json"):
         load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_changed_bit_is_found(folder, name):
+    """Where nothing else would tell: in a number that stays one."""
+    path = folder / name
+    data = path.read_bytes()
+    changed = data.replace(b'"look_ahead": 0', b'"look_ahead": 1') if name == "config.json" else data[:-1] + b"\x01"
+    assert changed != data
+    path.write_bytes(changed)
+    with pytest.raises(CheckpointError, match=rf"{name} is damaged.*checksum") as error:
+        load_checkpoint(folder)
+    line(error)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"core": {"type": "conformer", "channels": 8, "layers": 2**31 - 1}},
+        {"core": {"type": "recurrent", "channels": 8, "layers": 2**31 - 1}},
+        {"core": {"type": "tcn", "channels": 8, "layers": 2**31 - 1}},
+        {"core": {"type": "recurrent", "channels": 2**31 - 1}},
+        {"frontend": {"type": "logmel", "window": 2**31 - 1}},
+        {"frontend": {"type": "logmel", "rate": 2**31 - 1, "bins": 2**31 - 1}},
+        {"frontend": {"type": "frames", "height": 2**31 - 1}, "encoder": {"type": "frame_cnn"}},
+        {"frontend": {"type": "frames"}, "encoder": {"type": "frame_cnn", "blocks": 2**31 - 1}},
+        {"frontend": {"type": "frames"}, "encoder": {"type": "frame_cnn", "similarity": 2**31 - 1}},
+        {"frontend": {"type": "audio_visual", "samples": 16 * 10**7}, "encoder": {"type": "fusion"}},
+        {"chunks": [2**31 - 1]},
+        {"chunks": []},
+        {"units": {"../letters": 5}, "heads": {"ctc": {"type": "ctc", "units": "../letters"}}},
+        {"units": {"letters": 2**31 - 1}},
+    ],
+)
+def test_sizes_that_nobody_meant_are_refused_before_anything_is_made_of_them(folder, change):
+    edit_config(folder, **change)
+    with pytest.raises(CheckpointError, match=r"config\.json") as error:
+        load_checkpoint(folder)
+    line(error)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda weights: weights.update({"encoder.stages.0.out.bias": torch.full((8,), torch.nan)}),
+        lambda weights: weights.update({"encoder.stages.0.out.bias:scale": torch.ones(8)}),
+        lambda weights: weights.update({"encoder.stages.0.out.weight:scale": torch.ones(10**6)}),
+        lambda weights: weights.update({"encoder.stages.0.out.bias": torch.zeros(8, dtype=torch.complex64)}),
+    ],
+)
+def test_weights_that_are_no_numbers_or_no_scales(folder, change):
+    edit_weights(folder, change)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors") as error:
+        load_checkpoint(folder)
+    line(error)
+
+
+def test_a_card_that_is_not_json_is_refused_and_leaves_nothing(tmp_path):
+    config = replace(PLAIN, card={"when": object()})
+    with pytest.raises(UsageError, match="the card of a model must be JSON data"):
+        save_checkpoint(tmp_path / "model", build_network(PLAIN), config, {"letters": LETTERS})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_device_that_is_not_there(folder):
+    with pytest.raises(UsageError, match="the device cuda:99 cannot be used"):
+        load_checkpoint(folder, device="cuda:99")
+    for device in ("cpu", torch.device("cpu")):
+        network, _ = load_checkpoint(folder, device)
+        assert all(parameter.is_cpu for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("name", ["speech-en", "shots"])
+def test_loading_imports_no_compiler(name):
+    code = f"import sys, transducer\ntransducer.load({name!r})\n"
+    code += "found = {'torch._dynamo', 'sympy', 'librosa', 'torchaudio'} & sys.modules.keys()\nassert not found, found"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from contract import verify_contract, verify_lookahead
+from exporting import verify_export
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from transducer.cores.attention import ChunkAttention
 from transducer.cores.conformer import ConformerConfig, ConformerLayer
@@ -18,6 +20,7 @@ from transducer.encoders.conv_subsampling import ConvSubsampling, ConvSubsamplin
 from transducer.encoders.frame_cnn import FrameCNN, FrameCNNConfig
 from transducer.encoders.fusion import Fusion, FusionConfig
 from transducer.encoders.stacking import Stack
+from transducer.errors import UsageError
 from transducer.frontends.audio_visual import AudioVisual, AudioVisualConfig
 from transducer.frontends.frames import Frames, FramesConfig
 from transducer.frontends.logmel import LogMel, LogMelConfig
@@ -28,7 +31,7 @@ from transducer.heads.pooled import Pooled, PooledConfig
 from transducer.heads.rnnt import RNNT, RNNTConfig
 from transducer.model.config import ModelConfig
 from transducer.model.network import Network
-from transducer.model.sequence import Residual, Serial
+from transducer.model.sequence import Residual, Serial, Streaming, apply_mask
 
 TINY_MEL = LogMelConfig(rate=800, bins=6, window=20, hop=8)
 TINY_SOUND = (TINY_MEL, ConvSubsamplingConfig(hidden=3))
@@ -58,6 +61,76 @@ def video(core, encoder=TINY_CNN, **heads) -> Serial:
 def audiovisual(core, **heads) -> Serial:
     frontend = AudioVisualConfig(TINY_FRAMES, TINY_MEL, 64)
     return network(core, media=(frontend, FusionConfig(TINY_CNN, ConvSubsamplingConfig(3))), **heads)
+
+
+class Attend(Streaming):
+    """x and what it attends to: all of `memory` (B, S, 4), of which `there` (B, S) says what exists."""
+
+    side_inputs = ("memory", "there")
+
+    def __init__(self):
+        super().__init__()
+        self.query = nn.Linear(4, 4)
+
+    def forward(self, x, mask, side):
+        memory, there = side["memory"], side["there"]
+        scores = (self.query(apply_mask(x, mask)) @ memory.transpose(1, 2)).masked_fill(~there[:, None], -1e9)
+        return x + scores.softmax(-1) @ memory, mask
+
+    def init_state(self, batch, like):
+        return ()
+
+    def step(self, x, mask, state, side):
+        return *self(x, mask, side), state
+
+
+class Prompted(Streaming):
+    """A running sum that starts from a prompt (B, 4); its state is a mapping, and what it adds can be looked at."""
+
+    side_inputs = ("prompt",)
+    aux_outputs = ("added",)
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x, mask, side, aux=None):
+        y, mask, _ = self.step(x, mask, self.init_state(len(x), x), side, aux)
+        return y, mask
+
+    def init_state(self, batch, like):
+        return {"total": like.new_zeros(batch, 4), "count": like.new_zeros(batch)}
+
+    def step(self, x, mask, state, side, aux=None):
+        added = apply_mask(self.linear(apply_mask(x, mask)), mask)
+        if aux is not None:
+            aux["added"] = added, mask
+        y = state["total"][:, None] + side["prompt"][:, None] + added.cumsum(dim=1)
+        return y, mask, {"count": state["count"] + mask.sum(1), "total": state["total"] + added.sum(1)}
+
+
+class WholeMean(Streaming):
+    """x less its mean over the whole sequence: nothing that a stream can do."""
+
+    can_step = False
+
+    def forward(self, x, mask):
+        x = apply_mask(x, mask)
+        return x - (x.sum(1) / mask.sum(1, keepdim=True).clamp(min=1))[:, None], mask
+
+
+SIDES = {
+    "memory": lambda rows: torch.randn(rows, 3, 4, dtype=torch.float64),
+    "there": lambda rows: torch.arange(3).repeat(rows, 1) < torch.tensor([[3], [1], [2], [3], [2]])[:rows],
+    "prompt": lambda rows: torch.randn(rows, 4, dtype=torch.float64),
+}
+
+
+def side_of(stage: Streaming):
+    """Makes the side inputs that a stage wants, None where it wants none."""
+    if not stage.side_inputs:
+        return None
+    return lambda rows: {name: SIDES[name](rows) for name in stage.side_inputs}
 
 
 # name -> (stage, channels of its input, input steps that are enough to see its look-ahead)
@@ -143,6 +216,26 @@ STAGES = {
         420,
     ),
     "lstm model": (lambda: network(RecurrentConfig("lstm", 8, 2), rnnt=RNNTConfig("letters", "lstm", 6)), 1, 160),
+    "side inputs": (Attend, 4, 12),
+    "side inputs in series": (
+        lambda: Serial(
+            DilatedConv(4, 3, 1, 2), Residual(Serial(Attend(), Pointwise(FeedForward(4, 6))), 4), Prompted()
+        ),
+        4,
+        20,
+    ),
+    "auxiliary outputs": (Prompted, 4, 12),
+    "auxiliary outputs after a stride and look-ahead": (
+        lambda: Serial(
+            ConvSubsampling(6, 4, 3),
+            Residual(Serial(DilatedConv(4, 3, 1, 2), SelfConditioning(4, 6, "first")), 4),
+            ChunkAttention(4, 2, 2, 3),
+            SelfConditioning(4, 6, "second"),
+        ),
+        6,
+        60,
+    ),
+    "whole sequence": (lambda: Serial(Pointwise(FeedForward(4, 6)), Residual(WholeMean(), 4)), 4, 12),
     "gru model": (lambda: network(RecurrentConfig("gru", 8, 2)), 1, 160),
 }
 
@@ -166,12 +259,35 @@ def test_contract(name, data):
     lengths = [longest, *data.draw(st.lists(st.integers(1, longest), max_size=2), label="other lengths")]
     blocks = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=4), label="blocks")
     inner = not isinstance(stage, LogMel | Frames | AudioVisual) and not name.endswith("model")
-    verify_contract(stage, channels, lengths, blocks, data.draw(st.integers(0, 9), label="seed"), inner)
+    seed = data.draw(st.integers(0, 9), label="seed")
+    verify_contract(stage, channels, lengths, blocks, seed, inner, side_of(stage))
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "whole sequence"])
 def test_lookahead_is_as_declared(name):
-    verify_lookahead(*build(name))
+    stage, channels, steps = build(name)
+    verify_lookahead(stage, channels, steps, side=side_of(stage))
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name.startswith(("side inputs", "auxiliary outputs"))])
+def test_side_inputs_and_auxiliary_outputs_can_be_exported(name):
+    stage, channels, _ = build(name)
+    verify_export(stage, channels, side_of(stage))
+
+
+def test_stages_in_a_row_say_what_they_want_together():
+    stages = Serial(Attend(), Residual(Prompted(), 4), Attend())
+    assert stages.side_inputs == ("memory", "there", "prompt") and stages.aux_outputs == ("added",)
+    assert stages.can_step and not Serial(Attend(), Residual(WholeMean(), 4)).can_step
+    with pytest.raises(ValueError, match="auxiliary outputs in a row need different names, got added, added"):
+        Serial(Prompted(), Residual(Prompted(), 4))
+
+
+def test_what_cannot_step_is_named():
+    x = torch.zeros(1, 2, 4)
+    for stage in (WholeMean(), Residual(WholeMean(), 4), Serial(DilatedConv(4, 3), Residual(WholeMean(), 4))):
+        with pytest.raises(UsageError, match="WholeMean needs the whole sequence and cannot run as a stream"):
+            stage.init_state(1, x)
 
 
 def test_a_look_ahead_before_a_stride_must_fit():

@@ -11,7 +11,7 @@ from runs import assert_like, finals, run
 from tiny_models import LETTERS, PLAIN, build_network, speech, tiny_model
 from torch import nn
 
-from transducer.engine.stream import Decoder
+from transducer.engine.engine import Engine
 from transducer.model import packing
 from transducer.model.checkpoint import load_checkpoint, save_checkpoint
 from transducer.model.packing import PackedLinear, pack_linears
@@ -80,11 +80,12 @@ def test_every_linear_layer_of_a_checkpoint_is_packed(storage, tmp_path):
 
 def test_a_model_hears_the_same_with_packed_weights():
     model = tiny_model("ctc")
-    decoder = model.decoder()
+    engine = model.engine()
     network = model.network
-    plain = Decoder(Serial(network.frontend, network.encoder, network.heads["ctc"]), decoder.segment_search, model.rate)
+    stages = Serial(network.frontend, network.encoder, network.heads["ctc"])
+    plain = Engine(stages, engine.search, model.medium, engine.block)
     if packing._available():
-        assert any(isinstance(module, PackedLinear) for module in decoder.network.modules())
+        assert any(isinstance(module, PackedLinear) for module in engine.network.modules())
     assert not any(isinstance(module, PackedLinear) for module in plain.network.modules())
     samples = np.concatenate([speech(seed) for seed in range(3)])
-    assert_like(finals(run(plain, [samples])), finals(run(decoder, [samples])))
+    assert_like(finals(run(plain, [samples])), finals(run(engine, [samples])))

@@ -132,6 +132,26 @@ def test_set_chunk_reaches_every_stage():
     assert model.block == 8
 
 
+def test_set_chunk_leaves_alone_what_only_has_a_number_of_that_name():
+    class Cutter(Pointwise):
+        chunk = 3
+
+    model = Serial(Cutter(nn.Identity()), ChunkAttention(8, 2, 4, 6))
+    model.stages[0].chunk = 5
+    set_chunk(model, 2)
+    assert (model.stages[0].chunk, model.stages[1].chunk, model.block) == (5, 2, 2)
+
+
+def test_states_and_side_inputs_may_be_mappings():
+    state = {"b": states(), "a": torch.arange(3)}
+    chosen = select(state, [2, 0])
+    assert chosen["a"].tolist() == [2, 0] and isinstance(chosen["b"], Pair)
+    parts = split({"a": state["a"], "b": state["b"]})
+    assert batch_size(state) == 3 and batch_size(parts[0]) == 1
+    back = stack([parts[0], {"b": parts[1]["b"], "a": parts[1]["a"]}, parts[2]])
+    assert all(torch.equal(a, b) for a, b in zip(flat(back), flat(state), strict=True))
+
+
 def test_shared_weights_are_shared_and_chunks_are_not():
     layer = ConformerLayer(8, 2, 12, 5, 4, 6)
     other = share_weights(layer)

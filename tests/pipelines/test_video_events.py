@@ -13,14 +13,14 @@ from sample_media.balls import FPS, make, write_clip
 from transducer.cli import main
 from transducer.data.table import read_table
 from transducer.errors import UsageError
-from transducer.evaluation.clips import ClipEvaluation
+from transducer.evaluation.results import Transitions
 from transducer.results import Event, Labelling
 from transducer.training.pairs import PairRecipe
 from transducer.training.recipe_file import load_recipe
 from transducer.training.run import train_command
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "pipelines" / "video_events.py")
-SMALL = ("size=16x24", "channels=24", "look_ahead=4", "window=60")
+SMALL = ("size=24x16", "channels=24", "look_ahead=4", "window=60")
 COLOURS = {"red": 0, "green": 1}
 
 
@@ -108,9 +108,9 @@ def test_transitions_are_measured_as_transitions(tmp_path):
     events = [Event("cut", 0, 0, 9, 10, 1.0), Event("fade", 0, 0, 29, 33, 1.0), Event("cut", 0, 0, 40, 41, 1.0)]
     times = tuple(number / 25 for number in range(50))
     found = Labelling("a", 25, 50, 2.0, tuple(events), (), kind="transitions", frame_times=times)
-    evaluation = ClipEvaluation("transitions", ("", "cut", "fade"))
+    evaluation = Transitions("transitions", ("", "cut", "fade"))
     evaluation.add(table, table.items[0], found)
-    summary = evaluation.summary()
+    summary = evaluation.measures()
     assert summary["recall@2"] == 0.5 and summary["precision@2"] == pytest.approx(1 / 3)
     assert summary["false_alarms_per_minute"] == 60
     assert np.array_equal(evaluation.confusion(), [[38, 1, 4], [0, 1, 0], [6, 0, 0]])
@@ -170,8 +170,11 @@ def test_settings_are_checked_and_scale_with_the_data(tmp_path):
         model = recipe(f"core={core}", f"look_ahead={look_ahead}").model
         assert sum(getattr(part, "look_ahead", 0) for part in model.cores) == look_ahead
     assert recipe("held_out=0").dev is None
+    wide = load_recipe(RECIPE, table, False, ("size=24x16",), tmp_path / "cache")
+    assert (wide.model.frontend.width, wide.model.frontend.height) == (24, 16)
+    assert wide.train.clips[0].shape == (16, 24, 3)
     for setting, message in {
-        "size=small": "size=small: it must be HEIGHTxWIDTH",
+        "size=small": "size=small: it must be WIDTHxHEIGHT",
         "core=mamba": "unknown core 'mamba': there are tcn, gru, lstm, transformer",
         "look_ahead=1000": "can look 120 frames ahead at most",
         "on_error=maybe": "on_error is 'maybe'",

@@ -21,7 +21,8 @@ from transducer.search.segments import SegmentSearch, SegmentState
 from transducer.search.tokens.beam import BeamConfig
 from transducer.search.tokens.ctc import CTCBeamSearch, CTCGreedySearch
 from transducer.search.tokens.hypothesis import Hypothesis, Token
-from transducer.search.tokens.rnnt import RNNTBeamSearch, RNNTGreedySearch
+from transducer.search.tokens.rnnt import RNNTBeamSearch
+from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 from transducer.search.tokens.words import FinishedWordTimer, WordTimer
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.symbols import Symbols

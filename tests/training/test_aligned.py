@@ -13,7 +13,7 @@ from transducer.data.augment.features import AugmentConfig
 from transducer.errors import UsageError
 from transducer.heads.cascaded_rnnt import CascadedRNNT, CascadedRNNTConfig
 from transducer.heads.ctc import CTCConfig
-from transducer.search.tokens.rnnt import RNNTGreedySearch
+from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.subwords import Subwords
 from transducer.training.aligned import (

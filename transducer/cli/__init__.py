@@ -9,21 +9,17 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from functools import partial
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from transducer.cli.console import StdoutError, drop_stdout, report
+from transducer.cli import parameters as p
+from transducer.cli.console import StdoutError, drop_stdout, prepare_streams, report
 from transducer.errors import TransducerError
-from transducer.formats import FORMATS
-from transducer.formats.events import LABEL_FORMATS
+from transducer.results import Annotation, Labelling, Transcript
 from transducer.version import VERSION
-
-DEFAULT_MODEL = "speech-en"
-DEFAULT_LABELLER = "shots"
 
 app = typer.Typer(
     name="transducer",
@@ -35,43 +31,8 @@ app = typer.Typer(
 )
 
 
-class Search(StrEnum):
-    greedy = "greedy"
-    beam = "beam"
-
-
 class Terminated(KeyboardInterrupt):
     """SIGTERM: ends like Ctrl-C, what was final is written."""
-
-
-FilesArgument = Annotated[
-    list[str], typer.Argument(metavar="FILES", help="Files, http(s) or rtsp addresses, - for standard input.")
-]
-ModelOption = Annotated[str, typer.Option("--model", "-m", help="A bundled model, or a folder.")]
-OutputDirOption = Annotated[
-    str | None, typer.Option("--output-dir", "-o", help="Write NAME.FORMAT for every file into this folder.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
-SearchOption = Annotated[
-    Search | None, typer.Option("--search", help="How to decode: the model's own choice if not given.")
-]
-BeamOption = Annotated[int | None, typer.Option("--beam", min=1, help="Hypotheses kept in a beam search.")]
-ChunkOption = Annotated[
-    int | None,
-    typer.Option("--chunk-ms", min=1, help="Decode in chunks of this length: the model's own if not given."),
-]
-HotwordsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--hotwords", help="A file of words and phrases to be expected, a line each; a tab and a weight may follow."
-    ),
-]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads for the model.")]
-
-
-def _formats(options: Sequence[str] | None, json: bool = False) -> tuple[str, ...]:
-    """What --format names, each with commas in it or not, and what --json means."""
-    return tuple(name for option in options or () for name in option.split(",")) + (("json",) if json else ())
 
 
 def _version(value: bool) -> None:
@@ -91,136 +52,111 @@ def _root(
 
 @app.command()
 def transcribe(
-    files: FilesArgument,
-    model: ModelOption = DEFAULT_MODEL,
-    format: Annotated[
-        list[str] | None,
-        typer.Option("--format", "-f", help=f"One of {', '.join(FORMATS)}; may be repeated, or a list with commas."),
-    ] = None,
-    output_dir: OutputDirOption = None,
-    search: SearchOption = None,
-    beam: BeamOption = None,
-    chunk_ms: ChunkOption = None,
-    hotwords: HotwordsOption = None,
-    nbest: Annotated[
-        int | None, typer.Option("--nbest", min=1, help="Alternatives for every segment, in json and jsonl.")
-    ] = None,
-    raw: Annotated[
-        str | None, typer.Option("--raw", help="The input is bare samples of this format, such as s16le.")
-    ] = None,
-    rate: Annotated[int | None, typer.Option("--rate", min=1, help="With --raw: samples a second.")] = None,
-    channels: Annotated[int | None, typer.Option("--channels", min=1, help="With --raw: channels.")] = None,
-    threads: ThreadsOption = None,
-    json: JsonOption = False,
-    punctuate: Annotated[bool, typer.Option("--punctuate", help="Restore capitals and punctuation.")] = False,
-    digits: Annotated[bool, typer.Option("--digits", help="Write numbers from ten on as digits.")] = False,
+    files: p.Files,
+    model: p.Model = p.DEFAULT_MODEL,
+    format: Annotated[list[str] | None, p.format_option(Transcript)] = None,
+    output_dir: p.OutputDir = None,
+    output: p.Output = None,
+    json: p.Json = False,
+    recursive: p.Recursive = False,
+    start: p.Start = None,
+    length: p.Length = None,
+    track: p.Track = None,
+    search: p.SearchChoice = None,
+    beam: p.Beam = None,
+    chunk_ms: p.ChunkMs = None,
+    hotwords: p.Hotwords = None,
+    nbest: p.NBest = None,
+    punctuate: p.Punctuate = False,
+    digits: p.Digits = False,
+    paragraphs: p.Paragraphs = False,
+    karaoke: p.Karaoke = False,
+    raw: p.Raw = None,
+    rate: p.Rate = None,
+    channels: p.Channels = None,
+    device: p.OnDevice = None,
+    threads: p.Threads = None,
 ) -> Callable[[], int]:
     """Turn audio and video into timed text.
 
     On a terminal the text appears while it is decoded. Piped, finals come a line a segment; --format jsonl has
     partial results as well.
     """
-    from transducer.cli.transcribe import TranscribeJob, run
-
-    job = TranscribeJob(
-        sources=tuple(files),
-        model=model,
-        formats=_formats(format, json),
-        output_dir=output_dir,
-        search=search.value if search else None,
-        beam=beam,
-        chunk_ms=chunk_ms,
-        hotwords=hotwords,
-        nbest=nbest,
-        raw=raw,
-        rate=rate,
-        channels=channels,
-        threads=threads,
-        punctuate=punctuate,
-        digits=digits,
-    )
-    return partial(run, job)
+    return _job("transcribe", locals())
 
 
 @app.command()
 def label(
-    files: FilesArgument,
-    model: ModelOption = DEFAULT_LABELLER,
-    format: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format", "-f", help=f"One of {', '.join(LABEL_FORMATS)}; may be repeated, or a list with commas."
-        ),
-    ] = None,
-    output_dir: OutputDirOption = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--threshold", help="The probability, between 0 and 1, that an event needs: the model's own if not given."
-        ),
-    ] = None,
+    files: p.Files,
+    model: p.Model = p.DEFAULT_LABELLER,
+    format: Annotated[list[str] | None, p.format_option(Labelling)] = None,
+    output_dir: p.OutputDir = None,
+    output: p.Output = None,
+    json: p.Json = False,
+    recursive: p.Recursive = False,
+    start: p.Start = None,
+    length: p.Length = None,
+    track: p.Track = None,
+    threshold: p.Threshold = None,
     frames: Annotated[
         bool, typer.Option("--frames", help="Label and scores of every frame as well, in json, csv and tsv.")
     ] = False,
     overlay: Annotated[
         str | None, typer.Option("--overlay", metavar="OUT.mp4", help="Make a copy of the video that shows the labels.")
     ] = None,
-    threads: ThreadsOption = None,
-    json: JsonOption = False,
+    images: Annotated[
+        str | None, typer.Option("--images", metavar="DIR", help="Write a picture of each scene into this folder.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="DIR", help="Write each scene as a video into this folder.")
+    ] = None,
+    min_scene: Annotated[
+        str | None, typer.Option("--min-scene", metavar="TIME", help="Leave out transitions that come sooner.")
+    ] = None,
+    start_timecode: p.StartTimecode = None,
+    device: p.OnDevice = None,
+    threads: p.Threads = None,
 ) -> Callable[[], int]:
     """Find the scenes of videos and what lies between them, or whatever else a model has learnt to label."""
-    from transducer.cli.label import LabelJob, run
-
-    job = LabelJob(
-        sources=tuple(files),
-        model=model,
-        formats=_formats(format, json),
-        output_dir=output_dir,
-        threshold=threshold,
-        frames=frames,
-        overlay=overlay,
-        threads=threads,
-    )
-    return partial(run, job)
+    return _job("label", locals())
 
 
 @app.command()
 def annotate(
-    files: FilesArgument,
+    files: p.Files,
     model: Annotated[str, typer.Option("--model", "-m", help="For the words: a bundled model, or a folder.")] = (
-        DEFAULT_MODEL
+        p.DEFAULT_MODEL
     ),
     shots: Annotated[str, typer.Option("--shots", help="For the scenes: a bundled model, or a folder.")] = (
-        DEFAULT_LABELLER
+        p.DEFAULT_LABELLER
     ),
-    format: Annotated[
-        list[str] | None,
-        typer.Option("--format", "-f", help="One of json, jsonl, txt, srt, vtt, html; may be repeated."),
-    ] = None,
-    output_dir: OutputDirOption = None,
-    threshold: Annotated[
-        float | None, typer.Option("--threshold", help="The probability, between 0 and 1, that an event needs.")
-    ] = None,
-    threads: ThreadsOption = None,
+    format: Annotated[list[str] | None, p.format_option(Annotation)] = None,
+    output_dir: p.OutputDir = None,
+    output: p.Output = None,
+    json: p.Json = False,
+    recursive: p.Recursive = False,
+    start: p.Start = None,
+    length: p.Length = None,
+    track: p.Track = None,
+    threshold: p.Threshold = None,
+    search: p.SearchChoice = None,
+    beam: p.Beam = None,
+    chunk_ms: p.ChunkMs = None,
+    hotwords: p.Hotwords = None,
+    nbest: p.NBest = None,
+    punctuate: p.Punctuate = False,
+    digits: p.Digits = False,
+    karaoke: p.Karaoke = False,
+    device: p.OnDevice = None,
+    threads: p.Threads = None,
 ) -> Callable[[], int]:
     """Find the words and the scenes of videos in one go: what is said, and in which scene."""
-    from transducer.cli.annotate import AnnotateJob, run
-
-    job = AnnotateJob(
-        sources=tuple(files),
-        model=model,
-        shots=shots,
-        formats=_formats(format),
-        output_dir=output_dir,
-        threshold=threshold,
-        threads=threads,
-    )
-    return partial(run, job)
+    return _job("annotate", locals())
 
 
 @app.command()
 def info(
-    model: Annotated[str, typer.Argument(help="A bundled model, or a folder.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Argument(help="A bundled model, or a folder.")] = p.DEFAULT_MODEL,
     json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> Callable[[], int]:
     """Say what a model is: size, latency, what it was trained on and under which licences."""
@@ -235,26 +171,27 @@ def evaluate(
     table: Annotated[
         str,
         typer.Argument(
-            metavar="TABLE", help="Of recordings: columns path and text. Of clips: see docs/your-own-labels.md."
+            metavar="TABLE", help="Any table that `train` takes: path and text; or labels, see docs/your-own-labels.md."
         ),
     ],
-    search: SearchOption = None,
-    beam: BeamOption = None,
-    chunk_ms: ChunkOption = None,
-    hotwords: HotwordsOption = None,
-    threads: ThreadsOption = None,
+    search: p.SearchChoice = None,
+    beam: p.Beam = None,
+    chunk_ms: p.ChunkMs = None,
+    hotwords: p.Hotwords = None,
+    threads: p.Threads = None,
     hypotheses: Annotated[
         str | None, typer.Option("--hypotheses", help="Save each path, reference and hypothesis to this file.")
     ] = None,
     confusion: Annotated[
-        str | None, typer.Option("--confusion", help="Of a model for video: draw what is taken for what in this PNG.")
+        str | None, typer.Option("--confusion", help="Of a model of labels: draw what is taken for what in this PNG.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One line of JSON; rates are fractions there.")] = False,
 ) -> Callable[[], int]:
     """Measure how right a model is, and its speed, on a table of recordings or clips.
 
-    Speech: word error rate, texts compared in lower case without punctuation. Video: frame accuracy, segment F1,
-    mean average precision of events; accuracy for whole clips, token error rate for sequences.
+    What is measured follows from what the model writes. Words: word error rate, texts compared in lower case without
+    punctuation. Events and labels: frame accuracy, segment F1, mean average precision; accuracy for whole clips, token
+    error rate for sequences.
     """
     from transducer.cli.evaluate import EvaluateJob, run
 
@@ -289,7 +226,7 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
     ] = None,
-    threads: ThreadsOption = None,
+    threads: p.Threads = None,
     cache: Annotated[str | None, typer.Option("--cache", help="A folder for features that several runs share.")] = None,
 ) -> Callable[[], int]:
     """Train a model from a recipe."""
@@ -311,6 +248,18 @@ def train(
     return run
 
 
+def _job(command: str, given: dict[str, Any]) -> Callable[[], int]:
+    """What does a command, with the arguments that it was given."""
+
+    def run() -> int:
+        from transducer.cli.job import Job
+        from transducer.cli.run import run
+
+        return run(Job(command, **given))
+
+    return run
+
+
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
 
@@ -318,13 +267,10 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
 
-    0: done. 1: a source, or an output, failed. 2: wrong usage. 130, 143: interrupted, terminated.
-    141: what read the output has gone.
+    0: done. 1: a source, or an output, failed. 2: wrong usage. 3: done, but parts of a source could not be read.
+    130, 143: interrupted, terminated. 141: what read the output has gone.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # File names need not be valid text, and not every terminal can show every letter.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         arguments = sys.argv[1:] if arguments is None else list(arguments)

@@ -13,6 +13,7 @@ from transducer.cli.console import write_stdout
 def run(name: str, as_json: bool) -> int:
     """Print what the model says of itself."""
     facts = transducer.load(name).info()
+    facts.pop("trained_items", None)  # hashes, for `evaluate`
     if as_json:
         write_stdout(json.dumps(facts, ensure_ascii=False) + "\n")
     else:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import math
+import os
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from transducer.errors import UsageError
 from transducer.results import Segment
+from transducer.search.hotwords import read_hotwords
 
 TextStages = Callable[[Iterable[Segment]], Iterator[Segment]]  # the segments of one source -> as they are to be read
 
-HOTWORD_WEIGHT = 4.0  # of a phrase that has none of its own: 55 times as likely as the language model thinks
+# More than anybody needs, and less than what takes all of a machine.
+BEAM_LIMIT = 1000  # hypotheses
+NBEST_LIMIT = 100
+CHUNK_MS_LIMIT = 60_000
+RATE_LIMIT = 1_000_000  # samples a second
+CHANNELS_LIMIT = 64
 
 
 def decoding_options(
@@ -35,40 +43,52 @@ def decoding_options(
     return {name: value for name, value in options.items() if value is not None}
 
 
-def read_hotwords(path: str) -> list[tuple[str, float]]:
-    """Phrases with weights, one a line: "PHRASE" or "PHRASE<tab>WEIGHT"; empty lines and those with # are left out.
+def parse_time(text: str, option: str, positive: bool = False) -> float:
+    """Seconds, from a number of them, m:ss or h:mm:ss, each with decimals or not.
 
     Raises:
-        UsageError: the file cannot be read, or a weight is no number.
+        UsageError: it is no time; or it is 0, and has to be more.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the hotwords ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: hotwords must be UTF-8 text, a word or phrase a line") from None
-    phrases = []
-    for number, line in enumerate(lines, start=1):
-        phrase, _, weight = line.strip().partition("\t")
-        if not phrase or phrase.startswith("#"):
-            continue
-        try:
-            value = float(weight or HOTWORD_WEIGHT)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise UsageError(f"{path}, line {number}: {weight!r} is no weight; write PHRASE, a tab, and a number")
-        phrases.append((phrase, value))
-    return phrases
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", text.strip())
+    parts = [float(part or 0) for part in match.groups()] if match else []
+    if not match or any(part >= 60 for part in parts[1 if match[1] else 2 if match[2] else 3 :]):
+        raise UsageError(f"{option} {text!r} is no time; write seconds, such as 90.5, or h:mm:ss, such as 0:01:30.5")
+    hours, minutes, seconds = parts
+    time = hours * 3600 + minutes * 60 + seconds
+    if positive and time == 0:
+        raise UsageError(f"{option} must be more than 0")
+    return time
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Raises UsageError if it is no probability that tells anything from anything."""
+    if threshold is not None and not 0 < threshold < 1:
+        raise UsageError(f"--threshold {threshold:g} is no probability between 0 and 1")
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises UsageError if there are fewer cores than that: more threads only get into each other's way."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads is not None and threads > cores:
+        raise UsageError(f"--threads {threads} is more than this machine has: use {cores} at most")
 
 
 def set_threads(threads: int | None) -> None:
-    """Let torch use this many threads; its own default if None."""
-    if threads is not None:
-        import torch
+    """Let torch use this many threads; one if None.
 
-        torch.set_num_threads(threads)
+    The models are small. On a machine that is busy, a second thread makes them three times as slow, and on one that is
+    not, hardly faster.
+
+    Raises:
+        UsageError: see `check_threads`.
+    """
+    check_threads(threads)
+    if threads is None and "torch" not in sys.modules:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it when it is loaded
+        return
+    import torch
+
+    torch.set_num_threads(threads or int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 def text_stages(punctuate: bool, digits: bool) -> TextStages:
@@ -80,9 +100,13 @@ def text_stages(punctuate: bool, digits: bool) -> TextStages:
     if not (punctuate or digits):
         return iter
     from transducer.text.english.digits import digits as to_digits
-    from transducer.text.readable import Readable, load_readable
+    from transducer.text.readable import Readable
 
-    model = load_readable() if punctuate else None
+    model = None
+    if punctuate:
+        from transducer.engine.readable import load_readable
+
+        model = load_readable()
 
     def stages(segments: Iterable[Segment]) -> Iterator[Segment]:
         if model is not None:

@@ -1,20 +1,25 @@
-"""Where a transcription goes: names of output files, settled before anything is decoded."""
+"""Where results go: names of output files, settled before anything is decoded."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from transducer.atomic import atomic_write
 from transducer.cli.console import report, write_stdout
 from transducer.errors import UsageError
-from transducer.formats import check_format, render, write_transcript
-from transducer.media.io.sources import STANDARD_INPUT, is_pipe, open_source, printable
-from transducer.results import Transcript
+from transducer.media.io.sources import STANDARD_INPUT, printable
+
+
+class Source(NamedTuple):
+    """What is read, as it was named, and where it lies inside the folder that was named instead of it."""
+
+    name: str
+    folder: PurePosixPath = PurePosixPath()
 
 
 def source_name(source: str) -> str:
@@ -27,7 +32,8 @@ def source_name(source: str) -> str:
     return printable(source)
 
 
-def _file_name(source: str) -> str:
+def file_name(source: str) -> str:
+    """The name that files made of a source begin with."""
     if source == STANDARD_INPUT:
         return "stdin"
     if "://" in source:
@@ -36,56 +42,47 @@ def _file_name(source: str) -> str:
     return Path(source).name
 
 
-def require_file(source: str) -> None:
-    """Look at a source before the model is loaded: seconds earlier, and for all sources at once.
+class Target(NamedTuple):
+    """What is written of a source: a file for each of some formats, and the name of other files, without suffix."""
 
-    Addresses, pipes and devices are left alone: what is read from them is gone.
-
-    Raises:
-        MediaError: it is a path, and there is no file to read.
-        UsageError: standard input is a terminal.
-    """
-    if source == STANDARD_INPUT:
-        looked_at = sys.stdin is None or sys.stdin.isatty()
-    elif "://" in source:
-        looked_at = False
-    else:
-        looked_at = not is_pipe(source)
-    if looked_at:
-        open_source(source).close()
+    files: dict[str, Path]
+    stem: PurePosixPath
 
 
 def plan_outputs(
-    sources: Sequence[str],
-    formats: Sequence[str],
-    folder: str | None,
-    check: Callable[[str], str] = check_format,
-) -> list[dict[str, Path]]:
-    """For every source its output files by format: FOLDER/NAME.FORMAT, and none at all without a folder.
+    sources: Sequence[Source], formats: Sequence[str], folders: Mapping[str, str], file: str | None = None
+) -> list[Target]:
+    """For every source its output files by format: NAME.FORMAT in the folder of --output-dir, or FILE.
 
-    NAME is without its last suffix, unless two sources of different suffixes would then share a file. `check` gives
-    a format's proper name, or raises UsageError.
+    NAME is without its last suffix, unless two sources of different suffixes would then share a file. What comes from
+    folders inside a folder goes into folders of the same names.
+
+    Args:
+        folders: those that files of each source are written to, by their options.
 
     Raises:
-        UsageError: unknown format, two sources with the same output file, a folder that cannot be made or written.
+        UsageError: two sources with the same output file, a folder or file that cannot be made or written.
     """
-    formats = list(dict.fromkeys(check(name) for name in formats))
-    if folder is None:
-        return [{} for _ in sources]
-    names = [_file_name(source) for source in sources]
-    stems = [PurePosixPath(name).stem or name for name in names]
+    names = [source.folder / file_name(source.name) for source in sources]
+    stems = [name.with_name(name.stem or name.name) for name in names]
     count = Counter(stems)
     stems = [stem if count[stem] == 1 else name for stem, name in zip(stems, names, strict=True)]
-    taken: dict[str, str] = {}
-    for stem, source in zip(stems, sources, strict=True):
-        if stem in taken:
-            raise UsageError(
-                f"{source_name(taken[stem])} and {source_name(source)} would both be written to "
-                f"{Path(folder) / stem}.{formats[0]}; write them into different folders"
-            )
-        taken[stem] = source
-    require_folder(Path(folder), "--output-dir")
-    return [{format: Path(folder) / f"{stem}.{format}" for format in formats} for stem in stems]
+    for option, folder in folders.items():
+        taken: dict[PurePosixPath, str] = {}
+        for stem, source in zip(stems, sources, strict=True):
+            if stem in taken:
+                raise UsageError(
+                    f"{source_name(taken[stem])} and {source_name(source.name)} would both be written to "
+                    f"{Path(folder) / stem}.{formats[0]}; write them into different folders"
+                )
+            taken[stem] = source.name
+        require_folder(Path(folder), option)
+    if file is not None:
+        require_file_name(Path(file), "--output", sources[0].name)
+        return [Target({formats[0]: Path(file)}, stem) for stem in stems]
+    place = folders.get("--output-dir")
+    kinds = formats if place is not None else ()
+    return [Target({kind: Path(place or "") / f"{stem}.{kind}" for kind in kinds}, stem) for stem in stems]
 
 
 def require_folder(folder: Path, option: str) -> None:
@@ -106,20 +103,25 @@ def require_folder(folder: Path, option: str) -> None:
         raise UsageError(f"{folder}: cannot be written: {error.strerror}; choose another place for {option}") from error
 
 
-def write_outputs(transcript: Transcript, outputs: dict[str, Path]) -> bool:
-    """Write every output file; returns whether all could be written.
+def require_file_name(path: Path, option: str, source: str, suffixes: Collection[str] = ()) -> None:
+    """See that the file that an option names can be written.
 
-    What cannot be written to its file is reported and goes to standard output, so that the work is not lost.
+    Args:
+        source: what is read, which must not be written over.
+        suffixes: what the name may end with; anything, if there are none.
+
+    Raises:
+        UsageError: it cannot.
     """
-    complete = True
-    for format, path in outputs.items():
-        try:
-            write_transcript(transcript, format, path)
-        except OSError as error:
-            complete = False
-            report("error", f"{path}: cannot be written: {error.strerror}; it goes to standard output instead")
-            write_stdout(render(transcript, format))
-    return complete
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; {option} needs a file")
+    if path.exists() and os.path.exists(source) and path.samefile(source):
+        raise UsageError(f"{path}: {option} would write over what it reads; choose another name")
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise UsageError(
+            f"{path}: an unknown kind of file for {option}; end the name with one of {', '.join(suffixes)}"
+        )
+    require_folder(path.parent, option)
 
 
 def write_pieces(pieces: Callable[[], Iterable[str]], path: Path) -> bool:
@@ -131,6 +133,7 @@ def write_pieces(pieces: Callable[[], Iterable[str]], path: Path) -> bool:
         pieces: gives the contents, from their start each time it is called.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             file.writelines(pieces())
         return True

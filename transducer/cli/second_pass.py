@@ -72,7 +72,7 @@ class TwoPasses:
             file = getattr(sys.stdin, "buffer", None)
             if file is None or file.isatty():
                 open_source(source)  # says what is wrong
-            if file.seekable():
+            elif file.seekable():
                 self.second = file
             else:
                 self._open_pipe(file, "standard input", twice)

@@ -1,14 +1,17 @@
-"""What is seen of a transcription while it runs: live text on a terminal, rows in a pipe, a progress bar."""
+"""What is seen of a source while it is read: live text on a terminal, rows in a pipe, a progress bar."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from transducer.cli.console import report, write_stdout
-from transducer.formats.words.streaming import ROW_FORMATS, ResultWriter
-from transducer.results import Segment, Transcript
+from transducer.cli.console import is_terminal, report, write_stdout
+from transducer.formats import ResultWriter, find_format
+from transducer.formats.events.sheet import Thumbnail
+from transducer.formats.events.tables import listed
+from transducer.results import Event, Scene, Segment
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -16,30 +19,39 @@ if TYPE_CHECKING:
 LONG = 30.0  # seconds of media from which a progress bar is worth its line
 PARTIAL_LINES = 3
 
+Item = Segment | Event | Scene
+Pictures = Callable[[], Iterable[Thumbnail]]
+
 
 class View(Protocol):
     """Shows one source. `start` and `close` frame its decoding; `finish` comes after `close`."""
 
     def start(self, session: Any) -> None: ...
-    def segment(self, segment: Segment) -> None: ...
+    def item(self, item: Item) -> None: ...
     def close(self) -> None: ...
-    def finish(self, transcript: Transcript) -> None: ...
+    def finish(self, result: Any, pictures: Pictures) -> None: ...
 
 
-def choose_view(format: str, name: str, header: str, to_files: bool) -> View:
+def choose_view(
+    format: str, result_type: type, name: str, header: str, to_files: bool, options: dict[str, Any]
+) -> View:
     """The view for standard output and standard error as they are.
 
     Args:
         format: what standard output is to have, where it is no terminal or the format is not text.
+        result_type: of what comes at the end.
         name: of the source, for rows that bear it.
         header: goes before the first output of the source; may be empty.
         to_files: the results go to files, and standard output has nothing but live text.
+        options: of the format.
     """
-    if sys.stdout.isatty() and (to_files or format == "txt"):
+    shown, told = is_terminal(sys.stdout), is_terminal(sys.stderr)
+    by_row = find_format(format, result_type).rows is not None
+    if shown and (to_files or (format == "txt" and by_row)):
         return LiveView(header, text=True)
-    rows = None if to_files else RowsView(format, name, header)
+    rows = None if to_files else RowsView(format, result_type, name, header, options)
     # Rows on the same terminal would tear a progress bar to pieces.
-    if sys.stderr.isatty() and not (sys.stdout.isatty() and rows and format in ROW_FORMATS):
+    if told and not (shown and rows and by_row):
         return ProgressAnd(rows)
     return rows or Silent()
 
@@ -48,13 +60,13 @@ class Silent:
     def start(self, session: Any) -> None:
         pass
 
-    def segment(self, segment: Segment) -> None:
+    def item(self, item: Item) -> None:
         pass
 
     def close(self) -> None:
         pass
 
-    def finish(self, transcript: Transcript) -> None:
+    def finish(self, result: Any, pictures: Pictures) -> None:
         pass
 
 
@@ -72,29 +84,29 @@ class _Stdout:
 class RowsView(Silent):
     """Results on standard output, in one of the formats."""
 
-    def __init__(self, format: str, name: str, header: str) -> None:
-        self._format = format
-        self._name = name
+    def __init__(self, format: str, result_type: type, name: str, header: str, options: dict[str, Any]) -> None:
+        self._arguments = (format, result_type, name)
+        self._options = options
+        self._pictured = find_format(format, result_type).needs_pictures
         self._header = header
         self._writer: ResultWriter | None = None
 
-    def segment(self, segment: Segment) -> None:
-        self._open().segment(segment)
+    def item(self, item: Item) -> None:
+        self._open().add(item)
 
-    def finish(self, transcript: Transcript) -> None:
-        self._open().finish(transcript)
+    def finish(self, result: Any, pictures: Pictures) -> None:
+        self._open().finish(result, **({"thumbnails": pictures()} if self._pictured else {}))
 
     def _open(self) -> ResultWriter:
         # Only now: a file that cannot be opened gets no header.
         if self._writer is None:
-            if self._header:
-                write_stdout(self._header)
-            self._writer = ResultWriter(_Stdout(), self._format, self._name)
+            write_stdout(self._header)
+            self._writer = ResultWriter(_Stdout(), *self._arguments, **self._options)
         return self._writer
 
 
 class LiveView(Silent):
-    """A progress bar of media time for long sources; with `text`, finals above it and the partial dimmed."""
+    """A progress bar of media time for long sources; with `text`, what is certain above it, and the partial dimmed."""
 
     def __init__(self, header: str = "", text: bool = False, stderr: bool = False) -> None:
         from rich.console import Console
@@ -120,15 +132,18 @@ class LiveView(Silent):
             refresh_per_second=8,
             transient=True,
             redirect_stdout=False,
-            redirect_stderr=sys.stderr.isatty(),
+            redirect_stderr=is_terminal(sys.stderr),
         )
         self._live.start()
 
-    def segment(self, segment: Segment) -> None:
-        self._partial = "" if segment.final else segment.text
-        if self._text and segment.final and segment.words:
+    def item(self, item: Item) -> None:
+        text = item.text if isinstance(item, Segment) else listed(item).rstrip("\n")
+        certain = not isinstance(item, Segment) or item.final
+        self._partial = "" if certain else text
+        if self._text and certain and text:
             self._live.refresh()  # or the partial would be drawn again below its final
-            self._console.print(segment.text, markup=False)
+            # Columns of a listing stay columns; text is broken between words.
+            self._console.print(text, markup=False, soft_wrap=not isinstance(item, Segment))
 
     def close(self) -> None:
         self._partial = ""
@@ -171,15 +186,15 @@ class ProgressAnd:
         self._progress.start(session)
         self._view.start(session)
 
-    def segment(self, segment: Segment) -> None:
-        self._view.segment(segment)
+    def item(self, item: Item) -> None:
+        self._view.item(item)
 
     def close(self) -> None:
         self._progress.close()
         self._view.close()
 
-    def finish(self, transcript: Transcript) -> None:
-        self._view.finish(transcript)
+    def finish(self, result: Any, pictures: Pictures) -> None:
+        self._view.finish(result, pictures)
 
 
 def clock(seconds: float) -> str:

@@ -5,13 +5,13 @@ Legend of axis suffixes: B batch, T time, H heads, D channels of a head, W cache
 
 from __future__ import annotations
 
-from functools import lru_cache
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from transducer.model.sequence import Streaming, apply_mask
+from transducer.model.sequence import ChunkedStage, apply_mask
 
 # Rotation angles repeat exactly after this many steps, so that a stream's position can wrap around.
 ROTARY_PERIOD = 8192
@@ -24,7 +24,7 @@ class AttentionState(NamedTuple):
     position: Tensor  # (B,) int64, modulo ROTARY_PERIOD
 
 
-class ChunkAttention(Streaming):
+class ChunkAttention(ChunkedStage):
     """Multi-head self-attention (Vaswani et al. 2017) that a stream can run with bounded memory.
 
     Time is cut into chunks. A query sees its own chunk whole, `left_context` steps before that chunk, and the
@@ -39,18 +39,19 @@ class ChunkAttention(Streaming):
 
     def __init__(self, channels: int, heads: int, chunk: int = 16, left_context: int = 128, look_ahead: int = 0):
         super().__init__()
-        if channels % (2 * heads):
+        if heads < 1 or channels % (2 * heads):
             raise ValueError(f"channels ({channels}) must be a multiple of twice the heads ({heads})")
+        if chunk < 1 or min(left_context, look_ahead) < 0:
+            raise ValueError(
+                f"a chunk has at least 1 step, left_context and look_ahead at least 0, got {chunk}, {left_context} and "
+                f"{look_ahead}"
+            )
         if left_context + (look_ahead + 1) * chunk > ROTARY_PERIOD:
             raise ValueError(f"left_context and the chunks that a query sees must not be over {ROTARY_PERIOD} steps")
         self.channels, self.heads = channels, heads
         self.chunk, self.left_context, self.look_ahead = chunk, left_context, look_ahead
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
-
-    @property
-    def block(self) -> int:  # type: ignore[override]
-        return self.chunk
 
     @property
     def latency(self) -> int:  # type: ignore[override]
@@ -65,7 +66,7 @@ class ChunkAttention(Streaming):
         groups = -(-(steps + self.latency) // group)
         qkv = self.qkv(apply_mask(x, mask)).unflatten(-1, (3, self.heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, T, D)
-        turn = rotary_table(q.shape[-1], x.dtype, x.device)[:, torch.arange(steps, device=x.device) % ROTARY_PERIOD]
+        turn = rotary(torch.arange(steps, device=x.device), q.shape[-1], x.dtype)
         after = groups * group - steps
         q = nn.functional.pad(rotate(q, turn), (0, 0, self.latency, after - self.latency))
         k = nn.functional.pad(rotate(k, turn), (0, 0, window, after)).unfold(2, window + group, group)
@@ -89,8 +90,8 @@ class ChunkAttention(Streaming):
         steps = x.shape[1]
         window = state.exists.shape[1]
         qkv = self.qkv(apply_mask(x, mask)).view(*mask.shape, 3, self.heads, -1)
-        position = (state.position[:, None] + torch.arange(steps, device=x.device)) % ROTARY_PERIOD
-        turn = rotary_table(qkv.shape[-1], x.dtype, x.device)[:, position, None, None]  # (2, B, T, 1, 1, D)
+        position = state.position[:, None] + torch.arange(steps, device=x.device)
+        turn = rotary(position, qkv.shape[-1], x.dtype)[:, :, :, None, None]  # (2, B, T, 1, 1, D)
         q, k = rotate(qkv[:, :, :2], turn).permute(2, 0, 3, 1, 4)  # (B, H, T, D)
         waiting = state.queries.shape[2]
         if waiting:
@@ -98,9 +99,9 @@ class ChunkAttention(Streaming):
         new = torch.stack([k, qkv[:, :, 2].transpose(1, 2)], dim=2)
         keys_values = torch.cat([state.keys_values, new], dim=3)
         exists = torch.cat([state.exists, mask], dim=1)
-        visible = None if exists.all() else exists[:, None, None, :]  # (B, H, T, W + T)
+        visible = exists[:, None, None, :]  # (B, H, T, W + T)
         if steps > self.chunk:
-            visible = exists[:, None, None, :] & self._visible(steps, x.device)
+            visible = visible & self._visible(steps, x.device)
         y = attend(q[:, :, :steps], keys_values[:, :, 0], keys_values[:, :, 1], visible)
         state = AttentionState(
             keys_values[:, :, :, steps:], q[:, :, steps:], exists[:, steps:], (state.position + steps) % ROTARY_PERIOD
@@ -116,30 +117,30 @@ class ChunkAttention(Streaming):
         return (key[None, :] < window + arrival[:, None] + self.chunk) & (key[None, :] >= arrival[:, None])
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
     """Scaled dot-product attention of (..., T, D) queries over (..., S, D) keys and values, which must be finite.
 
-    What is not `visible` (..., T, S), None for all of it, does not reach a query even if its key is NaN. A query that
-    sees nothing stays finite, unlike with torch's: it takes the mean of all values.
+    What is not `visible` (..., T, S) does not reach a query even if its key is NaN. A query that sees nothing stays
+    finite, unlike with torch's: it takes the mean of all values.
     """
     scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
-    if visible is not None:
-        scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
+    scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
     return torch.matmul(scores.softmax(dim=-1), v)
 
 
-@lru_cache(maxsize=8)
-def rotary_table(channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(2, ROTARY_PERIOD, channels): cosines, and sines with their signs."""
+def rotary(position: Tensor, channels: int, dtype: torch.dtype) -> Tensor:
+    """Positions (...) of any size -> (2, ..., channels): cosines, and sines with their signs."""
     half = channels // 2
     # Whole turns per period, from about one radian a step down to one turn a period.
-    fastest = ROTARY_PERIOD / (2 * torch.pi)
-    turns = (fastest ** (1 - torch.arange(half, dtype=torch.float64) / max(half - 1, 1))).round()
-    angle = torch.arange(ROTARY_PERIOD, dtype=torch.float64)[:, None] * turns * (2 * torch.pi / ROTARY_PERIOD)
+    fastest = ROTARY_PERIOD / (2 * math.pi)
+    turns = [round(fastest ** (1 - pair / max(half - 1, 1))) for pair in range(half)]
+    # Whole numbers up to here, so that no position is too large to be exact.
+    part = position.unsqueeze(-1) * torch.tensor(turns, device=position.device) % ROTARY_PERIOD
+    angle = part.to(torch.promote_types(dtype, torch.float32)) * (2 * math.pi / ROTARY_PERIOD)
     cos, sin = angle.cos(), angle.sin()
-    return torch.stack([torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)]).to(dtype).to(device)
+    return torch.stack([torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)]).to(dtype)
 
 
 def rotate(x: Tensor, turn: Tensor) -> Tensor:
-    """Rotate the pairs (i, i + D / 2) of x (..., T, D) by the angles of turn (2, ..., T, D), as in `rotary_table`."""
+    """Rotate the pairs (i, i + D / 2) of x (..., T, D) by the angles of turn (2, ..., T, D), as in `rotary`."""
     return torch.addcmul(x * turn[0], x.roll(x.shape[-1] // 2, dims=-1), turn[1])

@@ -31,6 +31,13 @@ class ConformerConfig(CoreConfig):
         sizes = {name: value for name, value in vars(self).items() if name != "layers"}
         return [ConformerLayer(**sizes) for _ in range(self.layers)]
 
+    @classmethod
+    def examples(cls) -> tuple[ConformerConfig, ...]:
+        return (
+            cls(8, 2, 12, 2, 5, 4, 6),
+            cls(8, 2, 12, 2, 5, 2, 6, look_ahead=1),
+        )
+
 
 def normed(channels: int, body: Streaming) -> Serial:
     """LayerNorm, then the body: the pre-norm half of a residual branch."""

@@ -49,6 +49,8 @@ class CausalConvModule(Streaming):
 
     def __init__(self, channels: int, kernel: int = 15):
         super().__init__()
+        if kernel < 1:
+            raise ValueError(f"the kernel of a convolution has at least 1 step, got {kernel}")
         self.channels, self.kernel = channels, kernel
         self.gate = nn.Linear(channels, 2 * channels)
         self.depthwise = nn.Conv1d(channels, channels, kernel, groups=channels)
@@ -66,7 +68,7 @@ class CausalConvModule(Streaming):
         x = torch.cat([state.steps, self._gated(x, mask)], dim=1)
         # For a few steps, a product and a sum take a fifth of the time that the convolution's kernel does.
         windows = x.unfold(1, self.kernel, 1).transpose(2, 3)  # (B, T, kernel, C)
-        y = (windows * self.depthwise.weight.squeeze(1).t().contiguous()).sum(dim=2) + self.depthwise.bias
+        y = (windows * self.depthwise.weight.squeeze(1).t().contiguous()).sum(dim=2) + self.depthwise.bias  # type: ignore[operator]
         return self._finish(y), mask, ConvState(x[:, x.shape[1] - (self.kernel - 1) :])
 
     def _gated(self, x: Tensor, mask: Tensor) -> Tensor:

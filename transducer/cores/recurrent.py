@@ -27,6 +27,14 @@ class RecurrentConfig(CoreConfig):
     def build(self) -> list[Streaming]:
         return [RecurrentLayer(self.channels, self.kind, self.dropout) for _ in range(self.layers)]
 
+    @classmethod
+    def examples(cls) -> tuple[RecurrentConfig, ...]:
+        return (
+            cls("lstm", 8, 2),
+            cls("gru", 8, 1),
+            cls("rnn", 8, 1),
+        )
+
 
 class RecurrentState(NamedTuple):
     hidden: Tensor  # (B, C)
@@ -57,32 +65,19 @@ class RecurrentLayer(Streaming):
         return RecurrentState(like.new_zeros(batch, self.channels), like.new_zeros(batch, cell))
 
     def step(self, x: Tensor, mask: Tensor, state: RecurrentState) -> tuple[Tensor, Tensor, RecurrentState]:
-        x = apply_mask(x, mask)
-        y, after = self._run(x, state)
-        partial = mask.any(dim=1) & ~mask.all(dim=1)
-        if partial.any():
-            # Rows of which some steps exist go step by step; the others must not notice, not even in rounding.
-            slow_y, slow = self._run_masked(x, mask, state)
-            y = torch.where(partial[:, None, None], slow_y, y)
-            after = _choose(partial, slow, after)
-        return self.dropout(y), mask, _choose(mask.any(dim=1), after, state)
-
-    def _run_masked(self, x: Tensor, mask: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         outputs = []
-        for t in range(x.shape[1]):
-            y, moved = self._run(x[:, t : t + 1], state)
-            state = _choose(mask[:, t], moved, state)
-            outputs.append(y)
-        return torch.cat(outputs, dim=1), state
+        # One by one: the kernels for many steps know no steps that do not exist.
+        for frame, exists in zip(apply_mask(x, mask).unbind(1), mask.unbind(1), strict=True):
+            new = self._cell(frame, state)
+            state = RecurrentState(*(torch.where(exists[:, None], a, b) for a, b in zip(new, state, strict=True)))
+            outputs.append(new.hidden)
+        return self.dropout(torch.stack(outputs, dim=1)), mask, state
 
-    def _run(self, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+    def _cell(self, x: Tensor, state: RecurrentState) -> RecurrentState:
+        """One step: (B, C), state -> new state, whose hidden part is the output."""
+        rnn = self.rnn
+        weights = (rnn.weight_ih_l0, rnn.weight_hh_l0, rnn.bias_ih_l0, rnn.bias_hh_l0)
         if self.kind == "lstm":
-            y, (hidden, cell) = self.rnn(x, (state.hidden[None], state.cell[None]))
-            return y, RecurrentState(hidden[0], cell[0])
-        y, hidden = self.rnn(x, state.hidden[None])
-        return y, RecurrentState(hidden[0], state.cell)
-
-
-def _choose(rows: Tensor, new: RecurrentState, old: RecurrentState) -> RecurrentState:
-    """`new` where `rows` (B,) is True, elsewhere `old`."""
-    return RecurrentState(*(torch.where(rows[:, None], a, b) for a, b in zip(new, old, strict=True)))
+            return RecurrentState(*torch.lstm_cell(x, tuple(state), *weights))
+        cell = torch.gru_cell if self.kind == "gru" else torch.rnn_tanh_cell
+        return RecurrentState(cell(x, state.hidden, *weights), state.cell)

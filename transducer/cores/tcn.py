@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from transducer.cores.layers import Pointwise
+from transducer.errors import UsageError
 from transducer.model.config import CoreConfig, register
 from transducer.model.sequence import Residual, Serial, Streaming, apply_mask
+
+MOST_LAYERS = 1000  # what look-ahead is spread over is counted before anything is built
 
 
 @register("tcn")
@@ -30,6 +33,10 @@ class TCNConfig(CoreConfig):
     look_ahead: int = 0
     dropout: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not self.dilations or not 0 <= self.layers <= MOST_LAYERS:
+            raise UsageError(f"a TCN has dilations and at most {MOST_LAYERS} layers, got {self.layers}")
+
     def build(self) -> list[Streaming]:
         dilations = [self.dilations[layer % len(self.dilations)] for layer in range(self.layers)]
         ahead = spread_look_ahead(self.look_ahead, self.kernel, dilations)
@@ -37,6 +44,13 @@ class TCNConfig(CoreConfig):
             TCNLayer(self.channels, self.hidden, self.kernel, dilation, steps, self.dropout)
             for dilation, steps in zip(dilations, ahead, strict=True)
         ]
+
+    @classmethod
+    def examples(cls) -> tuple[TCNConfig, ...]:
+        return (
+            cls(8, 12, 3, 3, (1, 2)),
+            cls(8, 12, 3, 3, (1, 2), look_ahead=5),
+        )
 
 
 class DilatedConvState(NamedTuple):
@@ -52,6 +66,8 @@ class DilatedConv(Streaming):
 
     def __init__(self, channels: int, kernel: int, dilation: int = 1, look_ahead: int = 0):
         super().__init__()
+        if min(kernel, dilation) < 1:
+            raise ValueError(f"kernel and dilation of a convolution are at least 1, got {kernel} and {dilation}")
         self.channels, self.kernel, self.dilation = channels, kernel, dilation
         self.span = (kernel - 1) * dilation
         if not 0 <= look_ahead <= self.span:

@@ -31,6 +31,13 @@ class TransformerConfig(CoreConfig):
         sizes = {name: value for name, value in vars(self).items() if name != "layers"}
         return [TransformerLayer(**sizes) for _ in range(self.layers)]
 
+    @classmethod
+    def examples(cls) -> tuple[TransformerConfig, ...]:
+        return (
+            cls(8, 2, 12, 2, 1, 6),
+            cls(8, 2, 12, 2, 2, 6, look_ahead=1),
+        )
+
 
 class TransformerLayer(Serial):
     """Attention, feed-forward, norm. See `ChunkAttention` for the chunks."""

@@ -1,6 +1,9 @@
-"""Clips of a table as arrays: decoded once, at the size that a model sees, and kept on disk.
+"""The items of a table as arrays: decoded once, as a model takes them, and kept on disk.
 
-T frames, H and W height and width.
+A medium gives steps: a frame of a picture, or a sample of sound. Labels are those of longer steps where `hop` steps
+make one: of sound, those for which a model writes something.
+
+T steps of the medium, C numbers of each.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,41 +21,57 @@ from transducer.atomic import atomic_write
 from transducer.data.item import Item, Mark
 from transducer.data.table import Table
 from transducer.errors import MediaError, TransducerError, UsageError
-from transducer.media.video.reader import open_video
-
-_BATCH = 64  # frames decoded between two writes
+from transducer.media.medium import Medium
+from transducer.media.video.medium import Frames
 
 
 @dataclass(frozen=True)
 class DecodedClip:
-    """A clip with its frames on disk.
+    """An item with its steps on disk. Its length is the number of steps that have labels.
 
     Attributes:
-        file: of the pixels: (T, H, W, 3) uint8, without a header.
-        size: H and W.
-        times: when each frame is shown, in seconds.
-        fps: frames per second.
+        file: of the steps: (T, C) of the medium's type, without a header.
+        steps: T.
+        hop: steps of the medium in one that has a label; the last one may have fewer.
+        times: when each step that has a label begins, in seconds.
+        fps: of these steps, how many there are in a second.
     """
 
     clip: Item
     file: Path
-    size: tuple[int, int]
-    times: tuple[float, ...]
+    medium: Medium
+    steps: int
+    hop: int
+    times: Sequence[float]
     fps: float
 
     def __len__(self) -> int:
         return len(self.times)
 
-    def frames(self) -> np.ndarray:
-        """(T, H, W, 3) uint8, mapped into memory."""
-        return np.memmap(self.file, np.uint8, "r", shape=(len(self), *self.size, 3))
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a step of the medium: (H, W, colours) of a frame, else (C,)."""
+        medium = self.medium
+        return (medium.height, medium.width, medium.colours) if isinstance(medium, Frames) else (medium.channels,)
+
+    def inputs(self) -> np.ndarray:
+        """(T, *shape), mapped into memory."""
+        return np.memmap(self.file, self.medium.dtype, "r", shape=(self.steps, *self.shape))
+
+    def inputs_of(self, labelled: np.ndarray) -> np.ndarray:
+        """(T', *shape): those of some steps that have labels, one after the other."""
+        if self.hop == 1:
+            return self.inputs()[labelled]
+        wanted = (labelled[:, None] * self.hop + np.arange(self.hop)).reshape(-1)
+        return self.inputs()[wanted[wanted < self.steps]]
 
 
 def decode_clips(
     table: Table,
-    size: tuple[int, int],
+    medium: Medium,
     cache: Path,
     *,
+    hop: int = 1,
     on_error: str = "fail",
     warn: Callable[[str], None] = lambda line: None,
     each: Callable[[Item], None] = lambda clip: None,
@@ -59,8 +79,9 @@ def decode_clips(
     """Decode what is not in the cache yet, and check that the labels are within the clips.
 
     Args:
-        size: height and width to bring the pictures to.
+        medium: what the model takes; a clip is read as the model reads it in use.
         cache: a folder; what is in it of a file is used as long as the file does not change.
+        hop: steps of the medium for which a model writes one; with frames, 1.
         on_error: "fail" at a clip that cannot be read, or whose labels do not fit it; "skip" it with a warning.
         warn: is told of skipped clips, and of places in clips that could not be read.
         each: is called after every clip.
@@ -74,7 +95,7 @@ def decode_clips(
     decoded = []
     for clip in table.items:
         try:
-            found = _decode(table, clip, size, cache, warn)
+            found = _decode(table, clip, medium, hop, cache, warn)
             check_labels(table, clip, found.times, found.fps)
             decoded.append(found)
         except TransducerError as error:
@@ -103,7 +124,9 @@ def check_labels(table: Table, clip: Item, times: Sequence[float], fps: float) -
             )
     if clip.labels is not None and len(clip.labels) != frames:
         raise table.problem(
-            clip.line, f"{len(clip.labels)} labels for the {frames} frames of {clip.name}: there must be one for each"
+            clip.line,
+            f"{len(clip.labels)} labels for the {frames} steps of {clip.name}, {fps:g} a second: there must be one "
+            "for each",
         )
 
 
@@ -142,32 +165,40 @@ def frame_labels(clip: Item, numbers: dict[str, int], times: Sequence[float], fp
     return labels
 
 
-def _decode(table: Table, clip: Item, size: tuple[int, int], cache: Path, warn: Callable[[str], None]) -> DecodedClip:
+def _decode(
+    table: Table, clip: Item, medium: Medium, hop: int, cache: Path, warn: Callable[[str], None]
+) -> DecodedClip:
     try:
         state = clip.path.stat()
     except OSError as error:
         raise MediaError(f"{table.path}, line {clip.line}: {clip.name}: {error.strerror}") from None
-    key = f"1 {clip.path.resolve()} {state.st_size} {state.st_mtime_ns} {size[0]}x{size[1]}"
-    pixels = cache / f"{clip.path.stem[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.rgb"
-    facts = pixels.with_suffix(".json")
-    if facts.exists() and pixels.exists():
+    key = f"2 {clip.path.resolve()} {state.st_size} {state.st_mtime_ns} {medium!r}"
+    steps = cache / f"{clip.path.stem[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.steps"
+    facts = steps.with_suffix(".json")
+    if facts.exists() and steps.exists():
         known = json.loads(facts.read_text())
     else:
         try:
-            known = _write(clip, size, pixels)
+            known = _write(clip, medium, steps)
         except TransducerError as error:
             raise type(error)(f"{table.path}, line {clip.line}: {error}") from None
         with atomic_write(facts) as file:
             json.dump(known, file)
     for text in known["warnings"]:
         warn(text)
-    return DecodedClip(clip, pixels, size, tuple(known["times"]), known["fps"])
+    count, rate = known["steps"], known["rate"]
+    times: Any = range(count) if known["times"] is None else known["times"]
+    starts = [times[step] / rate if known["times"] is None else times[step] for step in range(0, count, hop)]
+    return DecodedClip(clip, steps, medium, count, hop, starts, rate / hop)
 
 
-def _write(clip: Item, size: tuple[int, int], pixels: Path) -> dict:
+def _write(clip: Item, medium: Medium, path: Path) -> dict[str, Any]:
+    count = 0
     times: list[float] = []
-    with open_video(clip.path, size) as reader, atomic_write(pixels, "wb") as file:
-        for images, _, shown in reader.batches(_BATCH):
-            file.write(images.tobytes())
-            times += [float(time) for time in shown]
-        return {"times": times, "fps": float(reader.fps), "warnings": reader.warnings}
+    with medium.open(clip.path) as reader, atomic_write(path, "wb") as file:
+        for block in reader:
+            file.write(np.ascontiguousarray(block.inputs).tobytes())
+            count += len(block.inputs)
+            times += block.times or ()
+        rate = float(reader.rate)
+    return {"steps": count, "rate": rate, "times": times or None, "warnings": reader.warnings}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import basename, normpath, splitext
 from typing import Any
 
 from transducer.data.item import Item, Mark
-from transducer.data.rows import KINDS, TIMES, Row, nearest, shown
+from transducer.data.rows import KINDS, TIMES, Row, shown
 
 _DEV = frozenset({"dev", "valid", "validation", "val", "test", "eval"})
 _EVENTS = ("events", "label", *TIMES)
@@ -42,7 +43,7 @@ class _Draft:
 def _add(drafts: dict[tuple[str, str], _Draft], row: Row, wanted: Sequence[str]) -> None:
     name, values = row.values["path"].strip(), row.values
     kind, split = _kind(row, wanted), _split(row)
-    key = (PurePosixPath(name).as_posix(), _given_id(row, kind))
+    key = (normpath(name), _given_id(row, kind))
     draft = drafts.get(key)
     if draft is None:
         draft = drafts[key] = _Draft(row, kind, split=split)
@@ -77,10 +78,8 @@ def _kind(row: Row, wanted: Sequence[str]) -> str:
         )
     kind = suited[0] if suited else ""
     if wanted and kind not in wanted:
-        near = next(filter(None, (nearest(name, list(values)) for name in wanted if name not in values)), "")
-        raise row.problem(
-            f"{shown(values['path'])} has no {' or '.join(wanted)}; there are {shown(', '.join(values))}{near}"
-        )
+        instead = replace(row, values={name: value for name, value in values.items() if name not in wanted})
+        raise row.problem(f"{shown(values['path'])} has no {' or '.join(wanted)}{instead.missing(*wanted)}")
     return kind
 
 
@@ -107,13 +106,13 @@ def _mark(row: Row) -> Mark:
     label = row.name("label")
     seconds, frames = (row.time("start"), row.time("end")), (row.number("start_frame"), row.number("end_frame"))
     if not label:
-        raise row.problem("an event has no label")
+        raise row.problem(f"an event has no label{row.missing('label')}")
     by_frames = frames != (None, None)
     if by_frames and seconds != (None, None):
         raise row.problem(f"the event {shown(label)!r} has seconds and frames: leave one of them out")
     start, end = frames if by_frames else seconds
     if start is None:
-        raise row.problem(f"the event {shown(label)!r} has no start")
+        raise row.problem(f"the event {shown(label)!r} has no start{row.missing('start', 'start_frame')}")
     mark = Mark(label, start, end, by_frames, row.line)
     if by_frames and any(value is not None and value != int(value) for value in frames):
         raise row.problem(f"the event {mark} must have whole frames")
@@ -130,9 +129,9 @@ def _given_id(row: Row, kind: str) -> str:
 
 
 def _ids(drafts: Sequence[_Draft]) -> list[str]:
-    paths = [PurePosixPath(draft.row.values["path"].strip()) for draft in drafts]
-    bare = [path.with_suffix("").as_posix() if path.name else path.as_posix() for path in paths]
-    forms = ([path.stem for path in paths], bare, [path.as_posix() for path in paths])
+    paths = [normpath(draft.row.values["path"].strip()) for draft in drafts]
+    bare = [splitext(path)[0] for path in paths]
+    forms = ([basename(path) for path in bare], bare, paths)
     implied = next((form for form in forms if len(set(form)) == len(form)), forms[-1])
     ids = [_given_id(draft.row, draft.kind) or other for draft, other in zip(drafts, implied, strict=True)]
     lines: dict[str, int] = {}
@@ -155,26 +154,33 @@ def _item(draft: _Draft, identity: str, overlaps: str, check_media: bool) -> Ite
     used = {"path", "id", "seconds", "speaker", "split", kind, *(_EVENTS if kind == "events" else ())}
     extra = {key: value for key, value in values.items() if key not in used}
     speaker = row.name("speaker")
-    item = Item(name, identity, path, row.line, seconds, speaker, split=draft.split, extra=extra)
+    return Item(
+        name, identity, path, row.line, seconds, speaker, split=draft.split, extra=extra, **_known(draft, overlaps)
+    )
+
+
+def _known(draft: _Draft, overlaps: str) -> dict[str, Any]:
+    """What is to be learned of an item, as an argument of `Item`."""
+    row, kind = draft.row, draft.kind
     if kind == "events":
         events = sorted(draft.events, key=lambda event: (event.start, event.line))
         if overlaps == "refuse":
             _check_overlaps(row, events)
-        return replace(item, events=tuple(events))
+        return {"events": tuple(events)}
     if kind == "label":
-        return replace(item, label=row.name("label"))
-    if not kind:
-        return item
-    value: Any = values[kind]
+        return {"label": row.name("label")}
+    value: Any = row.values[kind] if kind else ""
+    if kind in ("", "text") and isinstance(value, str):
+        return {"text": value}
     names = value.split() if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
         raise row.problem(f"{kind} must be a list of names, or names in one string")
     if kind == "labels":
-        return replace(item, labels=tuple(names))
+        return {"labels": tuple(names)}
     spaced = next((word for word in names if word.split() != [word]), None)
     if spaced is not None:
         raise row.problem(f"the word {shown(spaced)!r} must be one word: write left-turn, not left turn")
-    return replace(item, text=value if isinstance(value, str) else " ".join(names))
+    return {"text": " ".join(names)}
 
 
 def _check_file(row: Row, path: Path) -> None:

@@ -29,12 +29,13 @@ from pathlib import Path
 import numpy as np
 
 from transducer.data.augment.codecs import through_codec
-from transducer.data.augment.waveform import change_speed, read_waveform, reverberate
+from transducer.data.augment.waveform import reverberate
 from transducer.data.item import Item
 from transducer.data.item_file import read_items, write_items
 from transducer.errors import UsageError
+from transducer.media.audio.reader import read_audio_at
 
-FORMAT = 2
+FORMAT = 3
 Variant = tuple[str, float]
 SPEEDS: tuple[Variant, ...] = (("speed", 0.9), ("speed", 1.0), ("speed", 1.1))
 
@@ -172,14 +173,14 @@ class FeatureStore:
 
 
 def utterance_features(utterance: Item, config: FeatureConfig, frontend) -> list[np.ndarray]:
-    """Decode one recording and compute every variant: a list of (frames, bins) float16."""
+    """Decode one recording, as it is decoded in use, and compute every variant: a list of (frames, bins) float16."""
     import torch
 
-    recorded, recorded_rate = read_waveform(utterance.path)
+    speeds = [value if kind == "speed" else 1.0 for kind, value in config.variants]
+    # Fewer samples per second, played at the usual rate, are faster: speed is changed in the same step as the rate.
+    rates = [round(config.rate / speed) for speed in speeds]
     result = []
-    for kind, value in config.variants:
-        speed = value if kind == "speed" else 1.0
-        samples = change_speed(recorded, speed, recorded_rate, config.rate)
+    for (kind, value), samples in zip(config.variants, read_audio_at(utterance.path, rates), strict=True):
         if kind != "speed":
             drawn = hashlib.sha256(f"{value} {utterance.id}".encode()).digest()
             rng = np.random.default_rng(int.from_bytes(drawn[:8], "little"))

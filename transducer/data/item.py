@@ -69,6 +69,11 @@ class Item:
         return next((name for name, value in values.items() if value is not None), "")
 
     @property
+    def source(self) -> str:
+        """Where it comes from, of the column `source`; "" where the table does not say."""
+        return str(self.extra.get("source") or "")
+
+    @property
     def words(self) -> tuple[str, ...]:
         """Of the text."""
         return tuple(self.text.split())

@@ -27,7 +27,7 @@ class Store(Protocol):
     def features(self, utterance: int, variant: int = 0) -> np.ndarray: ...
 
 
-Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
@@ -137,7 +137,7 @@ class BatchLoader:
         )
 
 
-def in_background(source: Iterator[Item], ahead: int) -> Iterator[Item]:
+def in_background(source: Iterator[Made], ahead: int) -> Iterator[Made]:
     """The same items, prepared by a thread that ends with this generator; its errors are raised here."""
     if ahead < 1:
         yield from source

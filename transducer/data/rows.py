@@ -78,6 +78,13 @@ class Row:
             raise self.problem(f"{name} must be a name, not {_SHORT.repr(value)}")
         return " ".join(str(value).split())
 
+    def missing(self, *names: str) -> str:
+        """What there is instead of columns that a row lacks, for a message; "" where it has one of them."""
+        if any(name in self.values for name in names):
+            return ""
+        near = next(filter(None, (nearest(name, list(self.values)) for name in names)), "")
+        return f"; there are {shown(', '.join(self.values))}{near}"
+
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of a table, in order.
@@ -107,18 +114,20 @@ def nearest(name: str, names: Sequence[str]) -> str:
 def _text(path: Path) -> str:
     try:
         with open(path, "rb") as file:
-            start = file.read(2)
-            if start in (b"\xff\xfe", b"\xfe\xff"):
+            data = file.read(4096)
+            if data.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise UsageError(f"{path}: the table is not UTF-8 text but UTF-16: save it as UTF-8")
-            if b"\0" in start + file.read(4096):
+            if b"\0" in data:  # media, which may be large
                 raise UsageError(f"{path}: this is no table: not UTF-8 text")
-        return path.read_text(encoding="utf-8-sig")
+            data += file.read()
     except OSError as error:
         raise UsageError(f"{shown(str(path))}: cannot read the table: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: the table is not UTF-8 text") from None
     except ValueError:
         raise UsageError(f"{shown(str(path))}: cannot read the table: no file can have this name") from None
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: the table is not UTF-8 text") from None
 
 
 def _json_rows(path: Path, text: str) -> Iterator[Row]:
@@ -150,8 +159,13 @@ def _column_rows(path: Path, text: str) -> Iterator[Row]:
     plain = delimiter == "\t"
     # As above, no splitlines(): lines of text may hold U+2028.
     lines = (line + "\n" for line in text.split("\n"))
-    quoting = csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, skipinitialspace=not plain, strict=not plain)
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+        skipinitialspace=not plain,
+        strict=not plain,
+    )
     header: list[str] = []
     line = 0
     try:
@@ -201,5 +215,5 @@ def _names(path: Path, line: int, given: list[str]) -> list[str]:
 def _checked(row: Row) -> Row:
     path = row.values.get("path")
     if not isinstance(path, str) or not path.strip():
-        raise row.problem("the row names no file: 'path' must be the name of a recording or clip")
+        raise row.problem(f"the row names no file: 'path' must be the name of a recording or clip{row.missing('path')}")
     return row

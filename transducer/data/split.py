@@ -39,8 +39,7 @@ def _groups(items: Sequence[Item]) -> list[list[Item]]:
     """Items that must stay together, in the order of a hash."""
     found: dict[str, list[Item]] = {}
     for item in items:
-        source = item.extra.get("source")
-        key = f"speaker {item.speaker}" if item.speaker else f"source {source}" if source else item.name
+        key = f"speaker {item.speaker}" if item.speaker else f"source {item.source}" if item.source else item.name
         found.setdefault(key, []).append(item)
     if len(found) == 1:
         found = {}

@@ -25,6 +25,10 @@ class ConvSubsamplingConfig(EncoderConfig):
             raise self.misfit(frontend)
         return ConvSubsampling(frontend.bins, channels, self.hidden)
 
+    @classmethod
+    def examples(cls) -> tuple[ConvSubsamplingConfig, ...]:
+        return (cls(3),)
+
 
 class SubsamplingState(NamedTuple):
     features: Tensor  # (B, 1, F): the newest input of the first convolution

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transducer.encoders.similarity import Similarity, SimilarityState
 from transducer.frontends.frames import Frames
 from transducer.model.config import EncoderConfig, register
-from transducer.model.sequence import Streaming, apply_mask
+from transducer.model.sequence import Streaming
 
 RELU_GAIN = 1.7139  # sqrt(2 / (1 - 1 / pi)): restores the variance that a ReLU takes from a unit normal
 
@@ -37,6 +37,14 @@ class FrameCNNConfig(EncoderConfig):
             raise self.misfit(frontend)
         return FrameCNN(frontend.height, frontend.width, frontend.channels, channels, **vars(self))
 
+    @classmethod
+    def examples(cls) -> tuple[FrameCNNConfig, ...]:
+        return (
+            cls((4, 6), blocks=(0, 1), grid=(1, 2)),
+            cls((4,), shift=0.0, difference=False),
+            cls((4, 6), grid=(1, 2), similarity=3),
+        )
+
 
 class FrameCNNState(NamedTuple):
     exists: Tensor  # (B, 1) bool: whether the frame before does
@@ -54,7 +62,7 @@ class StandardisedConv(nn.Conv2d):
     def __init__(self, channels: int, filters: int, kernel: int, stride: int = 1):
         super().__init__(channels, filters, kernel, stride, padding=kernel // 2)
         self.gain = nn.Parameter(torch.ones(filters))
-        nn.init.zeros_(self.bias)
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self._conv_forward(x, self._standardised(), self.bias)
@@ -113,6 +121,11 @@ class FrameCNN(Streaming):
                 f"a frame CNN needs a width, a stride and a number of blocks for every stage, got {tuple(widths)}, "
                 f"{tuple(strides)} and {tuple(blocks)}"
             )
+        if min(*widths, *strides, *grid) < 1 or min(*blocks, similarity) < 0:
+            raise ValueError(
+                f"widths, strides and grid of a frame CNN are at least 1, blocks and similarity at least 0, got "
+                f"{tuple(widths)}, {tuple(strides)}, {tuple(grid)}, {tuple(blocks)} and {similarity}"
+            )
         if kernel < 1 or kernel % 2 == 0:
             raise ValueError(f"the kernel of a frame CNN must be odd, got {kernel}")
         if not 0 <= shift <= 1:
@@ -153,8 +166,8 @@ class FrameCNN(Streaming):
         )
 
     def step(self, x: Tensor, mask: Tensor, state: FrameCNNState) -> tuple[Tensor, Tensor, FrameCNNState]:
-        if not mask.all():  # nearly always there is nothing to mask, and then it would cost as much as a convolution
-            x = apply_mask(x, mask)
+        # What does not exist is not masked: that would cost as much as a convolution. Every frame is by itself until
+        # `Before`, which lets nothing of it through.
         frames = x.unflatten(-1, self.shape)
         before = Before(torch.cat([state.exists, mask[:, :-1]], dim=1), state.carried)
         h = frames.flatten(0, 1).permute(0, 3, 1, 2)  # channels last in memory: what a CPU's kernels want
@@ -164,9 +177,11 @@ class FrameCNN(Streaming):
         y = self.norm(self.out(h.flatten(1))).unflatten(0, mask.shape)
         similarity = state.similarity
         if self.similarity:
-            similar, similarity = self.similarity.step(frames, y, mask, state.similarity)
+            similar, similarity = self.similarity.step(frames, y, mask, state.similarity)  # type: ignore[arg-type]
             y = y + similar
-        return self.dropout(y), mask, FrameCNNState(mask[:, -1:], tuple(before.newest), similarity)
+        exists = mask[:, -1:]
+        newest = tuple(torch.where(exists[..., None, None, None], frame, 0.0) for frame in before.newest)
+        return self.dropout(y), mask, FrameCNNState(exists, newest, similarity)
 
 
 class Before:
@@ -176,18 +191,16 @@ class Before:
     """
 
     def __init__(self, exists: Tensor, carried: tuple[Tensor, ...]):
-        self.exists, self.always = exists, bool(exists.all())
+        self.exists = exists[..., None, None, None]
         self.carried: Iterator[Tensor] = iter(carried)
         self.newest: list[Tensor] = []
 
     def __call__(self, h: Tensor) -> Tensor:
         """(B * T, H, W, C) -> the same of the frames before."""
-        h = h.unflatten(0, self.exists.shape)
-        self.newest.append(h[:, -1:].clone())  # a slice would keep all of h in the state
+        h = h.unflatten(0, self.exists.shape[:2])
+        self.newest.append(h[:, -1:])
         before = torch.cat([next(self.carried).to(h.dtype), h[:, :-1]], dim=1)
-        if not self.always:
-            before = torch.where(self.exists[..., None, None, None], before, h)
-        return before.flatten(0, 1)
+        return torch.where(self.exists, before, h).flatten(0, 1)
 
 
 class Stem(nn.Module):
@@ -204,7 +217,7 @@ class Stem(nn.Module):
         )
         for conv in filter(None, (self.conv, self.change)):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-        nn.init.zeros_(self.conv.bias)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor, before: Before) -> Tensor:
         if self.change is None:

@@ -29,6 +29,10 @@ class FusionConfig(EncoderConfig):
         audio = self.audio.build(frontend.audio, channels)
         return Fusion(video, audio, frontend.hops, channels)
 
+    @classmethod
+    def examples(cls) -> tuple[FusionConfig, ...]:
+        return (cls(FrameCNNConfig((4, 6), grid=(1, 2)), ConvSubsamplingConfig(3)),)
+
 
 class Fusion(Streaming):
     """The features of `AudioVisual` -> (B, T, channels), a linear map of both encoders' outputs.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 THUMBNAIL = (6, 8)  # cells of the coarse picture, down and across
@@ -63,10 +65,9 @@ class Similarity(nn.Module):
             known = exists.unfold(1, self.past, 1)[:, :-1].flip(-1)
             cosines = torch.where(known.unsqueeze(-1), cosines, 1.0)
             distances = (2.0 - 2.0 * cosines).clamp(min=0.0).add(CLOSEST).sqrt()
-        kept = mask.shape[1]
-        return self.out(distances.flatten(2)), SimilarityState(
-            exists[:, kept:], *(all_[:, kept:].clone() for all_ in series)
-        )
+        kept = exists[:, mask.shape[1] :]
+        newest = (torch.where(kept.unsqueeze(-1), all_[:, mask.shape[1] :], 0.0) for all_ in series)
+        return self.out(distances.flatten(2)), SimilarityState(kept, *newest)
 
     def _cosines(self, series: Tensor, steps: int) -> Tensor:
         """(B, K + T, D) unit vectors -> (B, T, K): products of the last T with their predecessors, nearest first."""
@@ -77,7 +78,7 @@ class Similarity(nn.Module):
         products = queries @ keys
         query, back = (torch.arange(size, device=series.device) for size in (GROUP, self.past))
         places = self.past + query[:, None] - 1 - back  # of the predecessors among the keys
-        return products.gather(-1, places.expand(len(series), groups, -1, -1)).flatten(1, 2)[:, :steps]
+        return products.gather(-1, places.expand(series.shape[0], groups, -1, -1)).flatten(1, 2)[:, :steps]
 
 
 def unit(x: Tensor) -> Tensor:
@@ -100,14 +101,16 @@ def thumbnails(frames: Tensor, size: tuple[int, int]) -> Tensor:
 
 def cells(size: int, count: int, colours: int, like: Tensor) -> Tensor:
     """(count * colours, size * colours): means over adjoining cells, as adaptive average pooling takes them."""
-    return _cells(size, count, colours, like.dtype, like.device)
+    return torch.from_numpy(_cells(size, count, colours)).to(like)
 
 
 @lru_cache(maxsize=8)
-def _cells(size: int, count: int, colours: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # it may be made in a stream and used in training
-        eye, colour = (torch.eye(n, dtype=dtype, device=device) for n in (size, colours))
-        return torch.kron(nn.functional.adaptive_avg_pool1d(eye, count).T.contiguous(), colour)
+def _cells(size: int, count: int, colours: int) -> NDArray[np.floating]:
+    means = np.zeros((count, size))
+    for cell, row in enumerate(means):
+        start, end = cell * size // count, -(-(cell + 1) * size // count)
+        row[start:end] = 1 / (end - start)
+    return np.kron(means, np.eye(colours))
 
 
 def histograms(frames: Tensor) -> Tensor:
@@ -117,7 +120,6 @@ def histograms(frames: Tensor) -> Tensor:
     # The bin's number as a product with 64, 8, 1: exact, and faster than picking the colours apart.
     places = LEVELS ** torch.arange(colours - 1, -1, -1, dtype=frames.dtype, device=frames.device)
     size = LEVELS**colours
-    bins = (levels.view(-1, colours) @ places).to(torch.int32).clamp_(0, size - 1).view(-1, height * width)
-    bins += torch.arange(batch * steps, dtype=torch.int32, device=frames.device)[:, None] * size
-    counts = torch.bincount(bins.flatten(), minlength=batch * steps * size).view(batch, steps, size)
-    return (counts.to(frames.dtype) / (height * width)).sqrt()
+    bins = (levels.view(-1, colours) @ places).to(torch.int64).clamp_(0, size - 1).view(batch, steps, height * width)
+    counts = frames.new_zeros(batch, steps, size).scatter_add_(2, bins, frames.new_ones(()).expand_as(bins))
+    return (counts / (height * width)).sqrt()

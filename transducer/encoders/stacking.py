@@ -12,6 +12,8 @@ class Stack(Streaming):
 
     def __init__(self, stride: int):
         super().__init__()
+        if stride < 1:
+            raise ValueError(f"at least 1 frame is stacked, got {stride}")
         self.stride = self.block = stride
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

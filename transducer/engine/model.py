@@ -1,35 +1,33 @@
-"""The public face of a model: transcribe or label a source, or follow it while it plays."""
+"""The public face of a model: what it makes of a source, or of a stream that is fed by hand."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+
+from transducer.engine.batch import StreamBatch
+from transducer.engine.client import StreamState
+from transducer.engine.engine import Engine
 from transducer.engine.session import Session
-from transducer.engine.stream import Decoder, Stream, StreamBatch
+from transducer.engine.stream import Stream
 from transducer.errors import UsageError
-from transducer.frontends.audio_visual import AudioVisualConfig
-from transducer.frontends.logmel import LogMelConfig
-from transducer.media.audio.reader import open_audio
-from transducer.media.io.sources import RawFormat
+from transducer.media.medium import Medium
 from transducer.model.checkpoint import CONFIG, WORDS, load_checkpoint
 from transducer.model.config import ModelConfig, settings
 from transducer.model.network import Network
 from transducer.model.packing import pack_linears
 from transducer.model.sequence import Serial, share_weights
 from transducer.results import Labelling, Transcript
-from transducer.search.build import Hotwords, build_segment_search
-from transducer.search.endpoint import EndpointRules
-from transducer.search.tokens.word_model import WordModel
-
-if TYPE_CHECKING:
-    from transducer.engine.label_session import LabelSession
-    from transducer.engine.labelling import Labeller, LabelStream
+from transducer.search.context import SearchContext
+from transducer.search.options import Options
+from transducer.search.tokens.word_model import WordModel, read_config
 
 MODELS = "checkpoints"
-BUNDLED_SPEECH, BUNDLED_VIDEO = "speech-en", "shots"
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def models() -> list[str]:
@@ -38,20 +36,38 @@ def models() -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if (entry / CONFIG).is_file()) if folder.is_dir() else []
 
 
-def load(name_or_folder: str | Path) -> Model:
+def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
     """A bundled model by its name, or a checkpoint folder by its path.
 
+    Args:
+        device: where to compute: "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one.
+
     Raises:
-        UsageError: there is neither. CheckpointError: the folder cannot be used.
+        UsageError: there is neither, or no such device. CheckpointError: the folder cannot be used.
     """
-    name = str(name_or_folder)
+    name, found = str(name_or_folder), find_device(device)
     if name in models():
-        return Model(Path(str(resources.files("transducer") / MODELS / name)))
-    folder = Path(name_or_folder)
-    if folder.is_dir():
-        return Model(folder)
+        return Model(Path(str(resources.files("transducer") / MODELS / name)), found)
+    try:
+        if Path(name_or_folder).is_dir():
+            return Model(Path(name_or_folder), found)
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL
+        name = f"{name[:80]}..."
     bundled = ", ".join(models()) or "none"
     raise UsageError(f"unknown model {name!r}: it is neither a folder nor one of the bundled models ({bundled})")
+
+
+def find_device(name: str) -> torch.device:
+    """The device of this name. Raises UsageError where there is none."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"unknown device {name!r}: there are {', '.join(DEVICES)}") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"there is no device {name!r} on this machine: use cpu, or auto")
+    return device
 
 
 class Model:
@@ -61,222 +77,188 @@ class Model:
         name: of the folder it was loaded from.
         config: what it is made of.
         units: name -> tokenizer.
-        rate: samples per second that streams take; None for a model that hears nothing.
-        labels_video: whether it is for `label`, and not for `transcribe`.
+        medium: what it hears or sees.
+        device: where it computes.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, device: torch.device | str = "cpu"):
+        self.folder, self.device = folder, torch.device(device)
         self.name = folder.resolve().name
         self.network, self.units = load_checkpoint(folder)
+        self.network.to(self.device)
         self.config: ModelConfig = self.network.config
-        frontend = self.config.frontend
-        sound = frontend.audio if isinstance(frontend, AudioVisualConfig) else frontend
-        self.rate: int | None = sound.rate if isinstance(sound, LogMelConfig) else None
-        self.labels_video = not isinstance(frontend, LogMelConfig)
+        self.medium: Medium = self.config.frontend.medium()
         self._packed = share_weights(self.network)
         pack_linears(self._packed)
         self._at_chunk = lru_cache(maxsize=4)(self._network_at_chunk)
         self._words = lru_cache(maxsize=1)(self._load_words)
+        self._engine = lru_cache(maxsize=8)(self._build_engine)
+
+    @property
+    def kind(self) -> str:
+        """Of the results: "words" or "events"."""
+        return self.engine(head=next(iter(self.config.heads))).kind
+
+    @property
+    def rate(self) -> int | None:
+        """Samples per second that streams take; None where steps are not samples."""
+        return int(self.medium.rate) if self.medium.name == "samples" else None
 
     @property
     def chunks_ms(self) -> tuple[float, ...]:
-        """The chunk sizes that the model was trained for, in milliseconds; of video at 25 frames a second."""
-        return tuple(chunk * self._frame_ms for chunk in self.config.chunks)
+        """The chunk sizes that the model was trained for, in milliseconds; of video at its usual rate."""
+        return tuple(chunk * self._step_ms for chunk in self.config.chunks)
 
-    def decoder(
-        self,
-        search: str | None = None,
-        beam: int | None = None,
-        chunk_ms: float | None = None,
-        nbest: int = 0,
-        endpoint: EndpointRules | None = None,
-        hotwords: Hotwords = (),
-    ) -> Decoder:
-        """What streams are made of; build it once and share it.
-
-        Args:
-            search: "greedy" or "beam"; the model's own choice by default.
-            beam: hypotheses that a beam search keeps.
-            chunk_ms: how much sound is decoded at a time: the latency. A multiple of the model's frame.
-            nbest: alternatives that final segments bring along.
-            endpoint: when a segment ends.
-            hotwords: words and phrases to be expected, with weights (3 to 8 is a lot); beam search only.
+    def engine(self, **options: Any) -> Engine:
+        """What streams run; the same for the same options (see `Options`), and shared by any number of streams.
 
         Raises:
-            UsageError: an option that this model does not have, or a model for video.
+            UsageError: an option that does not exist, makes no sense, or is not for this model.
         """
-        if self.labels_video:
-            raise UsageError(
-                f"the model {self.name} labels video and transcribes nothing: use label, or a model of speech such as "
-                f"{BUNDLED_SPEECH}"
-            )
-        chunk = self._chunk_frames(chunk_ms)
-        network = self._at_chunk(chunk)
-        search = search or self.config.decoding.search
-        words = self._words() if search == "beam" else None  # megabytes, which a greedy search has no use for
-        head, segment_search = build_segment_search(network, self.units, search, beam, nbest, endpoint, words, hotwords)
-        stages = Serial(network.frontend, network.encoder, network.heads[head])
-        if chunk % network.heads[head].stride:
-            step = network.heads[head].stride * self._frame_ms
-            raise UsageError(f"{search} search with the model {self.name} needs chunks of a multiple of {step:g} ms")
-        return Decoder(stages, segment_search, self.rate, chunk * network.hop)
+        return self._engine(Options.of(options))
 
-    def stream(
-        self,
-        source: Any,
-        *,
-        search: str | None = None,
-        beam: int | None = None,
-        chunk_ms: float | None = None,
-        nbest: int = 0,
-        raw: RawFormat | tuple[str, int, int] | None = None,
-        endpoint: EndpointRules | None = None,
-        hotwords: Hotwords = (),
+    def session(
+        self, source: Any, *, block: int | None = None, keep: bool = True, frames: bool = False, **options: Any
     ) -> Session:
-        """Follow a source: an iterator of segments, partial and final, and a context manager.
+        """Follow a source: an iterator of results, and a context manager.
 
         Args:
-            source: a path, an address, "-" or an open binary file, or an iterable of float32 mono arrays at the
-                model's rate.
-            raw: the format of a source of bare samples, such as ("s16le", 16000, 1).
-            search, beam, chunk_ms, nbest, endpoint, hotwords: see `decoder`.
+            source: a path, an address, "-" or an open binary file; or samples, an iterable of float32 mono arrays at
+                the model's rate; or pictures, an iterable of uint8 (H, W, 3) arrays, RGB, or one array (T, H, W, 3).
+            block, keep: see `Session`.
+            frames: of events, the result has the probability of every label on every frame as well.
+            options: see `Options`, and what the medium takes: raw, the format of a source of bare samples such as
+                ("s16le", 16000, 1); start and length in seconds; track, the number of the sound to hear; fps, of
+                pictures.
 
         Raises:
-            MediaError: the source cannot be read or holds no sound. UsageError: it is no source, or an option
-                does not fit. Both may also come while iterating.
+            MediaError: the source cannot be read, or has nothing of what the model takes. UsageError: it is no source,
+                or an option does not fit. Both may also come while iterating.
         """
-        decoder = self.decoder(search, beam, chunk_ms, nbest, endpoint, hotwords)
-        if raw is not None and not isinstance(raw, RawFormat):
-            raw = RawFormat(*raw)
-        return Session(Stream(decoder), open_audio(source, self.rate, raw))
+        known = set(Options.__dataclass_fields__)
+        engine = self.engine(**{name: value for name, value in options.items() if name in known})
+        reading = {name: value for name, value in options.items() if name not in known}
+        if self.config.decoding.fast_decoding:
+            reading.setdefault("fast", True)
+        if unknown := sorted(reading.keys() - set(self.medium.options)):
+            there = ", ".join([*sorted(known), *self.medium.options])
+            raise UsageError(f"unknown option {', '.join(unknown)} for the model {self.name}: there are {there}")
+        reader = self.medium.open(source, block=block or (engine.block if self.medium.steady else None), **reading)
+        try:
+            return Session(engine, reader, block, keep, frames, self.config.language)
+        except BaseException:
+            reader.close()
+            raise
 
-    def transcribe(self, source: Any, **options: Any) -> Transcript:
-        """The whole transcript of a source; the options are those of `stream`."""
-        with self.stream(source, **options) as session:
-            segments = tuple(segment for segment in session if segment.final)
-            return Transcript(segments, session.position, session.name, self.config.language, tuple(session.warnings))
-
-    def live(self, **options: Any) -> Stream:
-        """A stream to push samples into by hand; the options are those of `decoder`."""
-        return Stream(self.decoder(**options))
-
-    def batch(self, capacity: int, **options: Any) -> StreamBatch:
-        """Room for many streams in one step; the options are those of `decoder`."""
-        return StreamBatch(self.decoder(**options), capacity)
-
-    def labeller(self, threshold: float | None = None) -> Labeller:
-        """What label streams are made of; build it once and share it.
-
-        Args:
-            threshold: probability from which on something is an event, 0 to 1; the model's own by default.
-
-        Raises:
-            UsageError: a threshold that makes no sense, or a model for sound.
-        """
-        if not self.labels_video:
-            raise UsageError(
-                f"the model {self.name} transcribes sound and sees nothing: use transcribe, or a model of video such "
-                f"as {BUNDLED_VIDEO}"
-            )
-        from transducer.engine.labelling import build_labeller
-
-        return build_labeller(self._at_chunk(self._chunk_frames(None)), self.units, threshold)
-
-    def label_stream(
-        self,
-        source: Any,
-        *,
-        threshold: float | None = None,
-        frames: bool = False,
-        fps: float | None = None,
-        block: int | None = None,
-    ) -> LabelSession:
-        """Follow a video: an iterator of events as they become certain, and a context manager.
-
-        Args:
-            source: a path, an address, "-" or an open binary file, or pictures: an iterable of uint8 (H, W, 3)
-                arrays, RGB, or one array (T, H, W, 3).
-            threshold: see `labeller`.
-            frames: the session's `result` has the probabilities of every frame, too.
-            fps: frames per second of pictures, 25 if not given.
-            block: frames to work on at a time; many for files and few for live sources by default.
-
-        Raises:
-            MediaError: the source cannot be read or holds no pictures. UsageError: it is no source, or an option
-                does not fit. Both may also come while iterating.
-        """
-        from transducer.engine.label_session import open_session
-
-        labeller = self.labeller(threshold)
-        return open_session(labeller, source, fps, frames, block, self.config.decoding.fast_decoding)
-
-    def label(self, source: Any, **options: Any) -> Labelling:
-        """All events of a video and the scenes between them; the options are those of `label_stream`."""
-        with self.label_stream(source, **options) as session:
+    def predict(self, source: Any, **options: Any) -> Any:
+        """All that the model makes of a source: a `Transcript` or a `Labelling`; the options are those of `session`."""
+        with self.session(source, **options) as session:
             for _ in session:
                 pass
             return session.result()
 
-    def label_live(self, *, threshold: float | None = None, fps: float = 25, block: int = 1) -> LabelStream:
-        """A stream to push frames into by hand.
+    def transcribe(self, source: Any, **options: Any) -> Transcript:
+        """The words of a source. Raises UsageError where the model writes none."""
+        return self.predict(source, results="words", **options)
+
+    def label(self, source: Any, **options: Any) -> Labelling:
+        """The events of a source, and the scenes between them; the words of a model that writes words are events."""
+        return self.predict(source, results="events", **options)
+
+    def stream(
+        self, *, block: int | None = None, state: StreamState | None = None, fps: float | None = None, **options: Any
+    ) -> Stream:
+        """A stream to push samples or frames into by hand; see `Stream` and `Options`.
 
         Args:
-            threshold: see `labeller`.
-            fps: frames per second, for times in seconds.
-            block: frames to work on at a time.
+            fps: frames per second, for the times of frames that come without.
         """
-        from transducer.engine.labelling import LabelStream
+        return Stream(self.engine(**options), block, state, fps)
 
-        return LabelStream(self.labeller(threshold), fps, block)
+    def batch(self, capacity: int, *, block: int | None = None, **options: Any) -> StreamBatch:
+        """Room for many streams in one step; see `StreamBatch` and `Options`."""
+        return StreamBatch(self.engine(**options), capacity, block)
 
     def info(self) -> dict[str, Any]:
-        """What people want to know of a model; the card's entries come last."""
-        facts = {
+        """What people ask about a model; the card's entries come last."""
+        # A greedy search needs no lexicon to be read.
+        searching = {"search": "greedy"} if self.kind == "words" else {}
+        engine = self.engine(head=self._head(Options()), **searching)
+        facts: dict[str, Any] = {
             "name": self.name,
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
             "size_bytes": sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
+            **self.medium.facts(engine.lookahead),
         }
+        if self.medium.name == "samples":
+            facts |= {
+                "stride_ms": self._step_ms,
+                "chunk_ms": self._chunk(None) * self._step_ms,
+                "chunks_ms": list(self.chunks_ms),
+                "latency_ms": engine.latency * 1000,
+            }
         described = {"language": self.config.language, "defaults": settings(self.config.decoding)}
         if self.config.events is not None:
             described["events"] = settings(self.config.events)
-        described = {name: value for name, value in described.items() if value}
-        if self.labels_video:
-            return {**facts, **self.labeller().facts(), **described, **self.config.card}
-        return {
-            **facts,
-            "rate_hz": self.rate,
-            "stride_ms": self._frame_ms,
-            "chunk_ms": self._chunk_frames(None) * self._frame_ms,
-            "chunks_ms": list(self.chunks_ms),
-            "latency_ms": self.decoder("greedy").latency * 1000,
-            **described,
-            **self.config.card,
-        }
+        facts |= {name: value for name, value in described.items() if value}
+        return {**facts, **engine.search.facts(), **self.config.card}
 
     @property
-    def _frame_ms(self) -> float:
-        return self.network.hop * (40.0 if self.labels_video else 1000 / self.rate)
+    def _step_ms(self) -> float:
+        """Of the encoder, in milliseconds."""
+        return float(self.network.hop * 1000 / self.medium.rate)
 
-    def _chunk_frames(self, chunk_ms: float | None) -> int:
-        """A chunk in encoder frames; the model's default for None."""
-        if chunk_ms is None:
-            chunk_ms = self.config.decoding.chunk_ms
+    def _chunk(self, chunk_ms: float | None) -> int:
+        """A chunk in encoder steps; the model's default for None."""
+        chunk_ms = self.config.decoding.chunk_ms if chunk_ms is None else chunk_ms
         if chunk_ms is None:
             return self.config.chunks[len(self.config.chunks) // 2]
-        frames = round(chunk_ms / self._frame_ms)
-        if frames < 1 or abs(frames * self._frame_ms - chunk_ms) > 1e-6:
+        steps = round(chunk_ms / self._step_ms)
+        if steps < 1 or abs(steps * self._step_ms - chunk_ms) > 1e-6:
             raise UsageError(
-                f"a chunk of {chunk_ms:g} ms is no multiple of the model's frame of {self._frame_ms:g} ms; "
+                f"a chunk of {chunk_ms:g} ms is no multiple of the model's step of {self._step_ms:g} ms; "
                 f"the model was trained for chunks of {', '.join(f'{ms:g}' for ms in self.chunks_ms)} ms"
             )
-        return frames
+        return steps
 
-    def _load_words(self) -> WordModel | None:
-        folder = self.folder / WORDS
-        if not folder.is_dir():
-            return None
-        return WordModel.load(folder, self.units)
+    def _build_engine(self, options: Options) -> Engine:
+        chunk = self._chunk(options.chunk_ms)
+        network = self._at_chunk(chunk)
+        name = self._head(options)
+        head = network.heads[name]
+        if chunk % head.stride:
+            step = head.stride * self._step_ms
+            raise UsageError(f"the head {name} of the model {self.name} needs chunks of a multiple of {step:g} ms")
+        stages = Serial(network.frontend, network.encoder, head)
+        context = SearchContext(
+            options=options,
+            decoding=self.config.decoding,
+            events=self.config.events,
+            tokenizer=self.units[head.config.units],
+            seconds_per_step=stages.stride / float(self.medium.rate),
+            # Megabytes, which other searches have no use for.
+            words=self._words() if name in self._spelled(options) else None,
+            model=self.name,
+        )
+        block = chunk * network.hop if self.medium.steady else None
+        return Engine(stages, head.search(context), self.medium, block, head.delay, self.device)
+
+    def _head(self, options: Options) -> str:
+        """The head to read: the one that was asked for, or the first that goes with the search."""
+        heads = self.config.heads
+        if options.head is not None and options.head not in heads:
+            raise UsageError(f"the model {self.name} has no head {options.head!r}: there are {', '.join(heads)}")
+        return options.head or next(iter(self._spelled(options)), next(iter(heads)))
+
+    def _spelled(self, options: Options) -> list[str]:
+        """The heads whose tokens the words of a beam search are made of; none for other searches."""
+        if (options.search or self.config.decoding.search) != "beam" or not (self.folder / WORDS).is_dir():
+            return []
+        units = read_config(self.folder / WORDS).units
+        return [name for name, part in self.config.heads.items() if part.units == units]
+
+    def _load_words(self) -> WordModel:
+        return WordModel.load(self.folder / WORDS, self.units)
 
     def _network_at_chunk(self, chunk: int) -> Network:
         network = share_weights(self._packed)

@@ -7,46 +7,55 @@ import os
 import sys
 import threading
 import time
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from transducer.errors import MediaError, TransducerError, UsageError
 from transducer.media.io.fanout import FanOut
 from transducer.media.io.sources import STANDARD_INPUT, is_pipe, open_source
-from transducer.results import Labelling, Segment, Transcript
+from transducer.results import Annotation
 
 PATIENCE = 3.0  # seconds that an interrupt waits for what is being decoded
 
 
-@dataclass(frozen=True)
-class Annotation:
-    """What is said in a video, and what is seen; times of both are on one clock.
+def annotate(
+    source: Any,
+    speech: Any = "speech-en",
+    scenes: Any = "shots",
+    *,
+    threshold: float | None = None,
+    start: float | None = None,
+    length: float | None = None,
+    device: str = "cpu",
+    **options: Any,
+) -> Annotation:
+    """What is said and what is seen in a video, in one go.
 
-    Attributes:
-        source: its name.
-        transcript: None where there is no sound.
-        labelling: None where there are no pictures.
-        warnings: what could not be read, and where.
+    Args:
+        source: a path, an address, "-", or an open binary file.
+        speech, scenes: names or folders of models, or models that are loaded already.
+        threshold: see `Options`.
+        start, length: of the part to annotate, in seconds.
+        device: see `transducer.load`.
+        options: of `Model.session`, for the words.
+
+    Raises:
+        UsageError: an option that makes no sense, or a model of the wrong kind.
+        MediaError: the source has neither sound nor pictures, or breaks off.
     """
+    from transducer.engine.model import Model, load
 
-    source: str
-    transcript: Transcript | None
-    labelling: Labelling | None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def duration(self) -> float:
-        """Seconds: of the longer half."""
-        return max((half.duration for half in (self.transcript, self.labelling) if half is not None), default=0.0)
-
-    def scene_at(self, seconds: float) -> int | None:
-        """The number (from 0) of the scene that began last by then; None before the first, or without pictures."""
-        scenes = self.labelling.segments if self.labelling is not None else ()
-        number = bisect_right(scenes, seconds, key=lambda scene: scene.start) - 1
-        return number if number >= 0 else None
+    models = [model if isinstance(model, Model) else load(model, device) for model in (speech, scenes)]
+    both = {name: value for name, value in (("start", start), ("length", length)) if value is not None}
+    events = both if threshold is None else {**both, "threshold": threshold}
+    with AnnotateSession(*models, source, {**both, **options}, events) as session:
+        session.run()
+        result = session.result()
+    if result is None:
+        raise MediaError(f"{source}: has neither sound nor pictures")
+    return result
 
 
 class AnnotateSession:
@@ -57,16 +66,23 @@ class AnnotateSession:
     Args:
         speech, labeller: models, see `transducer.load`.
         source: a path, an address, "-", or an open binary file.
-        threshold: see `Model.labeller`.
-        options: of `Model.stream`.
+        words, events: options of `Model.session`, for each of them.
     """
 
-    def __init__(self, speech: Any, labeller: Any, source: Any, threshold: float | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        speech: Any,
+        labeller: Any,
+        source: Any,
+        words: Mapping[str, Any] | None = None,
+        events: Mapping[str, Any] | None = None,
+    ) -> None:
         self._resources = ExitStack()
         self._split: FanOut | None = None
         first, second = self._open(source)
-        self._words = _Half(lambda: speech.stream(first, **options), first, lambda segment: segment.final)
-        self._scenes = _Half(lambda: labeller.label_stream(second, threshold=threshold), second, lambda event: True)
+        asked = {} if labeller.kind == "events" else {"results": "events"}
+        self._words = _Half(lambda: speech.session(first, **(words or {})), first)
+        self._scenes = _Half(lambda: labeller.session(second, **asked, **(events or {})), second)
         self._halves = (self._words, self._scenes)
 
     def __enter__(self) -> AnnotateSession:
@@ -127,9 +143,7 @@ class AnnotateSession:
             warnings |= dict.fromkeys(found)
         if (session := self._words.session) is not None and not self._words.is_alive():
             source = source or session.name
-            transcript = Transcript(
-                tuple(self._words.found), session.position, source, warnings=tuple(session.warnings)
-            )
+            transcript = replace(session.result(), source=source)
         if (session := self._scenes.session) is not None and not self._scenes.is_alive():
             source = source or session.name
             labelling = replace(session.result(), source=source)
@@ -172,22 +186,20 @@ class AnnotateSession:
 class _Half(threading.Thread):
     """One of the two sessions."""
 
-    def __init__(self, open_session: Callable[[], Any], source: Any, keep: Callable[[Any], bool]) -> None:
+    def __init__(self, open_session: Callable[[], Any], source: Any) -> None:
         super().__init__(daemon=True)
         self.session: Any = None
-        self.found: list[Segment | Any] = []
         self.failure: BaseException | None = None
         self._open_session = open_session
         self._source = source
-        self._keep = keep
         self._stopped = False
 
     def run(self) -> None:
         try:
             with self._open_session() as self.session:
-                for item in self._until_stopped(self.session):
-                    if self._keep(item):
-                        self.found.append(item)
+                for _ in self.session:
+                    if self._stopped:
+                        break
         except BaseException as error:
             self.failure = error
         finally:
@@ -202,12 +214,6 @@ class _Half(threading.Thread):
             self._source.stopped = True
         elif hasattr(self._source, "close"):
             self._source.close()
-
-    def _until_stopped(self, session: Any) -> Iterator[Any]:
-        for item in session:
-            if self._stopped:
-                return
-            yield item
 
 
 class _File(io.FileIO):

@@ -1,62 +1,141 @@
-"""From a source of sound to segments."""
+"""A source on its way through an engine."""
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import torch
+
+from transducer.engine.engine import Engine
 from transducer.engine.stream import Stream
-from transducer.media.audio.reader import AudioReader
-from transducer.results import Segment
+from transducer.media.io.prefetch import Prefetch
+from transducer.media.medium import Block, BlockReader
+from transducer.search.builder import Builder, Source
 
 
 class Session:
-    """A source on its way through a model: iterate over it for segments.
+    """Iterate over it for results: segments, partial and final, or events in the order in which they become certain.
 
-    Attributes:
-        latency: algorithmic, in seconds.
-        name: of the source.
-        position: seconds heard so far.
-        duration: seconds of the whole, as far as it is known.
-        warnings: what could not be read, and where; grows on the way.
+    What takes long to read, such as pictures, is decoded in a thread ahead of the network.
+
+    Args:
+        engine: what to run.
+        reader: an open source of the engine's medium, which is closed at the end.
+        block: steps to work on at a time; what suits the source if None.
+        keep: whether `result` is wanted: without it a stream without end takes no more memory the longer it is.
+        scores: of events: `result` has the probability of every label at every step as well.
+        language: of the words.
     """
 
-    def __init__(self, stream: Stream, audio: AudioReader):
-        self._stream, self._audio = stream, audio
-        self._segments = self._run()
-
-    @property
-    def latency(self) -> float:
-        return self._stream.latency
+    def __init__(
+        self,
+        engine: Engine,
+        reader: BlockReader,
+        block: int | None = None,
+        keep: bool = True,
+        scores: bool = False,
+        language: str = "",
+    ):
+        medium = engine.medium
+        self.engine, self._reader, self._language = engine, reader, language
+        self._rate = None if medium.steady else reader.rate
+        self._builder: Builder[Any, Any] = engine.search.builder(keep, scores)
+        block = block or medium.block_for(reader)
+        self._stream = Stream(engine, block, rate=self._rate, listener=self._builder.outputs, start=reader.start)
+        self._position = 0.0
+        self._blocks: Iterator[Block] = reader
+        if medium.read_ahead:
+            self._blocks = Prefetch(reader)
+            # Whoever leaves a loop over results may never close it.
+            weakref.finalize(self, self._blocks.close).atexit = False
+        self._results = self._run()
 
     @property
     def name(self) -> str:
-        return self._audio.name
+        """Of the source, to show."""
+        return self._reader.name
+
+    @property
+    def kind(self) -> str:
+        """Of the results: "words" or "events"."""
+        return self.engine.kind
+
+    @property
+    def events_kind(self) -> str:
+        """Of events, see `transducer.search.events.rules`; "" for words."""
+        return getattr(self._builder, "kind", "")
+
+    @property
+    def fps(self) -> float:
+        """Frames per second, on average as far as it is known; of sound, outputs of the model per second."""
+        return float(self.engine.output_rate if self._rate is None else self._reader.fps)
+
+    @property
+    def frames(self) -> int:
+        """Frames that have been judged; of sound, outputs of the model."""
+        return self._stream.judged[1]
+
+    @property
+    def latency(self) -> float:
+        """Algorithmic latency in seconds."""
+        return self._stream.latency
 
     @property
     def position(self) -> float:
-        return self._audio.position
+        """Seconds that have been worked on."""
+        return self._position
 
     @property
     def duration(self) -> float | None:
-        return self._audio.duration
+        """Seconds of the whole, as far as it is known."""
+        return self._reader.duration
 
     @property
     def warnings(self) -> list[str]:
-        return self._audio.warnings
+        """One line for each thing that could not be read, or is strange; grows on the way."""
+        return self._reader.warnings
 
-    def _run(self) -> Iterator[Segment]:
-        block = self._stream.decoder.block
-        for samples in self._audio:
-            # A packet may be hours long: results should not wait for all of it.
-            for start in range(0, len(samples), block):
-                yield from self._stream.push(samples[start : start + block])
-        yield from self._stream.finish()
+    @property
+    def scenes(self) -> list[Any]:
+        """Of events: the scenes that are certain so far, growing on the way."""
+        return getattr(self._builder, "scenes", [])
 
-    def __iter__(self) -> Iterator[Segment]:
+    def result(self) -> Any:
+        """What is certain so far, as a `Transcript` or `Labelling`; of the whole, after iterating over it."""
+        return self._builder.result(self._source())
+
+    def _source(self) -> Source:
+        end, frames = self._stream.judged
+        return Source(self.name, self._position, tuple(self.warnings), self.fps, frames, end, self._language)
+
+    def _run(self) -> Iterator[Any]:
+        for block in self._blocks:
+            self._builder.block(block)
+            with _spare_core(self.engine.medium.read_ahead):
+                results = self._stream.push_block(block)
+            self._position = self._stream.position
+            yield from self._announce(results)
+        if self._rate is not None:
+            self._stream.set_rate(self._reader.rate)  # by now it may be known better
+        results = self._stream.finish()
+        self._position = max(self._position, self._stream.judged[0])
+        yield from self._announce(results)
+        self._builder.close(self._source())
+
+    def _announce(self, results: list[Any]) -> Iterator[Any]:
+        for result in results:
+            if self._builder.add(result):
+                yield result
+
+    def __iter__(self) -> Iterator[Any]:
         return self
 
-    def __next__(self) -> Segment:
-        return next(self._segments)
+    def __next__(self) -> Any:
+        return next(self._results)
 
     def __enter__(self) -> Session:
         return self
@@ -66,5 +145,23 @@ class Session:
 
     def close(self) -> None:
         """Release the source; may be called twice."""
-        self._segments.close()
-        self._audio.close()
+        self._results.close()
+        if isinstance(self._blocks, Prefetch):
+            self._blocks.close()  # it closes the reader, in its own thread
+        else:
+            self._reader.close()
+
+
+@contextmanager
+def _spare_core(wanted: bool) -> Iterator[None]:
+    """Leaves one core of few to the thread that decodes."""
+    threads = torch.get_num_threads()
+    fewer = max(1, min(threads, (os.cpu_count() or 1) - 1))
+    if fewer == threads or not wanted:
+        yield
+        return
+    torch.set_num_threads(fewer)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

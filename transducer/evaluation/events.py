@@ -144,10 +144,9 @@ def average_precision(truths: Sequence[Spot], predictions: Sequence[Spot], toler
     for spot in sorted(predictions, key=lambda spot: -spot.score):
         frames = free.get(spot.video, [])
         nearest = min(frames, key=lambda frame: (abs(frame - spot.frame), frame), default=None)
-        hit = nearest is not None and abs(nearest - spot.frame) <= tolerance
-        if hit:
+        hits.append(nearest is not None and abs(nearest - spot.frame) <= tolerance)
+        if nearest is not None and hits[-1]:
             frames.remove(nearest)
-        hits.append(hit)
     right = np.cumsum(hits)
     precision = right / np.arange(1, len(hits) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]

@@ -1,28 +1,23 @@
-"""Annotations as files: words and scenes together, as json, jsonl, txt, srt, vtt or html."""
+"""Formats of annotations: words and scenes together."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
-from transducer.engine.multi import Annotation
-from transducer.formats.events.document import event_to_dict, scene_to_dict
+from transducer.formats.events.document import item_to_dict
 from transducer.formats.events.sheet import Thumbnail, render_html
-from transducer.formats.events.tables import clock, in_order
-from transducer.formats.names import known_format
-from transducer.formats.words.cues import GAP_MS, MIN_MS, Cue, make_cues
+from transducer.formats.events.tables import in_order
+from transducer.formats.registry import Format
+from transducer.formats.subtitles import Cue, render_cues
+from transducer.formats.values import clock, to_json
+from transducer.formats.words.cues import GAP_MS, MIN_MS, make_cues
 from transducer.formats.words.document import segment_to_dict
-from transducer.formats.words.subtitles import cues_to_text
-from transducer.results import Event, Labelling, Scene, Segment
+from transducer.formats.words.karaoke import light_words
+from transducer.results import Annotation, Event, Labelling, Scene, Segment
 
-ANNOTATION_FORMATS = ("json", "jsonl", "txt", "srt", "vtt", "html")
 SNAP_IN, SNAP_OUT = 250, 500  # milliseconds after a cut in which a cue that begins, or ends, is moved to it
-
-
-def check_annotation_format(name: str) -> str:
-    """See `known_format`."""
-    return known_format(name, ANNOTATION_FORMATS)
 
 
 def annotation_to_dict(annotation: Annotation) -> dict[str, Any]:
@@ -34,46 +29,37 @@ def annotation_to_dict(annotation: Annotation) -> dict[str, Any]:
     transcript, labelling = annotation.transcript, annotation.labelling
     result: dict[str, Any] = {
         "source": annotation.source,
-        "duration": round(annotation.duration, 3),
+        "duration": annotation.duration,
         "fps": None if labelling is None else round(labelling.fps, 6),
         "frames": None if labelling is None else labelling.frames,
         "text": "" if transcript is None else transcript.text,
         "segments": [_segment(annotation, segment) for segment in _segments(annotation)],
-        "events": [event_to_dict(event) for event in (labelling.events if labelling else ())],
-        "scenes": [scene_to_dict(scene) for scene in (labelling.segments if labelling else ())],
+        "events": [item_to_dict(event) for event in (labelling.events if labelling else ())],
+        "scenes": [item_to_dict(scene) for scene in (labelling.segments if labelling else ())],
     }
     if annotation.warnings:
         result["warnings"] = list(annotation.warnings)
     return result
 
 
-def render_annotation(
-    annotation: Annotation, format: str, thumbnails: Iterable[Thumbnail] = (), indent: int | None = 2
-) -> Iterator[str]:
-    """The contents of the annotation's file in one of ANNOTATION_FORMATS, in pieces.
+def _json(annotation: Annotation, indent: int | None = 2) -> Iterator[str]:
+    yield to_json(annotation_to_dict(annotation), indent)
 
-    Args:
-        thumbnails: see `transducer.formats.events.render_labelling`.
-        indent: of json; None puts it on one line.
 
-    Raises:
-        UsageError: unknown format.
-    """
-    format = check_annotation_format(format)
-    if format == "json":
-        yield json.dumps(annotation_to_dict(annotation), ensure_ascii=False, indent=indent) + "\n"
-    elif format == "jsonl":
-        for kind, item in _rows(annotation):
-            data = _segment(annotation, item) if isinstance(item, Segment) else scene_to_dict(item)
-            yield json.dumps({"source": annotation.source, "type": kind, **data}, ensure_ascii=False) + "\n"
-    elif format == "txt":
-        yield from _script(annotation)
-    elif format == "html":
-        labelling = annotation.labelling or _blind(annotation)
-        yield from render_html(labelling, thumbnails, _captions(annotation))
-    else:
-        cues = make_cues(annotation.transcript) if annotation.transcript is not None else []
-        yield cues_to_text(snap_to_cuts(cues, _cuts(annotation)), format)
+def _json_lines(annotation: Annotation) -> Iterator[str]:
+    for kind, item in _rows(annotation):
+        data = _segment(annotation, item) if isinstance(item, Segment) else item_to_dict(item)
+        yield to_json({"source": annotation.source, "type": kind, **data})
+
+
+def _subtitles(kind: str, annotation: Annotation, karaoke: bool = False) -> Iterator[str]:
+    transcript = annotation.transcript
+    cues: Iterable[Cue] = snap_to_cuts(make_cues(transcript), _cuts(annotation)) if transcript is not None else ()
+    return render_cues(light_words(cues, transcript) if karaoke and transcript is not None else cues, kind)
+
+
+def _page(annotation: Annotation, thumbnails: Iterable[Thumbnail] = ()) -> Iterator[str]:
+    return render_html(annotation.labelling or _blind(annotation), thumbnails, _captions(annotation))
 
 
 def snap_to_cuts(cues: list[Cue], cuts: list[int]) -> list[Cue]:
@@ -119,17 +105,20 @@ def _rows(annotation: Annotation) -> list[tuple[str, Event | Scene | Segment]]:
 def _script(annotation: Annotation) -> Iterator[str]:
     """Scenes and events on lines of their own, and what is said in each scene below it."""
     said = _captions(annotation)
-    number = -1
     yield from (f"{text}\n" for text in said.pop(None, ()))
-    for item in in_order(annotation.labelling) if annotation.labelling is not None else ():
+    labelling = annotation.labelling
+    if labelling is None:
+        return
+    shown = 0
+    for item in in_order(labelling):
         if isinstance(item, Event):
             yield f"{clock(item.start)}  [{item.label} {item.score:.2f}]\n"
-            if annotation.labelling.kind == "transitions":
+            if labelling.kind == "transitions":
                 continue
             number = annotation.scene_at(item.start)
         else:
-            number += 1
-            yield f"{clock(item.start)}  {item.label or 'background'} {number + 1}\n"
+            number, shown = shown, shown + 1
+            yield f"{clock(item.start)}  {item.label or 'background'} {shown}\n"
         for text in said.pop(number, ()):
             yield f"    {text}\n"
 
@@ -157,3 +146,13 @@ def _blind(annotation: Annotation) -> Labelling:
     """Sound without pictures, as one scene."""
     scene = Scene("", 0.0, annotation.duration, 0, 0, 1.0)
     return Labelling(annotation.source, 0.0, 0, annotation.duration, (), (scene,), annotation.warnings)
+
+
+FORMATS = {
+    "json": Format(_json, options=frozenset(["indent"]), named=True),
+    "jsonl": Format(_json_lines, named=True),
+    "txt": Format(_script, named=True),
+    "srt": Format(partial(_subtitles, "srt"), options=frozenset(["karaoke"])),
+    "vtt": Format(partial(_subtitles, "vtt"), options=frozenset(["karaoke"])),
+    "html": Format(_page, options=frozenset(["thumbnails"])),
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ from transducer.frontends.frames import Frames, FramesConfig
 from transducer.frontends.logmel import LogMel, LogMelConfig
 from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import State, Streaming
+
+if TYPE_CHECKING:
+    from transducer.media.medium import Medium
 
 
 @register("audio_visual")
@@ -22,8 +26,17 @@ class AudioVisualConfig(FrontendConfig):
     audio: LogMelConfig = field(default_factory=LogMelConfig)
     samples: int = 640
 
+    def medium(self) -> Medium:
+        from transducer.media.audiovisual import FramesAndSamples
+
+        return FramesAndSamples(self.video.medium(), self.samples, self.audio.rate)
+
     def build(self) -> AudioVisual:
         return AudioVisual(self.video.build(), self.audio.build(), self.samples)
+
+    @classmethod
+    def examples(cls) -> tuple[AudioVisualConfig, ...]:
+        return (cls(FramesConfig(5, 7), LogMelConfig(800, 6, 20, 8), 64),)
 
 
 class AudioVisual(Streaming):
@@ -38,10 +51,13 @@ class AudioVisual(Streaming):
 
     def __init__(self, video: Frames, audio: LogMel, samples: int):
         super().__init__()
-        if samples < 1 or samples % audio.hop:
-            raise ValueError(f"the samples to a frame must be a multiple of the hop of {audio.hop}, got {samples}")
+        if not 1 <= samples <= audio.rate or samples % audio.hop:
+            raise ValueError(
+                f"the samples to a frame must be a multiple of the hop of {audio.hop}, at most a second, got {samples}"
+            )
         self.video, self.audio, self.samples = video, audio, samples
         self.hops = samples // audio.hop
+        self.inputs = video.inputs + samples
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         y, mask, _ = self.step(x, mask, self.init_state(x.shape[0], x))

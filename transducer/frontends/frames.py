@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -10,7 +11,11 @@ from torch import Tensor
 from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import Streaming, apply_mask
 
+if TYPE_CHECKING:
+    from transducer.media.medium import Medium
+
 HALF = 127.5  # half of the range of a byte
+LARGEST_SIDE = 8192  # pixels
 
 
 @register("frames")
@@ -22,8 +27,20 @@ class FramesConfig(FrontendConfig):
     width: int = 48
     channels: int = 3
 
+    def medium(self) -> Medium:
+        from transducer.media.video.medium import Frames as Pictures
+
+        return Pictures(self.height, self.width, self.channels)
+
     def build(self) -> Frames:
         return Frames(self.height, self.width, self.channels)
+
+    @classmethod
+    def examples(cls) -> tuple[FramesConfig, ...]:
+        return (
+            cls(5, 7),
+            cls(4, 3, 1),
+        )
 
 
 class Frames(Streaming):
@@ -35,9 +52,12 @@ class Frames(Streaming):
 
     def __init__(self, height: int, width: int, channels: int = 3):
         super().__init__()
-        if min(height, width, channels) < 1:
-            raise ValueError(f"frames need at least one pixel, got {height} x {width} x {channels}")
+        if not (min(height, width) >= 1 and max(height, width) <= LARGEST_SIDE and 1 <= channels <= 4):
+            raise ValueError(
+                f"frames have 1 to {LARGEST_SIDE} pixels a side and 1 to 4 colours, got {height} x {width} x {channels}"
+            )
         self.height, self.width, self.channels = height, width, channels
+        self.inputs = self.size
 
     @property
     def size(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import Streaming, apply_mask, mask_stride
+
+if TYPE_CHECKING:
+    from transducer.media.medium import Medium
 
 
 @register("logmel")
@@ -25,8 +28,17 @@ class LogMelConfig(FrontendConfig):
     low_hz: float = 20.0
     floor: float = 1e-8
 
+    def medium(self) -> Medium:
+        from transducer.media.audio.medium import Samples
+
+        return Samples(self.rate)
+
     def build(self) -> LogMel:
         return LogMel(self.rate, self.bins, self.window, self.hop, self.low_hz, floor=self.floor)
+
+    @classmethod
+    def examples(cls) -> tuple[LogMelConfig, ...]:
+        return (cls(800, 6, 20, 8),)
 
 
 class LogMelState(NamedTuple):
@@ -44,7 +56,9 @@ def mel_filters(rate: int, fft_size: int, bins: int, low_hz: float, high_hz: flo
 
 
 def periodic_hann(size: int) -> Tensor:
-    """(size,) Hann window for spectra. Not torch's: on the meta device that drags in its compiler, for a second."""
+    """(size,) Hann window for spectra."""
+    if torch.get_default_device().type == "meta":  # as above
+        return torch.empty(size)
     return torch.from_numpy(np.hanning(size + 1)[:-1].astype(np.float32))
 
 
@@ -63,7 +77,11 @@ class LogMel(Streaming):
         floor: added to the power, so that digital silence has a logarithm.
     """
 
-    latency = 0
+    inputs = 1
+    window: Tensor
+    filters: Tensor
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -78,6 +96,8 @@ class LogMel(Streaming):
         super().__init__()
         if not 0 < hop <= window:
             raise ValueError(f"hop must be between 1 and window ({window}), got {hop}")
+        if min(rate, bins) < 1 or floor <= 0:
+            raise ValueError(f"rate, bins and floor must be more than 0, got {rate}, {bins} and {floor:g}")
         self.rate, self.bins, self.window_size, self.hop, self.floor = rate, bins, window, hop, floor
         self.stride = self.block = hop
         self.fft_size = 1 << (window - 1).bit_length()

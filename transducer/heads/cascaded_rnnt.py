@@ -10,6 +10,7 @@ Legend of axis suffixes: B batch, T frames, V tokens of the head that is read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,13 @@ from transducer.heads.rnnt import RNNT
 from transducer.model.config import HeadConfig, ModelConfig, register
 from transducer.model.sequence import Serial, State
 
+if TYPE_CHECKING:
+    from transducer.search.context import SearchContext
+    from transducer.search.result_search import ResultSearch
+
+# Seconds without a word that end a segment, where words come when they are over: pauses and the word after them.
+LATE_WORDS = 1.4
+CONTEXT = 32  # pieces of the segments before that the predictor reads first
 _FLOOR = -10.0  # log-probabilities below this say the same
 
 
@@ -45,10 +53,16 @@ class CascadedRNNTConfig(HeadConfig):
 
     def build(self, channels: int, model: ModelConfig) -> CascadedRNNT:
         sizes = {name: value for name, value in vars(self).items() if name not in ("units", "source")}
-        sources = model.units[model.heads[self.source].units]
-        head = CascadedRNNT(channels, sources, model.units[self.units], **sizes)
+        if self.source not in model.heads:
+            raise ValueError(f"there is no head {self.source[:40]!r} to read, but {', '.join(model.heads)}")
+        sources = model.tokens(model.heads[self.source].units)
+        head = CascadedRNNT(channels, sources, model.tokens(self.units), **sizes)
         head.config = self
         return head
+
+    @classmethod
+    def examples(cls) -> tuple[CascadedRNNTConfig, ...]:
+        return (cls("pieces", "ctc", 2, 8, 2, 12, 1, 5, 2, 6, 6, delay=2),)
 
 
 class Posteriors(nn.Module):
@@ -93,6 +107,8 @@ class CascadedRNNT(RNNT):
         predictor: int = 384,
         delay: int = 3,
     ):
+        if delay < 0:
+            raise ValueError(f"what is written cannot come {-delay} steps before it is heard")
         super().__init__(width, tokens, "lstm", predictor)
         self.delay = delay
         self.source = CTC(channels, sources)
@@ -125,6 +141,24 @@ class CascadedRNNT(RNNT):
         """The same from the log-probabilities (B, T, V) that the copied head would give."""
         x, mask = self.core(log_probs, mask)
         return self.frames(x), mask
+
+    def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
+        """Words, each of which comes when it is over; its beginning is estimated."""
+        from transducer.search.endpoint import EndpointRules
+        from transducer.search.tokens.build import word_search
+        from transducer.search.tokens.rnnt import RNNTBeamSearch
+        from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
+        from transducer.search.tokens.words import FinishedWordTimer
+
+        silence, window = context.tokenizer.silence, context.decoding.blank_window
+        step, parts = context.seconds_per_step, (self.predictor, self.joint, self.max_symbols)
+        return word_search(
+            context,
+            lambda: RNNTGreedySearch(*parts, silence, window, CONTEXT, self.tile),
+            lambda beam: RNNTBeamSearch(*parts, beam, silence=silence, tile=self.tile),
+            FinishedWordTimer(context.tokenizer, step, -self.delay * step),
+            EndpointRules(silence_after_words=LATE_WORDS),
+        )
 
     def init_state(self, batch: int, like: Tensor) -> State:
         return self.core.init_state(batch, like)

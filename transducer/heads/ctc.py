@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,14 @@ from torch import Tensor, nn
 from transducer.cores.layers import Pointwise
 from transducer.heads.head import Head, Loss, Target
 from transducer.heads.metrics import TokenErrors
-from transducer.model.config import HeadConfig, ModelConfig, register
-from transducer.model.sequence import Streaming
+from transducer.model.config import HeadConfig, ModelConfig, PartConfig, register
+from transducer.model.sequence import Aux, Streaming
 
+if TYPE_CHECKING:
+    from transducer.search.context import SearchContext
+    from transducer.search.result_search import ResultSearch
+
+CONDITIONING = "conditioning"  # the name of an intermediate head's logits among the auxiliary outputs
 BLANK = 0  # the blank's index, in every head and every search
 
 
@@ -25,9 +31,13 @@ class CTCConfig(HeadConfig):
     units: str = "characters"
 
     def build(self, channels: int, model: ModelConfig) -> CTC:
-        head = CTC(channels, model.units[self.units])
+        head = CTC(channels, model.tokens(self.units))
         head.config = self
         return head
+
+    @classmethod
+    def examples(cls) -> tuple[CTCConfig, ...]:
+        return (cls(),)
 
 
 class CTC(Pointwise, Head):
@@ -44,6 +54,14 @@ class CTC(Pointwise, Head):
     ) -> Loss:
         self.refuse_weights(weights)
         return sequence_loss(ctc_nll(outputs, mask.sum(dim=1), targets), targets)
+
+    def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
+        """Words, greedy or by a beam, of a lexicon where the model has one."""
+        from transducer.search.tokens.build import word_search
+        from transducer.search.tokens.ctc import CTCBeamSearch, CTCGreedySearch
+
+        silence = context.tokenizer.silence
+        return word_search(context, lambda: CTCGreedySearch(silence), lambda beam: CTCBeamSearch(beam, silence=silence))
 
     def metric(self) -> TokenErrors:
         from transducer.search.tokens.ctc import CTCGreedySearch
@@ -73,41 +91,42 @@ def sequence_loss(nll: Tensor, targets: Sequence[Sequence[int]]) -> Loss:
 
 @register("self_conditioning")
 @dataclass(frozen=True)
-class SelfConditioningConfig:
+class SelfConditioningConfig(PartConfig):
     """An intermediate head after layer `after` of the core (1 = after the first), its posteriors fed back."""
 
     after: int
     units: str
 
     def build(self, channels: int, model: ModelConfig) -> SelfConditioning:
-        return SelfConditioning(channels, model.units[self.units])
+        return SelfConditioning(channels, model.tokens(self.units))
+
+    @classmethod
+    def examples(cls) -> tuple[SelfConditioningConfig, ...]:
+        return (cls(1, "characters"),)
 
 
 class SelfConditioning(Streaming):
     """An intermediate head whose posteriors are fed back: x + W softmax(head(x)).
 
     Self-conditioned CTC (Nozaki & Komatsu 2021, arXiv:2104.02724): later layers see what the earlier ones
-    think that they heard. The loss on `logits` is the trainer's affair.
+    think that they heard. The logits (B, T, V), not normalised, are an auxiliary output.
     """
 
-    def __init__(self, channels: int, tokens: int):
+    def __init__(self, channels: int, tokens: int, name: str = CONDITIONING):
         super().__init__()
+        self.aux_outputs = (name,)
         self.norm = nn.LayerNorm(channels)
         self.head = nn.Linear(channels, tokens)
         self.back = nn.Linear(tokens, channels)
 
-    def logits(self, x: Tensor) -> Tensor:
-        """(B, T, C) -> (B, T, V), not normalised."""
-        return self.head(self.norm(x))
-
-    def condition(self, x: Tensor, logits: Tensor) -> Tensor:
-        return x + self.back(logits.softmax(dim=-1))
-
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        return self.condition(x, self.logits(x)), mask
+    def forward(self, x: Tensor, mask: Tensor, aux: Aux | None = None) -> tuple[Tensor, Tensor]:
+        logits = self.head(self.norm(x))
+        if aux is not None:
+            aux[self.aux_outputs[0]] = logits, mask
+        return x + self.back(logits.softmax(dim=-1)), mask
 
     def init_state(self, batch: int, like: Tensor) -> tuple:
         return ()
 
-    def step(self, x: Tensor, mask: Tensor, state: tuple) -> tuple[Tensor, Tensor, tuple]:
-        return self.condition(x, self.logits(x)), mask, state
+    def step(self, x: Tensor, mask: Tensor, state: tuple, aux: Aux | None = None) -> tuple[Tensor, Tensor, tuple]:
+        return *self(x, mask, aux), state

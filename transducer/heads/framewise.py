@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +14,10 @@ from transducer.cores.layers import Pointwise
 from transducer.heads.head import IGNORE, Head, Loss, Target
 from transducer.heads.metrics import LabelAccuracy
 from transducer.model.config import HeadConfig, ModelConfig, register
+
+if TYPE_CHECKING:
+    from transducer.search.context import SearchContext
+    from transducer.search.result_search import ResultSearch
 
 
 @register("framewise")
@@ -24,9 +29,16 @@ class FramewiseConfig(HeadConfig):
     hidden: int = 0
 
     def build(self, channels: int, model: ModelConfig) -> Framewise:
-        head = Framewise(channels, model.units[self.units], self.hidden)
+        head = Framewise(channels, model.tokens(self.units), self.hidden)
         head.config = self
         return head
+
+    @classmethod
+    def examples(cls) -> tuple[FramewiseConfig, ...]:
+        return (
+            cls(),
+            cls(hidden=3),
+        )
 
 
 class Framewise(Pointwise, Head):
@@ -49,6 +61,12 @@ class Framewise(Pointwise, Head):
         known = torch.where(mask, torch.from_numpy(labels).to(mask.device), IGNORE)
         count = int((known != IGNORE).sum())
         return Loss(cross_entropy(outputs, known, weights) * count, count)
+
+    def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
+        """Events of any kind that is made of labels of steps."""
+        from transducer.search.events.build import event_search
+
+        return event_search(context, "dense")
 
     def metric(self) -> LabelAccuracy:
         return LabelAccuracy(self.size)

@@ -18,6 +18,8 @@ from transducer.model.sequence import Streaming
 
 if TYPE_CHECKING:
     from transducer.heads.metrics import Metric
+    from transducer.search.context import SearchContext
+    from transducer.search.result_search import ResultSearch
 
 IGNORE = -1  # a label that nobody knows
 
@@ -34,7 +36,7 @@ class Loss(NamedTuple):
     """A sum over a batch, and over how many tokens, steps or sequences; 0 where nobody knows a target."""
 
     total: Tensor
-    count: int
+    count: int  # type: ignore[assignment]  # hides a method of tuples
 
     @property
     def mean(self) -> Tensor:
@@ -67,6 +69,10 @@ class Head(Streaming):
         Raises:
             UsageError: weights for a head of tokens.
         """
+        raise NotImplementedError
+
+    def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
+        """What makes results of its outputs. Raises UsageError for an option that it does not have."""
         raise NotImplementedError
 
     def metric(self) -> Metric:

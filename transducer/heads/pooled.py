@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,10 @@ from transducer.heads.head import IGNORE, Head, Loss, Target
 from transducer.heads.metrics import LabelAccuracy
 from transducer.model.config import HeadConfig, ModelConfig, register
 from transducer.model.sequence import apply_mask
+
+if TYPE_CHECKING:
+    from transducer.search.context import SearchContext
+    from transducer.search.result_search import ResultSearch
 
 
 @register("pooled")
@@ -25,14 +29,21 @@ class PooledConfig(HeadConfig):
     hidden: int = 0
 
     def build(self, channels: int, model: ModelConfig) -> Pooled:
-        head = Pooled(channels, model.units[self.units], self.hidden)
+        head = Pooled(channels, model.tokens(self.units), self.hidden)
         head.config = self
         return head
+
+    @classmethod
+    def examples(cls) -> tuple[PooledConfig, ...]:
+        return (
+            cls(),
+            cls(hidden=3),
+        )
 
 
 class PooledState(NamedTuple):
     total: Tensor  # (B, C): the sum of the frames so far
-    count: Tensor  # (B,) int64: how many there were
+    count: Tensor  # type: ignore[assignment]  # (B,) int64: how many there were
 
 
 class Pooled(Head):
@@ -72,6 +83,12 @@ class Pooled(Head):
         labels = torch.where(mask.any(dim=1), torch.tensor(targets, device=mask.device), IGNORE)
         count = int((labels != IGNORE).sum())
         return Loss(cross_entropy(found[:, None], labels[:, None], weights) * count, count)
+
+    def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
+        """One label for the whole."""
+        from transducer.search.events.build import event_search
+
+        return event_search(context, "clip")
 
     def metric(self) -> LabelAccuracy:
         return LabelAccuracy(self.size, last=True)

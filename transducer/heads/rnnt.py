@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,13 @@ from transducer.heads.ctc import BLANK, sequence_loss
 from transducer.heads.head import Head, Loss, Target
 from transducer.heads.metrics import TokenErrors
 from transducer.model.config import HeadConfig, ModelConfig, register
+from transducer.model.packing import PackedGates, is_packed
 from transducer.model.sequence import State
 from transducer.model.torchaudio import torchaudio_functional
+
+if TYPE_CHECKING:
+    from transducer.search.context import SearchContext
+    from transducer.search.result_search import ResultSearch
 
 
 class StatelessPredictor(nn.Module):
@@ -67,9 +73,13 @@ class LSTMPredictor(nn.Module):
         """Read one token in each of N rows -> output (N, C), new state."""
         # By hand: torch.lstm packs its weights at every call, which takes five times as long as one step.
         hidden, cell = state
-        x, lstm = self.embedding(torch.tensor(tokens, device=hidden.device)), self.lstm
-        gates = nn.functional.linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0)
-        gates = gates + nn.functional.linear(hidden, lstm.weight_hh_l0, lstm.bias_hh_l0)
+        lstm: Any = self.lstm
+        x = self.embedding(torch.tensor(tokens, device=hidden.device))
+        if isinstance(lstm, PackedGates):
+            gates = lstm(x, hidden)
+        else:
+            gates = nn.functional.linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0)
+            gates = gates + nn.functional.linear(hidden, lstm.weight_hh_l0, lstm.bias_hh_l0)
         into, forget, new, out = gates.chunk(4, dim=-1)
         cell = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
         hidden = out.sigmoid() * cell.tanh()
@@ -92,9 +102,16 @@ class RNNTConfig(HeadConfig):
     context: int = 2
 
     def build(self, channels: int, model: ModelConfig) -> RNNT:
-        head = RNNT(channels, model.units[self.units], self.predictor, self.channels, self.context)
+        head = RNNT(channels, model.tokens(self.units), self.predictor, self.channels, self.context)
         head.config = self
         return head
+
+    @classmethod
+    def examples(cls) -> tuple[RNNTConfig, ...]:
+        return (
+            cls(predictor="stateless", channels=6),
+            cls(predictor="lstm", channels=6),
+        )
 
 
 class RNNT(Head):
@@ -113,10 +130,12 @@ class RNNT(Head):
         super().__init__()
         if predictor not in ("stateless", "lstm"):
             raise ValueError(f"unknown predictor {predictor!r}: there are stateless, lstm")
+        if context < 1:
+            raise ValueError(f"a predictor reads at least 1 token, got {context}")
         self.size = self.tokens = tokens
         self.frames = nn.Linear(channels, hidden)
         if predictor == "stateless":
-            self.predictor: nn.Module = StatelessPredictor(tokens, hidden, context)
+            self.predictor: StatelessPredictor | LSTMPredictor = StatelessPredictor(tokens, hidden, context)
         else:
             self.predictor = LSTMPredictor(tokens, hidden)
         self.out = nn.Linear(hidden, tokens)
@@ -135,7 +154,7 @@ class RNNT(Head):
         return self.out(torch.tanh(frames + predicted))
 
     def joint(self, frame: Tensor, predicted: Tensor) -> Tensor:
-        """One projected frame (hidden,) and N predictor outputs (N, hidden) -> log-probabilities (N, V)."""
+        """Projected frames (N, hidden) or (hidden,), predictor outputs (N, hidden) -> log-probabilities (N, V)."""
         return self.joint_logits(frame, predicted).log_softmax(dim=-1)
 
     def internal_logits(self, predicted: Tensor) -> Tensor:
@@ -156,8 +175,29 @@ class RNNT(Head):
         self.refuse_weights(weights)
         return sequence_loss(self.nll(outputs, mask.sum(dim=1), targets), targets)
 
+    @property
+    def tile(self) -> int | None:
+        """See `transducer.search.tokens.rows.Rows`: packed layers compute a row alone as among others."""
+        from transducer.search.tokens.rows import TILE
+
+        return None if is_packed(self.predictor) and is_packed(self.out) else TILE
+
+    def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
+        """Words, greedy or by a beam."""
+        from transducer.search.tokens.build import word_search
+        from transducer.search.tokens.rnnt import RNNTBeamSearch
+        from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
+
+        silence, window = context.tokenizer.silence, context.decoding.blank_window
+        return word_search(
+            context,
+            lambda: RNNTGreedySearch(self.predictor, self.joint, self.max_symbols, silence, window, tile=self.tile),
+            # A search step by step compares hypotheses fairly if each step is one symbol.
+            lambda beam: RNNTBeamSearch(self.predictor, self.joint, 1, beam, silence=silence, tile=self.tile),
+        )
+
     def metric(self) -> TokenErrors:
-        from transducer.search.tokens.rnnt import RNNTGreedySearch
+        from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 
         return TokenErrors(RNNTGreedySearch(self.predictor, self.joint, self.max_symbols))
 

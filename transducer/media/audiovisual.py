@@ -35,6 +35,8 @@ class FramesAndSamples:
 
     name = "frames and samples"
     dtype = np.dtype(np.float32)
+    steady, read_ahead = False, True
+    options = ("fast", "track", "start", "length")
 
     @property
     def channels(self) -> int:
@@ -43,6 +45,12 @@ class FramesAndSamples:
     @property
     def rate(self) -> Fraction:
         return Fraction(self.samples_per_second, self.samples)
+
+    def block_for(self, reader: Any) -> int | None:
+        return block_size(reader)
+
+    def facts(self, lookahead: int) -> dict[str, Any]:
+        return {**self.frames.facts(lookahead), "rate_hz": self.samples_per_second}
 
     def check(self, x: Any) -> NDArray[np.float32]:
         """float32 (N, C): the pixels of each step's frame, and behind them its samples.
@@ -61,14 +69,22 @@ class FramesAndSamples:
         return array
 
     def open(
-        self, source: Any, *, fast: bool = False, stream: int | None = None, block: int | None = None
+        self,
+        source: Any,
+        *,
+        fast: bool = False,
+        track: int | None = None,
+        start: float = 0.0,
+        length: float | None = None,
+        block: int | None = None,
     ) -> BlockReader:
         """Open pictures and sound of a file or an address, which are read side by side.
 
         Args:
             source: a path or an address.
             fast: see `Frames.open`.
-            stream: see `open_audio`.
+            track: of the sound, see `stream` of `open_audio`.
+            start, length: seconds to leave out, and to read from there. Steps begin at `start`.
             block: steps to read at a time, see `Frames.open`.
 
         Raises:
@@ -78,13 +94,13 @@ class FramesAndSamples:
             raise UsageError(
                 "this model needs picture and sound: give it a file or an address, which can be opened twice"
             )
-        video = self.frames.read(source, fast=fast)
+        video = self.frames.read(source, fast=fast, start=start, length=length)
         try:
-            audio = open_audio(source, self.samples_per_second, stream=stream)
+            audio = open_audio(source, self.samples_per_second, stream=track, start=start, length=length)
         except BaseException:
             video.close()
             raise
-        blocks = audiovisual_blocks(video, audio, self.frames.colours, self.samples, block or block_size(video))
+        blocks = audiovisual_blocks(video, audio, self.frames.colours, self.samples, block or block_size(video), start)
         return BlockReader(_Both(video, audio), blocks, lambda: self.rate, video.frames)
 
 
@@ -94,6 +110,10 @@ class _Both:
     def __init__(self, video: Any, audio: Any):
         self._video, self._audio = video, audio
         self.name = video.name
+
+    @property
+    def fps(self) -> Fraction:
+        return self._video.fps
 
     @property
     def duration(self) -> float | None:
@@ -107,29 +127,39 @@ class _Both:
     def warnings(self) -> list[str]:
         return [*self._video.warnings, *self._audio.warnings]
 
+    @property
+    def incomplete(self) -> bool:
+        return self._video.incomplete or self._audio.incomplete
+
+    @property
+    def level(self) -> Any:
+        return self._audio.level
+
     def close(self) -> None:
         self._video.close()
         self._audio.close()
 
 
-def audiovisual_blocks(video: Any, audio: Any, colours: int, samples: int, count: int) -> Iterator[Block]:
+def audiovisual_blocks(
+    video: Any, audio: Any, colours: int, samples: int, count: int, start: float = 0.0
+) -> Iterator[Block]:
     """Steps of as long as so many `samples` last: the frame that is shown in the middle of each, and the sound.
 
-    So a video of another rate is brought to that of the model. Where the sound has ended there is silence. Closes
-    both readers at the end.
+    The first step begins at `start`. So a video of another rate is brought to that of the model. Where the sound has
+    ended there is silence. Closes both readers at the end.
     """
     step = Fraction(samples, audio.rate)
     sound = _Sound(audio, samples)
     inputs: list[NDArray[np.float32]] = []
     times: list[float] = []
     frames: list[int] = []
-    number = 0
+    number, begin = 0, Fraction(start)
 
     try:
         for shown, until in _shown(video, step):
-            while (number + Fraction(1, 2)) * step < until:
+            while begin + (number + Fraction(1, 2)) * step < until:
                 inputs.append(np.concatenate([pixels(shown.image, colours).astype(np.float32), sound.next()]))
-                times.append(float(number * step))
+                times.append(float(begin + number * step))
                 frames.append(shown.index)
                 number += 1
                 if len(inputs) == count:

@@ -15,7 +15,8 @@ class Block(NamedTuple):
 
     Attributes:
         inputs: (N, C), of the medium's dtype.
-        times: when each step begins, in seconds; None where the clock is steady: step n begins at n / rate.
+        times: when each step begins, in seconds; None where the clock is steady: step n of a source begins at
+            its start + n / rate.
         frames: the number of each step's frame in the video; None where there are no frames.
     """
 
@@ -32,7 +33,14 @@ class Medium(Protocol):
         channels: C, numbers of a step.
         dtype: float32 or uint8.
         rate: steps per second; nominal where each step has its own time.
+        steady: whether step n is at n / rate.
+        read_ahead: whether reading takes so long that a thread of its own is worth it.
+        options: names of the options that `open` takes.
     """
+
+    steady: bool
+    read_ahead: bool
+    options: tuple[str, ...]
 
     @property
     def name(self) -> str: ...
@@ -45,6 +53,12 @@ class Medium(Protocol):
 
     def check(self, x: Any) -> NDArray[Any]:
         """What a program pushes -> (N, C), of `dtype`. Raises UsageError."""
+
+    def block_for(self, reader: BlockReader) -> int | None:
+        """Steps to work on at a time for this source; None for what the engine is made for."""
+
+    def facts(self, lookahead: int) -> dict[str, Any]:
+        """What people ask about it, and about a model that sees so many steps ahead."""
 
     def open(self, source: Any, *arguments: Any, **options: Any) -> BlockReader:
         """Open a source of steps. Raises MediaError, UsageError."""
@@ -61,13 +75,19 @@ class BlockReader(Iterator[Block]):
         blocks: of it.
         rate: gives steps per second, as far as it is known by now.
         frames: how many frames the header tells of; None where it doesn't, or there are none.
+        start: second of the source at which the first step begins, where steps have no times of their own.
     """
 
     def __init__(
-        self, reader: Any, blocks: Iterator[Block], rate: Callable[[], Fraction], frames: int | None = None
+        self,
+        reader: Any,
+        blocks: Iterator[Block],
+        rate: Callable[[], Fraction],
+        frames: int | None = None,
+        start: float = 0.0,
     ) -> None:
         self._reader, self._blocks, self._rate = reader, blocks, rate
-        self.frames = frames
+        self.frames, self.start = frames, start
 
     @property
     def name(self) -> str:
@@ -90,9 +110,24 @@ class BlockReader(Iterator[Block]):
         return self._reader.warnings
 
     @property
+    def incomplete(self) -> bool:
+        """What came is not the whole, see `transducer.media.io.reader.Reader`; known at the end."""
+        return getattr(self._reader, "incomplete", False)
+
+    @property
+    def level(self) -> Any:
+        """How loud the sound was so far, a `transducer.media.audio.level.LevelMeter`; None without sound."""
+        return getattr(self._reader, "level", None)
+
+    @property
     def rate(self) -> Fraction:
         """Steps per second of this source; for frames their mean, as far as it is known."""
         return self._rate()
+
+    @property
+    def fps(self) -> Fraction:
+        """Frames per second of the pictures; where there are none, steps per second."""
+        return Fraction(getattr(self._reader, "fps", None) or self._rate())
 
     def __next__(self) -> Block:
         return next(self._blocks)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
 from transducer.atomic import atomic_write
-from transducer.errors import CheckpointError
+from transducer.errors import CheckpointError, UsageError
 from transducer.model.config import ModelConfig, from_json, to_json
 from transducer.model.migrations import FORMAT, migrate_document, migrate_weights
 from transducer.model.network import Network
 from transducer.model.quantization import SCALE, dequantise, quantise
+from transducer.model.skeleton import skeleton
 from transducer.search.tokens.word_model import WordModel
+from transducer.text.json_file import read_json, write_json
 from transducer.text.tokenizers.files import load_tokenizer, save_tokenizer
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
+CHECKSUM = "weights_crc32"  # in the config: of the file with the weights
 CONFIG, WEIGHTS, UNITS, WORDS = "config.json", "model.safetensors", "units", "words"
 
 
@@ -44,21 +48,25 @@ def save_checkpoint(
 
     Raises:
         OSError: as from writing; what was there before is still there.
+        UsageError: the config's card is not JSON data.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial, old = (folder.with_name(f".{folder.name}-{secrets.token_hex(4)}.{end}") for end in ("new", "old"))
     partial.mkdir()
     try:
-        model = to_json(config)
-        document = {"format": FORMAT, "card": model.pop("card"), "model": model}
-        with atomic_write(partial / CONFIG) as file:
-            file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         kept = {name: value.contiguous() for name, value in network.state_dict().items()}
-        weights = {name: kept.pop(name) for name in list(kept) if name.startswith("frontend.")}
+        weights = {name: kept.pop(name) for name in _statistics(network)}
         weights |= quantise(kept) if dtype == torch.int8 else {name: value.to(dtype) for name, value in kept.items()}
+        data = save(weights)
         with atomic_write(partial / WEIGHTS, "wb") as file:
-            file.write(save(weights))
+            file.write(data)
+        model = to_json(config)
+        document = {"format": FORMAT, "card": model.pop("card"), "model": model, CHECKSUM: zlib.crc32(data)}
+        try:
+            write_json(partial / CONFIG, document)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"the card of a model must be JSON data: {error}") from None
         for name, tokenizer in units.items():
             (partial / UNITS / name).mkdir(parents=True)
             save_tokenizer(tokenizer, partial / UNITS / name)
@@ -76,22 +84,34 @@ def save_checkpoint(
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load_checkpoint(folder: str | Path) -> tuple[Network, dict[str, Tokenizer]]:
+def _statistics(network: nn.Module) -> list[str]:
+    """What a front-end has measured or was given, which is no weight."""
+    stored = network.state_dict()
+    return [name for name, _ in network.named_buffers() if name.startswith("frontend.") and name in stored]
+
+
+def load_checkpoint(
+    folder: str | Path, device: torch.device | str | None = None
+) -> tuple[Network, dict[str, Tokenizer]]:
     """Read a checkpoint folder: the network in float32, ready to run, and its tokenizers by name.
+
+    Args:
+        device: where the network is to be, such as "cuda"; None for the main memory.
 
     Raises:
         CheckpointError: a file is missing or damaged, its version is newer, or keys or shapes do not match; the
             message names them.
+        UsageError: there is no such device.
     """
     folder = Path(folder)
-    config, version = _read_config(folder)
+    config, document, version = _read_config(folder)
+    stored = _read_weights(folder / WEIGHTS, document.get(CHECKSUM))
     try:
-        with torch.device("meta"):  # no memory and no random numbers for weights that are about to be replaced
-            network = Network(config)
-    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{folder / CONFIG} describes a model that cannot be built: {reason}") from None
-    network.load_state_dict(_read_weights(folder / WEIGHTS, network, version), assign=True)
+        network = skeleton(config, sum(weight.numel() for weight in stored.values()))
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder / CONFIG} describes a model that cannot be built: {error}") from error
+    weights = _weights_of(network, folder / WEIGHTS, migrate_weights(stored, version))
+    network.load_state_dict(weights, assign=True)
     network.eval().requires_grad_(False)
     units = {name: load_tokenizer(folder / UNITS / name) for name in config.units}
     for name, size in config.units.items():
@@ -100,6 +120,11 @@ def load_checkpoint(folder: str | Path) -> tuple[Network, dict[str, Tokenizer]]:
                 f"{folder / UNITS / name} has {len(units[name])} tokens where {CONFIG} says {size}: "
                 "take all files from one checkpoint"
             )
+    if device is not None:
+        try:
+            network.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise UsageError(f"the device {device} cannot be used: {str(error).splitlines()[0]}") from None
     return network, units
 
 
@@ -108,42 +133,51 @@ def read_config(folder: str | Path) -> ModelConfig:
     return _read_config(Path(folder))[0]
 
 
-def _read_config(folder: Path) -> tuple[ModelConfig, int]:
-    """The config, and the format that it was written in."""
+def _read_config(folder: Path) -> tuple[ModelConfig, dict[str, Any], int]:
+    """The config, the document it is in, and the format that this was written in."""
     path = folder / CONFIG
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        version = document["format"]
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing: {folder} is no checkpoint folder") from None
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise CheckpointError(f"{path} is damaged: it is not a checkpoint's config") from None
-    if type(version) is not int or not 1 <= version <= FORMAT:
+    if not path.exists():
+        raise CheckpointError(f"{path} is missing: {folder} is no checkpoint folder")
+    document = read_json(path)
+    version: Any = document.get("format")
+    if type(version) is int and version > FORMAT:
         raise CheckpointError(
             f"{path} has format {version}, this version of transducer reads up to {FORMAT}: update transducer"
         )
     try:
-        document = migrate_document(document, version)
-        model = {**document["model"], "card": document["card"]}
+        newest = migrate_document(document, version)
+        model = {**newest["model"], "card": newest["card"]}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CheckpointError(f"{path} is damaged: it is not a checkpoint's config") from None
     try:
-        return from_json(model, ModelConfig), version
+        return from_json(model, ModelConfig), document, version
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def _read_weights(path: Path, network: nn.Module, version: int) -> dict[str, torch.Tensor]:
-    """The weights in float32, which are those that the network wants."""
+def _read_weights(path: Path, checksum: object) -> dict[str, torch.Tensor]:
+    """What the file has, which has to be what was written."""
     try:
-        stored = migrate_weights(load_file(path), version)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: the checkpoint is incomplete; copy or train it again") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); copy or train it again") from None
-    weights = dequantise(stored)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        stored = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged ({_line(error)}); copy or train it again") from None
+    if checksum is not None and checksum != zlib.crc32(data):
+        raise CheckpointError(f"{path} is damaged: its checksum is not the one in {CONFIG}; copy or train it again")
+    return stored
+
+
+def _weights_of(network: nn.Module, path: Path, stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights in float32, which are those that the network wants."""
+    try:
+        weights = dequantise(stored)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged ({_line(error)}); copy or train it again") from None
     for name in weights:
         if name + SCALE in stored:
             # Far finer than their own steps, and the CPU has a fast kernel for float16: see transducer.model.packing.
@@ -158,7 +192,13 @@ def _read_weights(path: Path, network: nn.Module, version: int) -> dict[str, tor
     found = [f"{what} {_some(sorted(names))}" for what, names in problems.items() if names]
     if found:
         raise CheckpointError(f"{path} {' and '.join(found)}: it does not belong to its {CONFIG}")
+    if strange := [name for name, weight in weights.items() if not weight.isfinite().all()]:
+        raise CheckpointError(f"{path} has numbers that are not finite in {_some(sorted(strange))}: train it again")
     return weights
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _some(names: list[str], most: int = 4) -> str:

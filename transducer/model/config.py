@@ -14,23 +14,27 @@ from __future__ import annotations
 import dataclasses
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from transducer.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from transducer.heads.ctc import SelfConditioningConfig
     from transducer.heads.head import Head
+    from transducer.media.medium import Medium
     from transducer.model.sequence import Streaming
     from transducer.search.events.rules import EventRules
 
 TAGS: dict[str, type] = {}  # of all classes that have registered themselves so far
 PARTS = ("frontends", "encoders", "cores", "heads", "search.events.rules")  # where the others are, in this package
 LARGEST = 2**31 - 1  # of integers in a config
+LONGEST_CHUNK = 8192  # encoder frames
 
 Class = TypeVar("Class", bound=type)
 
@@ -52,21 +56,44 @@ def register(tag: str) -> Callable[[Class], Class]:
 def find(tag: str) -> type | None:
     """The class of a tag, None for an unknown one. Imports this package's parts if it has to."""
     if tag not in TAGS:
-        for name in PARTS:
-            part = import_module(f"transducer.{name}")
-            for module in pkgutil.iter_modules(getattr(part, "__path__", ()), f"{part.__name__}."):
-                import_module(module.name)
+        import_parts()
     return TAGS.get(tag)
 
 
-class FrontendConfig:
+@lru_cache(maxsize=1)
+def import_parts() -> None:
+    """Import all parts of this package, which registers them."""
+    for name in PARTS:
+        part = import_module(f"transducer.{name}")
+        for module in pkgutil.iter_modules(getattr(part, "__path__", ()), f"{part.__name__}."):
+            import_module(module.name)
+
+
+class PartConfig:
+    """Of a part of a model."""
+
+    @classmethod
+    def examples(cls) -> Sequence[Self]:
+        """Small ones of every kind that there is, which the tests hold to the contract.
+
+        Those of heads may read a head "ctc" over the units "characters".
+        """
+        raise NotImplementedError(f"{cls.__name__} has no examples")
+
+
+class FrontendConfig(PartConfig):
     """Of a front-end: from media to features."""
 
     def build(self) -> Streaming:
+        """The front-end; its `inputs` is how many numbers a step of the media has."""
+        raise NotImplementedError
+
+    def medium(self) -> Medium:
+        """What its steps are, and how sources of them are read."""
         raise NotImplementedError
 
 
-class EncoderConfig:
+class EncoderConfig(PartConfig):
     """Of an encoder: from the features of a front-end to frames."""
 
     def build(self, frontend: Streaming, channels: int) -> Streaming:
@@ -78,7 +105,7 @@ class EncoderConfig:
         return ValueError(f"{type(self).__name__} does not encode the features of {type(frontend).__name__}")
 
 
-class CoreConfig:
+class CoreConfig(PartConfig):
     """Of a sequence core: from frames to frames."""
 
     channels: int
@@ -88,7 +115,7 @@ class CoreConfig:
         raise NotImplementedError
 
 
-class HeadConfig:
+class HeadConfig(PartConfig):
     """Of a head: from frames to what is searched.
 
     Attributes:
@@ -158,6 +185,9 @@ class ModelConfig:
         language: of what it writes, as a BCP 47 tag such as "en"; "" for none.
         card: what people want to know: what it was trained on, licences, measured figures. JSON data that no program
             reads; kept as it is.
+
+    Raises:
+        UsageError: chunks or names of units that make no sense.
     """
 
     frontend: FrontendConfig = field(default_factory=lambda: _plain("logmel"))
@@ -171,6 +201,20 @@ class ModelConfig:
     events: EventRules | None = None
     language: str = ""
     card: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.chunks or not all(1 <= chunk <= LONGEST_CHUNK for chunk in self.chunks):
+            raise UsageError(f"a model has chunks of 1 to {LONGEST_CHUNK} frames, got {list(self.chunks)}")
+        for name in self.units:
+            # It is the name of a folder, too.
+            if not re.fullmatch(r"[\w-]+", name):
+                raise UsageError(f"the name of units is made of letters, digits, _ and -, got {name!r}")
+
+    def tokens(self, units: str) -> int:
+        """How many tokens some units have, the blank counted. Raises ValueError where there are no such units."""
+        if units not in self.units:
+            raise ValueError(f"there are no units {units[:40]!r}, but {', '.join(self.units) or 'none'}")
+        return self.units[units]
 
     @property
     def cores(self) -> tuple[CoreConfig, ...]:
@@ -242,7 +286,7 @@ def _part(kind: type, data: Any, where: str) -> Any:
 
 def _hints(kind: type) -> dict[str, Any]:
     """Field -> type. Classes of higher layers are found by their names among those that are registered."""
-    find("event_rules")
+    import_parts()
     hints = get_type_hints(kind, localns={known.__name__: known for known in TAGS.values()})
     return {item.name: hints[item.name] for item in dataclasses.fields(kind)}
 

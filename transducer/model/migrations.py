@@ -21,12 +21,14 @@ class Step(NamedTuple):
     weight: Callable[[str], str]
 
 
-def migrate_document(document: dict[str, Any], version: int) -> dict[str, Any]:
+def migrate_document(document: dict[str, Any], version: Any) -> dict[str, Any]:
     """A document of a format -> what it is in the newest.
 
     Raises:
         ValueError, KeyError, TypeError, AttributeError: it is not what its format says.
     """
+    if type(version) is not int or version < 1:
+        raise ValueError(f"there is no format {version!r}")
     for number in range(version, FORMAT):
         document = STEPS[number].document(document)
     return document
@@ -53,7 +55,7 @@ def _heads_and_types(document: dict[str, Any]) -> dict[str, Any]:
     if defaults:
         card["defaults"] = defaults
     if "events" in card:
-        first = next(iter(model["heads"].values()), {}).get("type")
+        first = next(iter(model["heads"].values()))["type"]
         kind = {"framewise": "dense", "pooled": "clip"}.get(first, "sequence")
         model["events"] = {"type": "event_rules", "kind": kind, **card.pop("events")}
     if card.get("languages") == ["English"]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from torch import nn
 
 from transducer.model.config import ModelConfig
 from transducer.model.sequence import Serial, Streaming, set_chunk
+
+if TYPE_CHECKING:
+    from transducer.heads.head import Head
 
 
 class Network(nn.Module):
@@ -16,6 +22,8 @@ class Network(nn.Module):
         encoder: features -> frames, `Streaming`: the CNN and the sequence core.
         heads: name -> head on the frames.
     """
+
+    heads: Mapping[str, Head]
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -33,7 +41,8 @@ class Network(nn.Module):
             if config.conditioning and config.conditioning.after == number:
                 stages.append(config.conditioning.build(channels, config))
         self.encoder = Serial(*stages)
-        self.heads = nn.ModuleDict({name: part.build(channels, config) for name, part in config.heads.items()})
+        heads = {name: part.build(channels, config) for name, part in config.heads.items()}
+        self.heads = nn.ModuleDict(heads)  # type: ignore[assignment]
 
     @property
     def hop(self) -> int:
@@ -48,16 +57,3 @@ class Network(nn.Module):
         set_chunk(self.encoder, chunk)
         for head in self.heads.values():
             set_chunk(head, max(chunk // head.stride, 1))
-
-    def encode_with_taps(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The encoder's frames and mask, and the logits (B, T, V) of every intermediate head, for the losses."""
-        from transducer.heads.ctc import SelfConditioning
-
-        taps = []
-        for stage in self.encoder.stages:
-            if isinstance(stage, SelfConditioning):
-                taps.append(stage.logits(features))
-                features = stage.condition(features, taps[-1])
-            else:
-                features, mask = stage(features, mask)
-        return features, mask, taps

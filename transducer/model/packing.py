@@ -28,19 +28,50 @@ class PackedLinear(nn.Module):
         return self  # it never changes, and the packed matrix cannot be copied
 
 
+class PackedGates(nn.Module):
+    """The two matrix products of one layer of an LSTM: (N, C) of the input and of its state -> (N, 4 C) gates."""
+
+    def __init__(self, lstm: nn.LSTM):
+        super().__init__()
+        self.of_input = _packed(lstm.weight_ih_l0, lstm.bias_ih_l0)
+        self.of_state = _packed(lstm.weight_hh_l0, lstm.bias_hh_l0)
+
+    def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
+        return self.of_input(x) + self.of_state(hidden)
+
+
 def pack_linears(module: nn.Module) -> None:
-    """Pack the linear layers below a module, in place, where that is possible and changes no weight."""
+    """Pack the linear layers and the LSTMs of one layer below a module, in place, where that is possible and changes
+    no weight."""
     if not _available():
         return
     for parent in module.modules():
         for name, child in parent.named_children():
-            if type(child) is nn.Linear and _is_half(child):
+            if type(child) is nn.Linear and child.bias is not None and _is_half(child.weight):
                 setattr(parent, name, PackedLinear(child))
+            elif type(child) is nn.LSTM and _is_plain(child) and all(map(_is_half, child.all_weights[0][:2])):
+                setattr(parent, name, PackedGates(child))
 
 
-def _is_half(linear: nn.Linear) -> bool:
-    weight = linear.weight
-    return weight.dtype == torch.float32 and linear.bias is not None and torch.equal(weight.half().float(), weight)
+def is_packed(module: nn.Module) -> bool:
+    """Whether all matrices below a module are packed. Then no row of a batch changes a bit of another one: the kernel
+    adds up every element by itself, in the same order whatever the number of rows."""
+    return not any(isinstance(part, nn.Linear | nn.LSTM) for part in module.modules())
+
+
+def _packed(weight: Tensor, bias: Tensor) -> PackedLinear:
+    linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    linear.weight, linear.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+    return PackedLinear(linear)
+
+
+def _is_plain(lstm: nn.LSTM) -> bool:
+    return lstm.bias and lstm.num_layers == 1 and not lstm.bidirectional and not lstm.proj_size
+
+
+def _is_half(weight: Tensor) -> bool:
+    # FBGEMM is for CPUs. Weights elsewhere stay as they are.
+    return weight.is_cpu and weight.dtype == torch.float32 and torch.equal(weight.half().float(), weight)
 
 
 def _available() -> bool:

@@ -28,13 +28,21 @@ def quantise(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def dequantise(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All weights in float32, those with a scale multiplied by it; the inverse of `quantise` up to rounding."""
+    """All weights in float32, those with a scale multiplied by it; the inverse of `quantise` up to rounding.
+
+    Raises:
+        ValueError: complex numbers, or scales that are not one for each row.
+    """
     result = {}
     for name, weight in weights.items():
         if name.endswith(SCALE):
             continue
+        if weight.is_complex():
+            raise ValueError(f"{name} has complex numbers")
         result[name] = weight.float()
         if name + SCALE in weights:
             scale = weights[name + SCALE].float()
+            if weight.ndim < 2 or scale.shape != weight.shape[:1]:
+                raise ValueError(f"the scales of {name} are not one for each row")
             result[name] = result[name] * scale.view(-1, *[1] * (weight.ndim - 1))
     return result

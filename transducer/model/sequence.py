@@ -11,20 +11,35 @@ prefix of it. In `step` they are one contiguous run of the row's timeline: not-y
 stages before is still filling), then the sequence, then the end. So flushing is no code of its own: feed
 steps that do not exist until `latency` outputs have come out. The idea of (values, mask) and of
 fixed-rate stepping is that of google/sequence-layers.
+
+Three things a stage may declare besides:
+
+Side inputs are constants of a stream, such as a memory to attend to or a prompt: tensors by name, with the batch on
+dimension 0. A stage that names some in `side_inputs` takes `side=`, a mapping that has them, in `forward` and `step`.
+
+Auxiliary outputs are for those who train or look inside, such as the logits of an intermediate head. A stage that
+names some in `aux_outputs` takes `aux=`, a dict or None, and puts (y, mask) there under each name. Those of `step`, one
+after the other, are those of `forward` where they exist; how much later they come is not declared.
+
+A stage that needs the whole sequence sets `can_step` to False, and has `forward` alone.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-# A state is a tensor with the batch on dimension 0, or a tuple (NamedTuple) of states; () is no state.
+from transducer.errors import UsageError
+
+# A state is a tensor with the batch on dimension 0, or a tuple (NamedTuple) or mapping of states; () is no state.
 State = Any
+Side = Mapping[str, Tensor]
+Aux = dict[str, tuple[Tensor, Tensor]]
 
 
 class Streaming(nn.Module):
@@ -36,26 +51,45 @@ class Streaming(nn.Module):
             steps that do not exist (mask False).
         block: `step` takes a multiple of this many input steps. An output may depend on every input of
             its own block, so the look-ahead in input steps is `latency * stride + block - 1`.
+        can_step: whether it has `init_state` and `step`.
+        side_inputs, aux_outputs: names of what it takes and gives besides x.
     """
 
     stride: int = 1
     latency: int = 0
     block: int = 1
+    can_step: bool = True
+    side_inputs: tuple[str, ...] = ()
+    aux_outputs: tuple[str, ...] = ()
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, C), (B, T) -> (B, ceil(T / stride), C'), (B, ceil(T / stride)); parallel over time."""
         raise NotImplementedError
 
     def init_state(self, batch: int, like: Tensor) -> State:
-        """State before the first step; constant in structure and shape. `like` gives dtype and device."""
-        raise NotImplementedError
+        """State before the first step; constant in structure and shape. `like` gives dtype and device.
+
+        Raises:
+            UsageError: it cannot step.
+        """
+        raise self._no_step()
 
     def step(self, x: Tensor, mask: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """(B, n * block, C), mask, state -> (B, n * block / stride, C'), mask, new state.
 
-        Pure: `state` is not changed, so that streams can be forked, saved and resumed.
+        Pure: `state` is not changed, so that streams can be forked, saved and resumed. What is done does not depend
+        on values, only on shapes, so that it can be exported.
+
+        Raises:
+            UsageError: it cannot step.
         """
-        raise NotImplementedError
+        raise self._no_step()
+
+    def _no_step(self) -> Exception:
+        name = type(self).__name__
+        if self.can_step:
+            return NotImplementedError(f"{name} has no init_state or no step")
+        return UsageError(f"{name} needs the whole sequence and cannot run as a stream: use it offline, by forward")
 
     @property
     def lookahead(self) -> int:
@@ -78,12 +112,45 @@ def mask_stride(mask: Tensor, stride: int) -> Tensor:
     return mask[:, ::stride]
 
 
+def extras(stage: Streaming, side: Side | None, aux: Aux | None) -> dict[str, Any]:
+    """What a stage is to be called with besides x, mask and state: what it declares, and nothing else.
+
+    Raises:
+        UsageError: it needs a side input that is not there.
+    """
+    found: dict[str, Any] = {}
+    if stage.side_inputs:
+        if missing := [name for name in stage.side_inputs if side is None or name not in side]:
+            raise UsageError(f"{type(stage).__name__} needs the side input {missing[0]!r}")
+        found["side"] = side
+    if stage.aux_outputs and aux is not None:
+        found["aux"] = aux
+    return found
+
+
+class ChunkedStage(Streaming):
+    """A stage whose `block`, in its own steps, is `chunk`, which `set_chunk` may change at any time."""
+
+    chunk: int
+
+    @property
+    def block(self) -> int:  # type: ignore[override]
+        return self.chunk
+
+
 class Serial(Streaming):
     """Stages one after the other; strides multiply, latencies add up in the unit of the output."""
 
+    stages: Sequence[Streaming]
+
     def __init__(self, *stages: Streaming):
         super().__init__()
-        self.stages = nn.ModuleList(stages)
+        self.stages = nn.ModuleList(stages)  # type: ignore[assignment]
+        self.can_step = all(stage.can_step for stage in stages)
+        self.side_inputs = tuple(dict.fromkeys(name for stage in stages for name in stage.side_inputs))
+        self.aux_outputs = tuple(name for stage in stages for name in stage.aux_outputs)
+        if len(set(self.aux_outputs)) < len(self.aux_outputs):
+            raise ValueError(f"auxiliary outputs in a row need different names, got {', '.join(self.aux_outputs)}")
 
     # Properties, because a stage's block changes with `set_chunk`.
     @property
@@ -115,20 +182,31 @@ class Serial(Streaming):
             block = math.lcm(block, stride)
         return block
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, mask: Tensor, side: Side | None = None, aux: Aux | None = None
+    ) -> tuple[Tensor, Tensor]:
         for stage in self.stages:
-            x, mask = stage(x, mask)
+            x, mask = stage(x, mask, **extras(stage, side, aux))
         return x, mask
 
     def init_state(self, batch: int, like: Tensor) -> State:
+        if not self.can_step:
+            raise self._no_step()
         return tuple(stage.init_state(batch, like) for stage in self.stages)
 
-    def step(self, x: Tensor, mask: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+    def step(
+        self, x: Tensor, mask: Tensor, state: State, side: Side | None = None, aux: Aux | None = None
+    ) -> tuple[Tensor, Tensor, State]:
+        if not self.can_step:
+            raise self._no_step()
         new = []
         for stage, stage_state in zip(self.stages, state, strict=True):
-            x, mask, stage_state = stage.step(x, mask, stage_state)
+            x, mask, stage_state = stage.step(x, mask, stage_state, **extras(stage, side, aux))
             new.append(stage_state)
         return x, mask, tuple(new)
+
+    def _no_step(self) -> Exception:
+        return next(stage for stage in self.stages if not stage.can_step)._no_step()
 
 
 class Residual(Streaming):
@@ -139,6 +217,7 @@ class Residual(Streaming):
         if body.stride != 1:
             raise ValueError(f"Residual needs a body of stride 1, got {body.stride}")
         self.body, self.channels, self.scale = body, channels, scale
+        self.can_step, self.side_inputs, self.aux_outputs = body.can_step, body.side_inputs, body.aux_outputs
 
     @property
     def latency(self) -> int:  # type: ignore[override]
@@ -148,28 +227,37 @@ class Residual(Streaming):
     def block(self) -> int:  # type: ignore[override]
         return self.body.block
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        y, y_mask = self.body(x, mask)
+    def forward(
+        self, x: Tensor, mask: Tensor, side: Side | None = None, aux: Aux | None = None
+    ) -> tuple[Tensor, Tensor]:
+        y, y_mask = self.body(x, mask, **extras(self.body, side, aux))
         return torch.add(x, y, alpha=self.scale), y_mask
 
     def init_state(self, batch: int, like: Tensor) -> State:
         return (self.body.init_state(batch, like), like.new_zeros(batch, self.latency, self.channels))
 
-    def step(self, x: Tensor, mask: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+    def step(
+        self, x: Tensor, mask: Tensor, state: State, side: Side | None = None, aux: Aux | None = None
+    ) -> tuple[Tensor, Tensor, State]:
+        if not self.can_step:
+            raise self._no_step()
         body_state, waiting = state
-        y, y_mask, body_state = self.body.step(x, mask, body_state)
+        y, y_mask, body_state = self.body.step(x, mask, body_state, **extras(self.body, side, aux))
         if waiting.shape[1]:
             x = torch.cat([waiting, apply_mask(x, mask)], dim=1)
             waiting = x[:, y.shape[1] :]
             x = x[:, : y.shape[1]]
         return torch.add(x, y, alpha=self.scale), y_mask, (body_state, waiting)
 
+    def _no_step(self) -> Exception:
+        return self.body._no_step()
+
 
 def select(state: State, rows: Tensor | Sequence[int]) -> State:
     """The state of some rows of a batch, in the order given; a row may come more than once (beam search)."""
     if isinstance(state, Tensor):
         return state[rows] if isinstance(rows, Tensor) else state[list(rows)]
-    return _rebuild(state, [select(part, rows) for part in state])
+    return _rebuild(state, [select(part, rows) for part in _parts(state)])
 
 
 def stack(states: Sequence[State]) -> State:
@@ -177,7 +265,7 @@ def stack(states: Sequence[State]) -> State:
     first = states[0]
     if isinstance(first, Tensor):
         return torch.cat(list(states), dim=0)
-    return _rebuild(first, [stack(parts) for parts in zip(*states, strict=True)])
+    return _rebuild(first, [stack(parts) for parts in zip(*map(_parts, states), strict=True)])
 
 
 def split(state: State) -> list[State]:
@@ -189,23 +277,30 @@ def batch_size(state: State) -> int:
     """Rows of a state; 0 for one that holds no tensor."""
     if isinstance(state, Tensor):
         return state.shape[0]
-    return next((n for n in map(batch_size, state) if n), 0)
+    return next((n for n in map(batch_size, _parts(state)) if n), 0)
 
 
 def _row(state: State, row: int) -> State:
     if isinstance(state, Tensor):
         return state[row : row + 1]
-    return _rebuild(state, [_row(part, row) for part in state])
+    return _rebuild(state, [_row(part, row) for part in _parts(state)])
 
 
-def _rebuild(like: tuple, parts: list) -> tuple:
+def _parts(state: State) -> list[State]:
+    # In the order of their names: two mappings are the same whatever order they were made in.
+    return [state[name] for name in sorted(state)] if isinstance(state, Mapping) else list(state)
+
+
+def _rebuild(like: State, parts: list[State]) -> State:
+    if isinstance(like, Mapping):
+        return dict(zip(sorted(like), parts, strict=True))
     return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
 
 
 def set_chunk(module: nn.Module, chunk: int) -> None:
-    """Set the chunk, in its own steps, of every stage below `module` that has one. In place."""
+    """Set the chunk, in its own steps, of every `ChunkedStage` below `module`. In place."""
     for stage in module.modules():
-        if isinstance(getattr(stage, "chunk", None), int):
+        if isinstance(stage, ChunkedStage):
             stage.chunk = chunk
 
 

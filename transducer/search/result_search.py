@@ -6,8 +6,10 @@ frame is shown then, is what the source's clock tells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol, TypeVar
+
+from transducer.search.builder import Builder
 
 State = TypeVar("State")
 Item = TypeVar("Item")
@@ -63,14 +65,27 @@ class ResultSearch(Protocol[State, Item]):
         """Everything up to here, final now. The stream may go on; then nothing comes twice."""
         ...
 
-    def needed(self, state: State) -> int:
-        """The first output step whose time a result to come may need.
+    def needed(self, state: State) -> Collection[int]:
+        """The output steps, beside the newest two, whose times a result to come may need."""
+        ...
 
-        Items that `step` and `flush` have given, and whose `result` is None so far, are not counted: as long as a
-        caller holds such an item, it must keep the times.
-        """
+    def times_of(self, item: Item) -> Collection[int]:
+        """The output steps whose times `result` needs for an item: they are kept as long as it is None."""
         ...
 
     def result(self, item: Item, clock: Clock) -> Any:
         """An item with the times of the clock; None as long as one of them is not known."""
+        ...
+
+    def builder(self, keep: bool, scores: bool) -> Builder[Any, Any]:
+        """What makes a whole of the results of one source.
+
+        Args:
+            keep: whether the whole is wanted.
+            scores: whether the outputs belong to it.
+        """
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What people ask about the results."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from transducer.search.endpoint import Endpointer, EndpointRules
 from transducer.search.result_search import Clock
 from transducer.search.tokens.hypothesis import Hypothesis, Search
 from transducer.search.tokens.words import Cut, WordTimer
+from transducer.search.transcript import TranscriptBuilder
 
 
 class SegmentState(NamedTuple):
@@ -35,6 +36,41 @@ class SegmentState(NamedTuple):
     recent: NDArray[Any] | None
     shown: Segment | None
     offset: float
+
+
+@dataclass
+class _Walk:
+    """One client on its way through the frames of a step; as in `SegmentState`, and:
+
+    Attributes:
+        window: (W, ...) the recent frames and the new ones.
+        origin: the frame of the stream that the first of them is.
+        results: segments that became final on the way.
+    """
+
+    search: Any
+    start: int
+    length: int
+    shown: Segment | None
+    offset: float
+    window: NDArray[Any]
+    origin: int
+    results: list[Segment]
+
+    @classmethod
+    def begin(cls, state: SegmentState, frames: NDArray[Any]) -> _Walk:
+        window = frames if state.recent is None else np.concatenate([state.recent, frames])
+        origin = state.start + state.length + len(frames) - len(window)
+        return cls(state.search, state.start, state.length, state.shown, state.offset, window, origin, [])
+
+    @property
+    def rest(self) -> int:
+        """Frames that have not been searched."""
+        return self.origin + len(self.window) - self.start - self.length
+
+    def next(self, count: int) -> NDArray[Any]:
+        first = self.start + self.length - self.origin
+        return self.window[first : first + count]
 
 
 class SegmentSearch:
@@ -61,6 +97,7 @@ class SegmentSearch:
         self.timer = timer
         self.alternatives = alternatives
         self.endpointer = Endpointer(rules or EndpointRules(), timer.seconds_per_frame)
+        self._shift = math.ceil(max(0.0, -timer.time_shift) / timer.seconds_per_frame)
 
     def init(self, offset: float = 0.0) -> SegmentState:
         """State of a stream whose first frame is at `offset` seconds."""
@@ -72,61 +109,84 @@ class SegmentSearch:
         Returns:
             For each the new state, and the segments that became final, then the partial one if it changed.
         """
-        return [self._step(state, frames) for state, frames in zip(states, outputs, strict=True)]
+        walks = [_Walk.begin(state, np.asarray(frames)) for state, frames in zip(states, outputs, strict=True)]
+        while going := [walk for walk in walks if walk.rest]:
+            # No further than the frame on which a segment becomes too long at the latest.
+            parts = [walk.next(int(min(walk.rest, self.endpointer.max_length - walk.length))) for walk in going]
+            searched = self.search.step_many([walk.search for walk in going], parts)
+            for walk, part, (search, ends) in zip(going, parts, searched, strict=True):
+                self._advance(walk, part, search, ends)
+        return [self._partial(walk) for walk in walks]
 
-    def _step(self, state: SegmentState, frames: Any) -> tuple[SegmentState, list[Segment]]:
-        frames = np.asarray(frames)
-        window = frames if state.recent is None else np.concatenate([state.recent, frames])
-        search, start, length, shown = state.search, state.start, state.length, state.shown
-        origin = start + length + len(frames) - len(window)  # the frame of the stream that window[0] is
-        finals: list[Segment] = []
-        while start + length < origin + len(window):
-            index = start + length - origin
-            search = self.search.step(search, window[index : index + 1])
-            length += 1
-            spoken = self.search.speech_end(search)
+    def _advance(self, walk: _Walk, part: NDArray[Any], search: Any, ends: list[int | None]) -> None:
+        """Take over what a search found in a part of the frames, up to the first endpoint in it."""
+        start, before = walk.start, walk.length
+        for count, spoken in enumerate(ends, start=1):
+            length = before + count
             reached = self.endpointer(length, length - (spoken or 0), spoken is not None)
-            if reached is None:
-                continue
-            end = length if reached == "silence" else self._cut(search, length)
-            if end == length:
-                search = self.search.finish(search)
-            final = self._final(state._replace(search=search, start=start, length=end))
-            finals += final
-            # Without a final segment nothing has replaced the partial one yet.
-            search = self.search.restart(search, end)
-            start, length, shown = start + end, 0, None if final else shown
+            if reached is not None:
+                break
+        else:
+            walk.search, walk.length = search, before + len(part)
+            return
+        if count < len(part):
+            search = self.search.step(walk.search, part[:count])
+        end = length if reached == "silence" else self._cut(search, length)
+        if end == length:
+            search = self.search.finish(search)
+        final = self._final(search, start, end, walk.offset)
+        walk.results += final
+        # Without a final segment nothing has replaced the partial one yet.
+        walk.search, walk.shown = self.search.restart(search, end), None if final else walk.shown
+        walk.start, walk.length = start + end, 0
 
+    def _partial(self, walk: _Walk) -> tuple[SegmentState, list[Segment]]:
+        """State at the end of the frames, and the results with the partial segment, if that has changed."""
+        search, start, length, shown = walk.search, walk.start, walk.length, walk.shown
         best = self.search.best(search)
         cut = self._certain_cut(best, self.search.stable(search))
-        words = self.timer.words(best, start, state.offset)
+        words = self.timer.words(best, start, walk.offset)
         recent = None
         if self.endpointer.max_length < math.inf:
             # A copy, because a view would keep all of the window alive, and change with the caller's array.
-            recent = window[start + cut.frame - origin :].copy()
-        state = SegmentState(search, start, length, recent, shown, state.offset)
-        now = state.offset + (start + length) * self.timer.seconds_per_frame
+            recent = walk.window[start + cut.frame - walk.origin :].copy()
+        now = walk.offset + (start + length) * self.timer.seconds_per_frame
         begin, end = (words[0].start, words[-1].end) if words else (now, now)
         partial = Segment(words=words, final=False, start=begin, end=end, stable=cut.word)
-        if partial == shown or not (words or shown):
-            return state, finals
-        return state._replace(shown=partial if words else None), [*finals, partial]
+        results = walk.results
+        if partial != shown and (words or shown):
+            shown = partial if words else None
+            results = [*results, partial]
+        return SegmentState(search, start, length, recent, shown, walk.offset), results
 
     def flush(self, state: SegmentState) -> tuple[SegmentState, list[Segment]]:
         """End the segment here: at the end of the stream, or because the user wants the text now."""
-        finals = self._final(state._replace(search=self.search.finish(state.search)))
+        finals = self._final(self.search.finish(state.search), state.start, state.length, state.offset)
         search, start = self.search.restart(state.search, state.length), state.start + state.length
         return SegmentState(search, start, 0, None, None, state.offset), finals
 
-    def needed(self, state: SegmentState) -> int:
-        """See `ResultSearch`: the segment's first frame, or what a time shift moves it to."""
-        earlier = math.ceil(max(0.0, -self.timer.time_shift) / self.timer.seconds_per_frame)
-        return max(0, state.start - earlier)
+    def needed(self, state: SegmentState) -> range:
+        """See `ResultSearch`: the segment, from its first frame on, or what a time shift moves that to."""
+        return range(max(0, state.start - self._shift), state.start + state.length + 1)
+
+    def times_of(self, segment: Segment) -> range:
+        """See `ResultSearch`."""
+        at = self.timer.frame_at
+        return range(max(0, math.floor(at(segment.start))), math.ceil(at(segment.end)) + 2)
+
+    def builder(self, keep: bool, scores: bool) -> TranscriptBuilder:
+        """See `ResultSearch`."""
+        return TranscriptBuilder(keep)
+
+    def facts(self) -> dict[str, Any]:
+        """See `ResultSearch`."""
+        return {}
 
     def result(self, segment: Segment, clock: Clock) -> Segment | None:
         """See `ResultSearch`. On a clock that is not steady, times go from nominal seconds to the clock's."""
         if clock.steady:
-            return segment
+            start = clock.seconds(0)
+            return _later(segment, start) if start else segment
         at = self.timer.frame_at
         if not clock.knows(math.ceil(at(segment.end))):
             return None
@@ -159,15 +219,15 @@ class SegmentSearch:
         cuts = self.timer.cuts(best) if stable else []
         return next((cut for cut in reversed(cuts) if cut.token < stable), Cut(0, 0, 0))
 
-    def _final(self, state: SegmentState) -> list[Segment]:
-        """The segment up to `state.length` frames, which is final; none if it has no words."""
-        best = self.search.best(state.search).before(state.length)
-        words = self.timer.words(best, state.start, state.offset)
+    def _final(self, search: Any, start: int, length: int, offset: float) -> list[Segment]:
+        """The segment up to `length` frames, which is final; none if it has no words."""
+        best = self.search.best(search).before(length)
+        words = self.timer.words(best, start, offset)
         if not words:
             return []
         alternatives: dict[str, float] = {}
-        for hypothesis in self.search.nbest(state.search, self.alternatives):
-            alternatives.setdefault(self._text(hypothesis.before(state.length)), hypothesis.score)
+        for hypothesis in self.search.nbest(search, self.alternatives):
+            alternatives.setdefault(self._text(hypothesis.before(length)), hypothesis.score)
         return [
             Segment(
                 words=words,
@@ -181,3 +241,9 @@ class SegmentSearch:
 
     def _text(self, hypothesis: Hypothesis) -> str:
         return " ".join(word.text for word in self.timer.words(hypothesis))
+
+
+def _later(segment: Segment, seconds: float) -> Segment:
+    """The same segment so many seconds later."""
+    words = tuple(replace(word, start=word.start + seconds, end=word.end + seconds) for word in segment.words)
+    return replace(segment, words=words, start=segment.start + seconds, end=segment.end + seconds)

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from transducer.data.features import FeatureStore
+from transducer.heads.ctc import CONDITIONING
 from transducer.model.network import Network
+from transducer.model.sequence import Aux
 from transducer.model.torchaudio import torchaudio_functional
 from transducer.training.targets import Alignment, Targets
 
@@ -42,8 +44,9 @@ def align_all(
             continue
         features = torch.from_numpy((store.features(index, variant).astype(np.float32) - mean) / std)[None]
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            _, _, taps = network.encode_with_taps(features, torch.ones(features.shape[:2], dtype=torch.bool))
-        path = best_path(taps[-1].float().log_softmax(dim=-1)[0], tokens)
+            aux: Aux = {}
+            network.encoder(features, torch.ones(features.shape[:2], dtype=torch.bool), aux=aux)
+        path = best_path(aux[CONDITIONING][0].float().log_softmax(dim=-1)[0], tokens)
         if path is not None:
             yield utterance.id, path_to_alignment(path, seconds)
 

@@ -32,7 +32,7 @@ def greedy_texts(
         features = torch.from_numpy((store.features(index).astype(np.float32) - mean) / std)[None]
         mask = torch.ones(features.shape[:2], dtype=torch.bool)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            frames, mask, _ = network.encode_with_taps(features, mask)
+            frames, mask = network.encoder(features, mask)
             outputs = {name: network.heads[name](frames, mask)[0][0].float() for name in texts}
         for name, output in outputs.items():
             search = build_greedy_search(network, name)

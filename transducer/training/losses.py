@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from transducer.data.loader import Batch
+from transducer.heads.ctc import CONDITIONING
 from transducer.heads.head import Loss
 from transducer.model.network import Network
+from transducer.model.sequence import Aux
 from transducer.training.crf import crf_loss
 from transducer.training.targets import IGNORE, Targets
 
@@ -22,15 +24,16 @@ def batch_losses(
     A loss that no row has a target for is left out, as are rows without one. With `bf16` the encoder runs under
     autocast; what needs the precision (log-sums over alignments) is float32.
     """
+    aux: Aux = {}
     lengths = -(-batch.lengths // network.encoder.stride)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        frames, mask, taps = network.encode_with_taps(batch.features, batch.mask)
+        frames, mask = network.encoder(batch.features, batch.mask, aux=aux)
     losses = {}
     for name in names:
         kind, _, head = name.partition(":")
         if kind == "frames":
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                logits = network.heads[head](frames, mask)[0] if head else taps[-1]
+                logits = network.heads[head](frames, mask)[0] if head else aux[CONDITIONING][0]
             seconds = network.hop / network.config.frontend.rate
             labels = targets.frame_labels(batch, lengths, frames.shape[1], seconds)
             if count := int((labels != IGNORE).sum()):

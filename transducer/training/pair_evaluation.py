@@ -30,7 +30,7 @@ def outputs(
         batch = collate([pair])
         x, mask = network.frontend(batch.x, batch.mask)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            frames, mask, _ = network.encode_with_taps(x, mask)
+            frames, mask = network.encoder(x, mask)
             yield pair, {head: network.heads[head](frames, mask)[0][0].float() for head in heads}
 
 

@@ -40,7 +40,7 @@ def pair_losses(
     x, mask = network.frontend(batch.x, batch.mask)
     losses = {}
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        frames, mask, _ = network.encode_with_taps(x, mask)
+        frames, mask = network.encoder(x, mask)
     for name in names:
         kind, _, head = name.partition(":")
         rows = [row for row, pair in enumerate(batch.pairs) if pair.target(head) is not None]

@@ -11,8 +11,10 @@ import torch
 
 from transducer.atomic import atomic_write
 from transducer.data.features import FeatureStore
+from transducer.heads.ctc import CONDITIONING
 from transducer.heads.rnnt import RNNT
 from transducer.model.network import Network
+from transducer.model.sequence import Aux
 from transducer.search.build import build_greedy_search
 from transducer.training.align import best_path, path_to_alignment
 from transducer.training.corpus import PHONES, Corpus
@@ -154,7 +156,8 @@ def align_for_picture(
     network.set_chunk(default_chunk(network.config))
     raw = torch.from_numpy(store.features(index).astype(np.float32))
     features = ((raw - network.frontend.mean) / network.frontend.std)[None]
-    frames, mask, taps = network.encode_with_taps(features, torch.ones(features.shape[:2], dtype=torch.bool))
+    aux: Aux = {}
+    frames, mask = network.encoder(features, torch.ones(features.shape[:2], dtype=torch.bool), aux=aux)
     head, units = network.heads[decoder], network.config.heads[decoder].units
     seconds, text = frame_ms(network.config) / 1000, store.utterances[index].text
     tokens, spelled = corpus.targets.tokens(text, units), corpus.targets.units[units].tokens
@@ -177,7 +180,7 @@ def align_for_picture(
     conditioning = network.config.conditioning
     phones = corpus.targets.tokens(text, PHONES) if conditioning and conditioning.units == PHONES else None
     if phones:
-        log_probs, tokens = taps[-1][0].log_softmax(dim=-1), phones
+        log_probs, tokens = aux[CONDITIONING][0][0].log_softmax(dim=-1), phones
         labels = corpus.targets.units[PHONES].tokens
     path = best_path(log_probs, tokens or [])
     if path is None:

@@ -15,6 +15,7 @@ from transducer.data.loader import Store
 from transducer.heads.ctc import CTC
 from transducer.heads.head import Loss
 from transducer.model.network import Network
+from transducer.model.sequence import Aux
 
 BLANK = 0
 _SILENCE = 13  # keeps this random stream apart from those of the data
@@ -71,7 +72,11 @@ class Silences:
 def silence_loss(network: Network, batch: tuple[Tensor, Tensor], bf16: bool = True) -> Loss:
     """-log p(blank) of every frame, summed over the CTC heads, the intermediate one included."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        frames, mask, taps = network.encode_with_taps(*batch)
+        aux: Aux = {}
+        frames, mask = network.encoder(*batch, aux=aux)
         heads = [head(frames, mask)[0] for head in network.heads.values() if isinstance(head, CTC)]
-    total = sum(-logits.float().log_softmax(dim=-1)[..., BLANK][mask].sum() for logits in (*heads, *taps))
+    total = sum(
+        -logits.float().log_softmax(dim=-1)[..., BLANK][mask].sum()
+        for logits in (*heads, *(y for y, _ in aux.values()))
+    )
     return Loss(total, int(mask.sum()))

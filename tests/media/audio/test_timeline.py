@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from media_fixtures import lag, noise, write_media
 
-from transducer.media import open_audio
+from transducer.media import open_audio, read_audio
+from transducer.media.audio.reader import read_audio_at
 from transducer.media.audio.resampling import resample
 from transducer.media.audio.samples import Sound
 from transducer.media.audio.timeline import JUMP, LASTING, Timeline
 from transducer.media.io.decoding import Damage
+from transducer.media.io.timing import Length
 
 RATE = 8000
 
@@ -29,7 +31,7 @@ def sounds_at(times, lengths, rate=RATE, tick=None):
 
 def place(sounds, **arguments):
     warnings = []
-    timeline = Timeline(warnings.append, **arguments)
+    timeline = Timeline(lambda text, incomplete=False: warnings.append(text), **arguments)
     pieces = list(timeline.place(sounds))
     return np.concatenate([samples for _, samples in pieces]), warnings, timeline
 
@@ -144,9 +146,9 @@ def test_missing_timestamps_follow_the_sound_before():
 def test_padding_behind_the_end_is_cut_only_if_it_is_the_last():
     times = [Fraction(i, 10) for i in range(3)]
     sounds = sounds_at(times, [800] * 3)
-    cut, _, _ = place(sounds, origin=Fraction(0), end=Fraction(1, 4), trim=True)
+    cut, _, _ = place(sounds, origin=Fraction(0), length=Length(Fraction(1, 4)), trim=True)
     np.testing.assert_array_equal(cut, np.arange(1, 2001))
-    whole, _, _ = place(sounds, origin=Fraction(0), end=Fraction(3, 20), trim=True)
+    whole, _, _ = place(sounds, origin=Fraction(0), length=Length(Fraction(3, 20)), trim=True)
     np.testing.assert_array_equal(whole, np.arange(1, 2401))
 
 
@@ -157,7 +159,7 @@ def test_damage_is_told_with_its_place():
     assert len(warnings) == 1 and "from 0.10 s to 0.15 s" in warnings[0]
     _, warnings, _ = place([first, Damage("the connection was lost")], origin=Fraction(0))
     assert warnings == ["reading stopped at 0.10 s: the connection was lost"]
-    _, warnings, _ = place([first], origin=Fraction(0), end=Fraction(2), declared=True)
+    _, warnings, _ = place([first], origin=Fraction(0), length=Length(Fraction(2), True))
     assert len(warnings) == 1 and "ends at 0.10 s" in warnings[0] and "2.00 s" in warnings[0]
     _, warnings, _ = place([first, Damage()], origin=Fraction(0))
     assert len(warnings) == 1 and "0.10 s" in warnings[0]
@@ -201,3 +203,11 @@ def test_a_gap_in_a_file_becomes_silence(tmp_path, name, codec):
     assert abs(lag(sound[30000:], without[int(1.2 * 16000) :]) - (24000 + 19200 - 30000)) <= 32
     assert np.abs(sound[20000:38000]).max() < 1e-3
     assert len(reader.warnings) == 1 and "no sound from 1.0" in reader.warnings[0]
+
+
+@pytest.mark.parametrize(("codec", "ending"), [("aac", "mp4"), ("libopus", "ogg"), ("pcm_s16le", "wav")])
+def test_several_rates_of_one_decoding_are_those_of_several(tmp_path, codec, ending):
+    path = write_media(tmp_path / f"a.{ending}", codec, noise(1.3, 48000), rate=48000)
+    rates = [16000, 17778, 48000, 16000]
+    for rate, samples in zip(rates, read_audio_at(path, rates), strict=True):
+        np.testing.assert_array_equal(samples, read_audio(path, rate))

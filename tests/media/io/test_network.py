@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from media_fixtures import noise, write_talk
 from rtsp_server import RtspServer
+from video_fixtures import write_video
+from web_server import WebServer
 
 from transducer.errors import MediaError, UsageError
-from transducer.media import open_audio, read_audio
+from transducer.media import open_audio, open_video, read_audio
 
 RATE = 16000
 
@@ -65,6 +67,38 @@ def test_http_that_breaks_off(web, media):
     np.testing.assert_array_equal(sound[:10000], read_audio(media["mp3"])[:10000])
     assert len(reader.warnings) == 1
     assert f"reading stopped at {reader.position:.2f} s: the connection broke off" in reader.warnings[0]
+
+
+@pytest.mark.parametrize("kind", ["talk.mp3", "talk.wav", "talk.webm", "fast.mp4", "talk.ts"])
+@pytest.mark.parametrize("how", ["length", "chunked", "close"])
+def test_a_reply_that_is_whole_and_one_that_is_cut_are_told_apart(media, kind, how):
+    path = media["mp3"].parent / kind
+    with WebServer(folder=path.parent) as server:
+        with open_audio(f"{server.address}/{how}/{kind}") as reader:
+            sound = np.concatenate(list(reader))
+        assert reader.warnings == [] and not reader.incomplete
+        assert len(sound) / RATE == pytest.approx(1.5, abs=0.06)
+        if how == "close":
+            return  # nothing can tell
+        with open_audio(f"{server.address}/{how}-cut/{kind}") as reader:
+            half = np.concatenate(list(reader))
+        assert 0 < len(half) < 0.8 * len(sound)
+        assert reader.incomplete and any("the connection broke off" in line for line in reader.warnings)
+
+
+def test_pictures_of_a_reply_that_is_cut(tmp_path):
+    path = write_video(
+        tmp_path / "a.mkv", images=list(np.random.default_rng(0).integers(0, 256, (40, 72, 96, 3), np.uint8))
+    )
+    with WebServer(folder=tmp_path) as server:
+        for how in ("length", "chunked", "close"):
+            with open_video(f"{server.address}/{how}/a.mkv") as reader, open_video(path) as wanted:
+                assert [frame.time for frame in reader] == [frame.time for frame in wanted]
+            assert reader.warnings == [] and not reader.incomplete
+        for how in ("length", "chunked"):
+            with open_video(f"{server.address}/{how}-cut/a.mkv") as reader:
+                assert 0 < len(list(reader)) < 40
+            assert reader.incomplete and any("the connection broke off" in line for line in reader.warnings)
 
 
 @pytest.mark.parametrize(

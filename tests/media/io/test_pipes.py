@@ -120,7 +120,8 @@ def test_fragments_of_mp4_from_a_pipe(tmp_path):
     np.testing.assert_array_equal(heard[: 4 * RATE - 500], read_audio(path)[: 4 * RATE - 500])
     assert len(heard) == pytest.approx(4 * RATE, abs=800)  # with the encoder's delay and padding
     assert reader.warnings == []
-    assert reader.duration is None  # the header of such a file tells the length of its first fragment only
+    # The header of such a file tells the length of its first fragment only; at the end all of it is known.
+    assert reader.duration == reader.position == len(heard) / RATE
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF])

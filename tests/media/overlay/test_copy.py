@@ -207,3 +207,58 @@ def test_more_events_than_fit_are_the_latest():
     shown = track.at(10, 0.4)[1]
     assert [line.text[0] for line in shown] == ["6", "7", "8", "9"]
     assert all(a.colour != b.colour for a, b in pairwise(shown))
+
+
+@pytest.mark.parametrize("unicode", [False, True])
+@pytest.mark.parametrize("shape", [(90, 160), (144, 192), (720, 1280), (160, 90)])
+@pytest.mark.parametrize("label", ["cut", "a" * 40, "W" * 300, "several words " * 40, "切" * 200])
+def test_no_label_runs_off_the_picture(label, shape, unicode, monkeypatch):
+    monkeypatch.setattr(overlay_text, "_UNICODE", overlay_text._UNICODE and unicode)
+    (line,) = LabelTrack([], [event(label, 0, 900)]).at(1, 0.04)[0]
+    text, scale = overlay_text._fit(line, shape[0] / 480, shape[1] - 10)
+    detail = line.detail if overlay_text._UNICODE else overlay_text._to_ascii(line.detail)
+    assert text.endswith(detail)  # the times are always there
+    image = np.full((*shape, 3), 120, np.uint8)
+    draw(image, [line], [])
+    columns = np.flatnonzero((image != 120).any(axis=(0, 2)))
+    assert len(columns) and columns[-1] < shape[1] - 1
+    if len(label) > 100:
+        assert "..." in text and scale >= 0.59 * min(shape[0] / 480, 0.3)
+    if shape[1] > 1000 and len(label) < 5:
+        assert text == line.text
+
+
+def stretched(path, aspect, end="mp4"):
+    """A video of a circle in pixels that are `aspect` times as wide as high."""
+    rows, columns = np.mgrid[: HEIGHT + 0, :WIDTH]
+    circle = ((rows - 72) ** 2 + ((columns - 96) * float(aspect)) ** 2 < 40**2)[..., None]
+    images = [np.where(circle, 200, 40).astype(np.uint8).repeat(3, axis=2)] * 5
+    return write_video(path, "libx264", images, pix_fmt="yuv420p", flags={"sample_aspect_ratio": Fraction(aspect)})
+
+
+@pytest.mark.parametrize("aspect", [Fraction(64, 45), Fraction(2), Fraction(8, 9), Fraction(1, 2)])
+@pytest.mark.parametrize("end", [".mp4", ".mkv", ".avi"])
+def test_a_circle_stays_a_circle(aspect, end, tmp_path):
+    write_overlay(stretched(tmp_path / "wide.mp4", aspect), tmp_path / f"copy{end}", [], [])
+    with open_video(tmp_path / f"copy{end}") as reader:
+        image = next(reader).image
+    with open_video(tmp_path / "wide.mp4", square=True) as reader:
+        assert image.shape[:2] == (reader.height, reader.width) == next(reader).image.shape[:2]
+    bright = image[..., 1] > 120
+    assert bright.any(axis=0).sum() == pytest.approx(bright.any(axis=1).sum(), rel=0.05)
+
+
+def test_thumbnails_of_pixels_that_are_not_square(tmp_path):
+    import cv2
+
+    from transducer.cli.thumbnails import read_thumbnails
+
+    path = stretched(tmp_path / "wide.mp4", 2)
+    (picture,) = read_thumbnails(lambda: path, [2])
+    bright = cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR)[..., 1] > 120
+    assert bright.any(axis=0).sum() == pytest.approx(bright.any(axis=1).sum(), rel=0.1)
+
+
+def test_an_absurd_shape_of_pixels_is_left_alone(tmp_path):
+    with open_video(stretched(tmp_path / "odd.mp4", 100), square=True) as reader:
+        assert next(reader).image.shape == (HEIGHT, WIDTH, 3)

@@ -15,6 +15,7 @@ from video_fixtures import number_in, numbered, write_video
 
 from transducer.media import open_audio, open_video
 from transducer.media.io.decoding import Damage
+from transducer.media.io.timing import Length
 from transducer.media.video.clock import FrameClock
 from transducer.media.video.picture import _QUARTERS, read_orientation
 
@@ -28,7 +29,7 @@ def frames_at(stamps):
 
 def place(stamps, **arguments):
     warnings = []
-    clock = FrameClock(warnings.append, TICK, STEP, **arguments)
+    clock = FrameClock(lambda text, incomplete=False: warnings.append(text), TICK, STEP, **arguments)
     placed = list(clock.place(frames_at(stamps)))
     assert [t.frame.pts for t in placed] == [s for s in stamps if not isinstance(s, Damage)]
     return [t.time for t in placed], warnings
@@ -96,9 +97,9 @@ def test_damage_is_told_with_its_place():
     assert len(warnings) == 1 and "at 0.08 s" in warnings[0]
     _, warnings = place([0, Damage("the connection was lost")])
     assert warnings == ["reading stopped at 0.04 s: the connection was lost"]
-    _, warnings = place([0], end=Fraction(2), declared=True)
+    _, warnings = place([0], length=Length(Fraction(2), True))
     assert len(warnings) == 1 and "ends at 0.04 s" in warnings[0] and "2.00 s" in warnings[0]
-    assert place([0], end=Fraction(2), declared=False)[1] == []
+    assert place([0], length=Length(Fraction(2)))[1] == []
     _, warnings = place([0, Damage()])
     assert len(warnings) == 1 and "at its end, 0.04 s" in warnings[0]
 

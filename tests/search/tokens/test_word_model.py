@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transducer.errors import CheckpointError, UsageError
+from transducer.search.hotwords import Hotword
 from transducer.search.tokens.lexicon import LexiconSearch, LexiconSearchConfig
 from transducer.search.tokens.prefix_tree import PrefixTree
 from transducer.search.tokens.word_model import WordModel, WordModelConfig
@@ -190,10 +191,26 @@ def test_a_phrase_that_breaks_off_gives_its_bonus_back():
     assert lifted.best(lifted.finish(lifted.step(lifted.init(), frames))).score == pytest.approx(plain)
 
 
-@pytest.mark.parametrize("phrase", ["", "123", "zebra"])
+@pytest.mark.parametrize("phrase", ["", "123", "zebra", "山"])
 def test_hotwords_that_cannot_be_spelled(phrase):
     with pytest.raises(UsageError):
         tiny_model().search(hotwords=[(phrase, 1.0)])
+    with pytest.raises(UsageError, match=r"^names\.txt, line 3: "):
+        tiny_model().search(hotwords=[Hotword(phrase, 1.0, "names.txt, line 3")])
+
+
+def test_a_list_that_names_a_word_again_says_nothing_new():
+    model, frames = tiny_model(), frames_of("an nant a tan nat ", 1.0)
+    once = ["Nant", ("nat", 3.0)]
+    plain, _ = model.search(once)
+    again, _ = model.search([*once, "nant", ("NANT", 2.0), "nat", ("nat", 1.0)][::-1])
+    high, _ = model.search(["Nant", ("nat", 6.0)])
+    found = [s.nbest(s.finish(s.step(s.init(), frames)), 5) for s in (plain, again, high)]
+    assert found[1] == found[2] != found[0]
+
+
+def test_a_hotword_with_other_letters_is_written_as_it_was_given():
+    assert heard(tiny_model(), frames_of("an nant a tan ", 1.0), hotwords=[("Nánt", 12.0)]) == "an nánt a tan"
 
 
 # --- the n-gram model

@@ -106,6 +106,11 @@ def test_cmudict_is_read_without_stress_comments_and_oddities(tmp_path: Path) ->
     path = tmp_path / "cmudict.dict"
     path.write_text("read R EH1 D\nread(2) R IY1 D # present\nread(3) R IY0 D\na.m. EY2 EH1 M\ndon't D OW1 N T\n\n")
     assert read_cmudict(path) == {"read": [["R", "EH", "D"], ["R", "IY", "D"]], "don't": [["D", "OW", "N", "T"]]}
+    path.write_text("# nothing of the kind\n1 2 3\n")
+    with pytest.raises(UsageError, match="has no entries"):
+        read_cmudict(path)
+    with pytest.raises(UsageError, match="cannot read the pronouncing dictionary"):
+        read_cmudict(tmp_path / "none")
 
 
 def test_lexicons_number_words_from_one_and_can_be_extended() -> None:
@@ -199,6 +204,13 @@ def test_hotwords_bring_in_words_that_the_lexicon_lacks(model: WordModel) -> Non
     assert heard(model, spoken(model, "ma dola tikosha bit"), hotwords) == "ma dola tikosha bit"
     for other in ("bit koxa ma", "shabi shabo dola", "ma"):
         assert heard(model, spoken(model, other), hotwords) == heard(model, spoken(model, other)) == other
+
+
+def test_letters_that_english_lacks_are_said_as_those_in_their_place(model: WordModel) -> None:
+    text = "ma tobalo bit"
+    for name in ("tøbalo", "Tóbalö"):
+        written = name.lower()
+        assert heard(model, spoken(model, text), [(name, 8.0)]) == f"ma {written} bit"
 
 
 def test_hotwords_decide_between_words_that_sound_alike(model: WordModel) -> None:

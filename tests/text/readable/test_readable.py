@@ -1,78 +1,20 @@
-"""Readable text: the network's law, what a stream shows, the files, the command line, and the bundled model."""
+"""Readable text: what a stream of segments shows, and what a model's numbers are made into."""
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import replace
-from pathlib import Path
-
-import fake_model
 import numpy as np
 import pytest
-import torch
-from contract import verify_contract, verify_lookahead
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_readable import WORDS, bare, segment, tiny
 
-import transducer
-from pipelines.punctuation.text import novels, parse
-from transducer.cli import main
-from transducer.errors import CheckpointError, UsageError
-from transducer.results import Segment, Word
-from transducer.text.readable import Readable, ReadableModel, load_readable
-from transducer.text.readable.labels import CAPITALISED, INSIDE, LOWER, MARKS, UPPER, best_marks, with_case
-from transducer.text.readable.model import CONFIG, VOCABULARY, WEIGHTS, Pauses
-from transducer.text.readable.network import ReadableConfig, ReadableNetwork, Window
-
-WORDS = "the a i he said and but where mary london o'brien don't you know".split()
-
-
-def tiny(look_ahead: int = 2, pauses: Pauses | None = None) -> ReadableModel:
-    """Untrained, with scores far apart: it decides in as many ways as there are words around."""
-    torch.manual_seed(0)
-    config = ReadableConfig(
-        words=8, buckets=16, embedding=6, channels=8, hidden=8, past=1, look_ahead=look_ahead, dilations=(1, 2)
-    )
-    network = ReadableNetwork(config).eval()
-    for parameter in network.parameters():
-        parameter.data += torch.randn_like(parameter)
-    return ReadableModel(network, WORDS[:7], pauses or Pauses(), {})
-
-
-def segment(texts: list[str], stable: int | None = None, start: float = 0.0) -> Segment:
-    """Partial where `stable` is given. Words pause longer and longer."""
-    words, clock = [], start
-    for k, text in enumerate(texts):
-        words.append(Word(text, clock, clock + 0.3, 0.5 + k / 100))
-        clock += 0.3 + 0.1 * (k % 4)
-    return Segment(tuple(words), stable is None, start, clock, len(words) if stable is None else stable)
-
-
-def bare(text: str) -> str:
-    return text.rstrip("".join(MARKS)).lower()
-
-
-# --- the network
-
-
-@pytest.mark.parametrize(
-    ("make", "channels", "steps"),
-    [
-        (lambda: Window(4, 5, 2, 3), 4, 9),
-        (lambda: Window(4, 5, 2, 0, dilation=3), 4, 9),
-        (lambda: Window(4, 5, 1, 2, dilation=2), 4, 11),
-        (lambda: tiny().network.stages, 6, 9),
-    ],
-)
-def test_contract(make, channels, steps):
-    stage = make().double().eval()
-    verify_contract(stage, channels, [steps, 3, 1], [2, 1], seed=0)
-    verify_contract(stage, channels, [7], [5], seed=1)
-    verify_lookahead(stage, channels, steps)
-
-
-# --- a stream of segments
+from transducer.errors import CheckpointError
+from transducer.search.endpoint import EndpointRules
+from transducer.text.readable import Readable
+from transducer.text.readable.features import NGRAMS, UNKNOWN, WordFeatures
+from transducer.text.readable.labels import CAPITALISED, LOWER, MARK_NAMES, MARKS, UPPER, best_marks, with_case
+from transducer.text.readable.pauses import PAUSES, Pauses
+from transducer.text.readable.restore import CUT
 
 
 @given(
@@ -164,116 +106,57 @@ def test_a_mark_is_written_where_some_mark_is_likely():
     assert best_marks(shares + 5).tolist() == [1, 0, 3]
 
 
-# --- files
+def test_a_segment_that_may_have_been_cut_is_nearly_as_long_as_they_get():
+    assert EndpointRules().max_length - 2.0 == CUT
 
 
-def test_saved_and_loaded(tmp_path):
-    model = tiny(pauses=Pauses((0.2,), ((0.5,) * len(MARKS), (0.0,) * len(MARKS), (1.0,) * len(MARKS))))
-    model.save(tmp_path)
-    loaded = load_readable(tmp_path)
-    assert loaded.pauses == model.pauses and loaded.vocabulary == model.vocabulary
-    ours, theirs = (m.step(WORDS, m.init_state(), flush=True)[0] for m in (model, loaded))
-    for a, b in zip(ours, theirs, strict=True):
-        assert np.allclose(np.exp(a[0]), np.exp(b[0]), atol=0.1)
+def test_every_mark_has_a_name():
+    assert len(MARK_NAMES) == len(set(MARK_NAMES)) == len(MARKS) - 1
 
 
-def test_files_that_cannot_be_used(tmp_path):
-    with pytest.raises(UsageError, match="no model of readable text"):
-        load_readable(tmp_path / "none")
-    tiny().save(tmp_path)
-    for name in (CONFIG, VOCABULARY, WEIGHTS):
-        contents = (tmp_path / name).read_bytes()
-        (tmp_path / name).unlink()
-        with pytest.raises(CheckpointError, match=rf"{re.escape(name)}: No such file"):
-            load_readable(tmp_path)
-        (tmp_path / name).write_bytes(contents[: len(contents) // 2])
-        with pytest.raises(CheckpointError, match="copy"):
-            load_readable(tmp_path)
-        (tmp_path / name).write_bytes(contents)
-    document = json.loads((tmp_path / CONFIG).read_text())
-    (tmp_path / CONFIG).write_text(json.dumps({**document, "format": 99}))
-    with pytest.raises(CheckpointError, match="format 99"):
-        load_readable(tmp_path)
-    del document["config"]["past"]
-    (tmp_path / CONFIG).write_text(json.dumps(document))
-    with pytest.raises(CheckpointError, match="do not belong together"):
-        load_readable(tmp_path)
+# --- what it is made of
 
 
-# --- print as it is learned from
+def test_words_are_known_by_their_row_and_their_letters():
+    features = WordFeatures(("<blank>", "the", "Tom", "straw"), 50)
+    rows = features(["The", "strawberry", "<blank>", ""])
+    assert rows.shape == (4, 1 + NGRAMS) and rows.dtype == np.float32
+    assert rows[:, 0].tolist() == [1, UNKNOWN, UNKNOWN, UNKNOWN]
+    assert (rows[:, 1:] < 50).all() and (rows[:, 1:] == rows[:, 1:].round()).all()
+    assert features([]).shape == (0, 1 + NGRAMS)
+    assert (features(["straw"])[0, 1:3] == rows[1, 1:3]).all()  # they begin alike
 
 
 @pytest.mark.parametrize(
-    ("line", "read"),
+    ("edges", "scores"),
     [
-        ('"Allow me, Mrs.', "allow1 me0, missus1"),
-        ("Vaughan - allow me, sir, on the 30th.", "vaughan1— allow0 me0, sir0, on0 the0 thirtieth0."),
-        ("It was 1842; I'm well-taught!", "it1 was0 eighteen0 forty0 two0; i'm1 well0 taught0!"),
-        ('Was D. H. Lawrence "at home" (or so)?', "was1 d1 h1 lawrence1 at0 home0, or0 so0?"),
-        ("CHAPTER I THE ROOM.", ""),
-        ("Ἐν ἀρχῇ.", ""),
+        ((0.2, 0.1), 4),
+        ((0.1, 0.1), 4),
+        ((-1.0,), 3),
+        ((float("nan"),), 3),
+        ((0.2,), 2),
+        ((), 1),
     ],
 )
-def test_print_is_read_as_words_with_case_and_mark(line, read):
-    assert " ".join(f"{word}{case}{MARKS[mark]}" for word, case, mark in parse(line)) == read
+def test_pauses_that_make_no_sense(edges, scores):
+    with pytest.raises(ValueError, match="pauses"):
+        Pauses(edges, ((0.0,) * len(MARKS),) * scores)
+    with pytest.raises(ValueError, match="small"):
+        Pauses((0.2,), ((0.0,) * len(MARKS), (float("inf"),) * len(MARKS), (0.0,) * len(MARKS)))
 
 
-def test_a_question_may_stand_inside_a_sentence():
-    ((_, tokens),) = novels(["\ufeffWhere?", "he asked.", "Why?", "Because."])
-    assert [token.mark for token in tokens] == [INSIDE[MARKS.index("?")], 0, 2, 3, 2]
-
-
-# --- the bundled model, and the command line with it
-
-
-@pytest.fixture(scope="module")
-def bundled() -> ReadableModel:
-    return load_readable()
-
-
-def test_bundled_model(bundled):
-    folder = Path(transducer.__file__).parent / "checkpoints" / "readable-en"
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 3_000_000
-    assert bundled.look_ahead <= 4 and bundled.card["trained_on"]
-    words, clock = [], 0.0
-    for text in "i went to london with mary on monday what did you say he asked i said that it was late".split():
-        words.append(Word(text, clock, clock + 0.3, 1.0))
-        clock += 0.9 if text in ("monday", "say", "asked") else 0.35
-    readable = Readable(bundled)(Segment(tuple(words), True, 0.0, clock, len(words))).text
-    assert readable.startswith("I went to London with Mary on Monday. What did you say? ")
-    assert readable.endswith(" it was late.")  # a segment ends with a pause
-
-
-def test_a_pause_tells_of_a_sentence(bundled):
-    words, pause = segment(["we", "went", "away", "it", "was", "late"]).words, 1.5
-    later = tuple(replace(word, start=word.start + pause, end=word.end + pause) for word in words[3:])
-    whole = Segment((*words[:3], *later), True, 0.0, later[-1].end, 6)
-    assert Readable(bundled)(whole).text == "We went away. It was late."
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setitem(vars(transducer), "load", fake_model.load)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "one.wav").write_text("~i went\n~i went to london\ni went to london in nineteen eighty four\nyou see\n")
-    return tmp_path
-
-
-def test_command_line(folder, bundled, capsys):
-    command = ["transcribe", "--model", "fake", "one.wav"]
-    assert main([*command, "--digits"]) == 0
-    assert capsys.readouterr().out == "i went to london in 1984\nyou see\n"
-    assert main([*command, "--punctuate"]) == 0
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("I went to London in ") and bare(second) == "you see"
-    assert main([*command, "--punctuate", "--digits", "-f", "txt,json,srt,vtt,tsv,ctm,jsonl", "-o", "out"]) == 0
-    for path in (folder / "out").iterdir():
-        assert "London" in path.read_text() and "1984" in path.read_text(), path
-    assert capsys.readouterr() == ("", "")
-
-
-def test_partials_on_the_command_line(folder, bundled, capsys):
-    assert main(["transcribe", "--model", "fake", "one.wav", "--punctuate", "--format", "jsonl"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["final"] for row in rows] == [False, False, True, True]
-    assert rows[1]["text"].startswith("I went to London") and rows[1]["stable"] == 0
+def test_a_file_of_pauses(tmp_path):
+    pauses = Pauses((0.2,), ((0.5,) * len(MARKS), (0.0,) * len(MARKS), (1.0,) * len(MARKS)))
+    assert Pauses.load(tmp_path) == Pauses()
+    pauses.save(tmp_path)
+    assert Pauses.load(tmp_path) == pauses
+    path = tmp_path / PAUSES
+    whole = path.read_text()
+    for wrong in (whole.replace("0.5", "0.6", 1), whole[:-9], "[]", "{}", '{"edges": [0.2], "scores": [[1]]}'):
+        path.write_text(wrong)
+        with pytest.raises(CheckpointError, match=r"pauses\.json is damaged"):
+            Pauses.load(tmp_path)
+    for document in ('{"edges": 1, "scores": []}', '{"edges": [], "scores": [1, 2]}', '{"edges": ["a"], "scores": []}'):
+        path.write_text(document)
+        with pytest.raises(CheckpointError, match=r"pauses\.json is damaged"):
+            Pauses.load(tmp_path)

@@ -34,12 +34,12 @@ class ClipAugment:
     speed: float = 0.2
     flip: bool = False
 
-    def frames(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def order(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """(T',) which of `count` frames are shown one after the other."""
         speed = np.exp(rng.uniform(-1, 1) * np.log1p(self.speed))
         return np.minimum((np.arange(max(1, round(count / speed))) + 0.5) * speed, count - 1).astype(np.int64)
 
-    def pixels(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(T, H, W, 3) uint8 -> the same shape."""
         cv2 = load_opencv()
 

@@ -1,40 +1,10 @@
-"""Whole recordings as sample arrays, and what may be done to them before features are computed.
+"""What may be done to recordings before features are computed.
 
 Samples are float32, mono, (T,). Functions that draw random numbers take a numpy Generator and are pure otherwise.
 """
 
-from pathlib import Path
-
 import numpy as np
 import soxr
-
-from transducer.errors import MediaError
-
-
-def read_waveform(path: str | Path) -> tuple[np.ndarray, int]:
-    """Decode the first audio stream of a file, channels averaged. -> samples (T,) float32, their rate in Hz.
-
-    Raises:
-        MediaError: the file cannot be decoded, or holds no sound.
-    """
-    import av
-
-    pieces: list[np.ndarray] = []
-    rate = 0
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise MediaError(f"{path}: no sound in this file")
-            converter = av.AudioResampler(format="fltp")
-            for frame in container.decode(container.streams.audio[0]):
-                for piece in converter.resample(frame):
-                    rate = piece.sample_rate
-                    pieces.append(piece.to_ndarray().mean(axis=0))
-    except (av.FFmpegError, OSError) as error:
-        raise MediaError(f"{path}: cannot be decoded: {getattr(error, 'strerror', None) or error}") from error
-    if not pieces:
-        raise MediaError(f"{path}: no sound in this file")
-    return np.concatenate(pieces).astype(np.float32, copy=False), rate
 
 
 def change_speed(samples: np.ndarray, speed: float, rate: float, target_rate: float | None = None) -> np.ndarray:

@@ -18,12 +18,14 @@ _EFFECTS = {"dissolve": ("D", "CROSS DISSOLVE"), "fade": ("D", "FADE"), "wipe": 
 
 
 def render_edl(labelling: Labelling) -> Iterator[str]:
-    """One event a scene; timecodes of source and record are the same, from 00:00:00:00 at the first frame.
+    """One event a scene; timecodes of source and record are the same.
+
+    They begin with the labelling's `start_timecode`, or at 0.
 
     Gradual transitions of up to 255 frames are written as dissolves and wipes, longer ones and those of other names
     as cuts in their middle.
     """
-    rate = timecode_rate(labelling.fps)
+    rate = timecode_rate(labelling.fps, labelling.start_timecode)
     name = _one_line(PurePath(labelling.source).name or labelling.source)
     reel = _reel(labelling.source)
     yield f"TITLE: {_one_line(PurePath(labelling.source).stem)[:70]}\n"
@@ -41,7 +43,8 @@ def render_edl(labelling: Labelling) -> Iterator[str]:
         effect = _effect(edit) if number > 1 else None
         if effect is not None:
             yield _row(number, reel, "C", 0, start, start, rate)
-        yield _row(number, reel, effect[0] if effect else "C", edit.effect.length if effect else 0, start, end, rate)
+        length = edit.effect.length if effect and edit.effect else 0
+        yield _row(number, reel, effect[0] if effect else "C", length, start, end, rate)
         yield from _comments(edit, name, effect)
         if number == 1 and not rate.native:
             yield f"* COMMENT: TIMECODES COUNT {rate.nominal} FRAMES A SECOND, THE VIDEO HAS {labelling.fps:g}\n"

@@ -11,9 +11,9 @@ from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
-from transducer.formats.events.document import event_to_dict, scene_to_dict
-from transducer.formats.events.edits import Edit, make_edits
-from transducer.formats.events.timecode import exact_rate
+from transducer.formats.events.document import item_to_dict
+from transducer.formats.events.edits import Edit, Effect, make_edits
+from transducer.formats.events.timecode import exact_rate, timecode_rate
 from transducer.results import Event, Labelling
 
 METADATA = "transducer"
@@ -25,32 +25,39 @@ def render_otio(labelling: Labelling) -> Iterator[str]:
     """A clip a scene, transitions between those where they are gradual, and a marker an event."""
     rate = exact_rate(labelling.fps)
     edits = make_edits(labelling, rate)
+    counted = timecode_rate(labelling.fps, labelling.start_timecode)
+    # Media times are those of its timecode.
+    zero = round(counted.first / counted.fps * rate)
     name = PurePath(labelling.source).name or labelling.source
     total = edits[-1].end if edits else 0
-    reference = _reference(labelling.source, name, _range(0, total, rate))
+    reference = _reference(labelling.source, name, _range(zero, total, rate))
     children: list[dict[str, Any]] = []
     for k, edit in enumerate(edits):
         start = edit.effect.middle if edit.effect else edit.start
         following = edits[k + 1].effect if k + 1 < len(edits) else None
         end = following.middle if following else edit.end
         if edit.effect is not None and edit.effect.length and edit.effect.event is not None:
-            children.append(_transition(edit, rate))
-        markers = [_marker(*place) for place in _places(labelling, edit, rate, last=k + 1 == len(edits))]
+            children.append(_transition(edit.effect, edit.effect.event, rate))
+        markers = [
+            _marker(event, zero + first, length, rate)
+            for event, first, length in _places(labelling, edit, last=k + 1 == len(edits))
+        ]
         children.append(
             _item(
                 "Clip.2",
                 f"{edit.scene.label or 'background'} {k + 1}",
-                source_range=_range(start, end - start, rate),
+                source_range=_range(zero + start, end - start, rate),
                 markers=markers,
                 media_references={"DEFAULT_MEDIA": reference},
                 active_media_reference_key="DEFAULT_MEDIA",
-                metadata={METADATA: scene_to_dict(edit.scene)},
+                metadata={METADATA: item_to_dict(edit.scene)},
             )
         )
     track = _item("Track.1", "V1", kind="Video", children=children)
     stack = _item("Stack.1", "tracks", children=[track])
+    began = _time(zero, rate) if labelling.start_timecode is not None else None
     timeline = _object(
-        "Timeline.1", name=PurePath(labelling.source).stem, global_start_time=None, tracks=stack, metadata={}
+        "Timeline.1", name=PurePath(labelling.source).stem, global_start_time=began, tracks=stack, metadata={}
     )
     yield json.dumps(timeline, ensure_ascii=False, indent=1) + "\n"
 
@@ -63,18 +70,18 @@ def _reference(source: str, name: str, available: dict[str, Any]) -> dict[str, A
     return _object("ExternalReference.1", target_url=_address(source), **fields)
 
 
-def _places(labelling: Labelling, edit: Edit, rate: float, last: bool) -> Iterator[tuple[Event, int, int, float]]:
-    """The events that begin in an edit: (event, first frame, frames, rate)."""
+def _places(labelling: Labelling, edit: Edit, last: bool) -> Iterator[tuple[Event, int, int]]:
+    """The events that begin in an edit: (event, first frame, frames)."""
     if labelling.kind == "transitions":
         effect = edit.effect
         if effect is not None and effect.event is not None:
-            yield effect.event, effect.start, max(effect.length, 1), rate
+            yield effect.event, effect.start, max(effect.length, 1)
         return
     for event in labelling.events:
         begins = event.start_frame >= edit.scene.start_frame
         if begins and (last or event.start_frame <= edit.scene.end_frame):
             length = max(event.end_frame + 1 - event.start_frame, 1)
-            yield event, edit.start + event.start_frame - edit.scene.start_frame, length, rate
+            yield event, edit.start + event.start_frame - edit.scene.start_frame, length
 
 
 def _marker(event: Event, start: int, length: int, rate: float) -> dict[str, Any]:
@@ -84,20 +91,18 @@ def _marker(event: Event, start: int, length: int, rate: float) -> dict[str, Any
         color=_COLORS.get(event.label, "GREEN"),
         marked_range=_range(start, length, rate),
         comment=f"score {event.score:.2f}",
-        metadata={METADATA: event_to_dict(event)},
+        metadata={METADATA: item_to_dict(event)},
     )
 
 
-def _transition(edit: Edit, rate: float) -> dict[str, Any]:
-    effect = edit.effect
-    label = effect.event.label
+def _transition(effect: Effect, event: Event, rate: float) -> dict[str, Any]:
     return _object(
         "Transition.1",
-        name=label,
-        transition_type="SMPTE_Dissolve" if label == "dissolve" else "Custom_Transition",
+        name=event.label,
+        transition_type="SMPTE_Dissolve" if event.label == "dissolve" else "Custom_Transition",
         in_offset=_time(effect.middle - effect.start, rate),
         out_offset=_time(effect.end - effect.middle, rate),
-        metadata={METADATA: event_to_dict(effect.event)},
+        metadata={METADATA: item_to_dict(event)},
     )
 
 
@@ -107,7 +112,14 @@ def _object(schema: str, **fields: Any) -> dict[str, Any]:
 
 def _item(schema: str, name: str, **fields: Any) -> dict[str, Any]:
     """Clip, track or stack, with what all of these have."""
-    common = {"name": name, "source_range": None, "effects": [], "markers": [], "enabled": True, "metadata": {}}
+    common: dict[str, Any] = {
+        "name": name,
+        "source_range": None,
+        "effects": [],
+        "markers": [],
+        "enabled": True,
+        "metadata": {},
+    }
     return _object(schema, **(common | fields))
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from transducer.formats.events.sheet_style import STYLE
-from transducer.formats.events.tables import clock
+from transducer.formats.values import clock
 from transducer.results import Event, Labelling, Scene
 
 BOX = (192, 108)  # pixels, width and height that a picture is made to fit into

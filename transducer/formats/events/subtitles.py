@@ -1,10 +1,11 @@
-"""SubRip and WebVTT, written by pysubs2: labels to be seen while a video plays."""
+"""Labels to be seen while a video plays."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from transducer.formats.subtitles import Cue, render_cues
+from transducer.formats.values import one_line
 from transducer.results import Event, Labelling, Scene
 
 
@@ -14,19 +15,11 @@ def render_subtitles(labelling: Labelling, kind: str) -> Iterator[str]:
     Of a video in shots: a cue a shot, with its number and the cut that led to it, and one for each gradual
     transition. Of everything else: a cue an event, or the clip's label all the time.
     """
-    import pysubs2
-
-    file = pysubs2.SSAFile()
+    cues = []
     for start, end, text in _cues(labelling):
-        text = " ".join(text.split())
-        if kind == "vtt":
-            text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        # pysubs2 takes a backslash with h, n or N for a line break: a word joiner keeps the two apart.
-        text = re.sub(r"\\(?=[hnN])", "\\\\\u2060", text)
         first = max(round(start * 1000), 0)
-        file.events.append(pysubs2.SSAEvent(start=first, end=max(round(end * 1000), first + 1), text=text))
-    file.events.sort(key=lambda cue: cue.start)
-    yield file.to_string(kind, keep_ssa_tags=True)
+        cues.append(Cue(first, max(round(end * 1000), first + 1), (one_line(text),)))
+    return render_cues(sorted(cues, key=lambda cue: cue.start), kind)
 
 
 def _cues(labelling: Labelling) -> Iterator[tuple[float, float, str]]:

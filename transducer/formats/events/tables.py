@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+from transducer.formats.values import clock, one_line
 from transducer.results import Event, Labelling, Scene
 
 # Kinds of labellings whose listings have scenes: shots, or the label of a clip. Of others the events say it all.
@@ -14,21 +15,18 @@ LISTED_SCENES = ("transitions", "clip")
 COLUMNS = ("type", "label", "start", "end", "start_frame", "end_frame", "score")
 
 
-def txt_row(item: Event | Scene) -> str:
+def txt_rows(source: str) -> Callable[[Event | Scene], str]:
     """Times, frames, label, and the score of what has one: an event, or a scene that was recognised."""
+    return listed
+
+
+def listed(item: Event | Scene) -> str:
+    """A line of the listing."""
     times = f"{clock(item.start)}  {clock(item.end)}"
     frames = f"{item.start_frame}-{item.end_frame}"
     score = f"{item.score:.2f}" if isinstance(item, Event) or item.score < 1 else ""
-    label = " ".join(item.label.split()) or "-"
+    label = one_line(item.label) or "-"
     return f"{times}  {frames:>15}  {label:<10}  {score}".rstrip() + "\n"
-
-
-def clock(seconds: float) -> str:
-    """h:mm:ss.mmm"""
-    sign = "-" if seconds < 0 else ""
-    milliseconds = round(abs(seconds) * 1000)
-    minutes, rest = divmod(milliseconds, 60_000)
-    return f"{sign}{minutes // 60}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
 
 
 def in_order(labelling: Labelling) -> list[Event | Scene]:
@@ -36,11 +34,6 @@ def in_order(labelling: Labelling) -> list[Event | Scene]:
     scenes = labelling.segments if labelling.kind in LISTED_SCENES else ()
     # An event that lies between two shots begins with the last frame of the first.
     return sorted((*scenes, *labelling.events), key=lambda x: (x.start_frame, isinstance(x, Event), x.end_frame))
-
-
-def render_txt(labelling: Labelling) -> Iterator[str]:
-    for item in in_order(labelling):
-        yield txt_row(item)
 
 
 def render_csv(labelling: Labelling) -> Iterator[str]:
@@ -54,15 +47,15 @@ def render_csv(labelling: Labelling) -> Iterator[str]:
 def render_tsv(labelling: Labelling) -> Iterator[str]:
     """Tab-separated, with a header; white space inside labels becomes single spaces."""
     for row in _rows(labelling):
-        yield "\t".join(" ".join(str(cell).split()) for cell in row) + "\n"
+        yield "\t".join(one_line(str(cell)) for cell in row) + "\n"
 
 
 def _rows(labelling: Labelling) -> Iterator[tuple[object, ...]]:
     yield COLUMNS
-    for item in labelling.events:
-        yield _row("event", item)
-    for item in labelling.segments:
-        yield _row("segment", item)
+    for event in labelling.events:
+        yield _row("event", event)
+    for scene in labelling.segments:
+        yield _row("segment", scene)
     if labelling.frame_scores is not None:
         times = [*(labelling.frame_times or ()), labelling.duration]
         # Of a video that was broken off, the last frames have times and no scores.

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from transducer.formats.subtitles import Cue
 from transducer.formats.words.phrases import break_cost
 from transducer.results import Transcript, Word
 
@@ -29,15 +29,6 @@ UNBALANCE_COST = 3.0  # times the difference of two lines over their sum
 HASTE_COST = 3.0  # of half a second too short, or of twice too fast
 
 
-@dataclass(frozen=True)
-class Cue:
-    """One or two lines on the screen from `start` to `end` (milliseconds)."""
-
-    start: int
-    end: int
-    lines: tuple[str, ...]
-
-
 def make_cues(transcript: Transcript) -> list[Cue]:
     """Cut a transcript into cues: in time order, never overlapping, each with at least 1 ms and every word once.
 
@@ -45,6 +36,11 @@ def make_cues(transcript: Transcript) -> list[Cue]:
     """
     runs = [_lay_out(run) for run in _runs(transcript)]
     return _set_times([cue for run in runs for cue in run])
+
+
+def spoken_words(transcript: Transcript) -> Iterator[Word]:
+    """The words as cues show them one after the other: parted where they are too long, times ascending."""
+    return (word for run in _runs(transcript) for word, _ in run)
 
 
 def _runs(transcript: Transcript) -> Iterator[list[tuple[Word, bool]]]:

@@ -1,15 +1,17 @@
 """JSON: a whole transcript as one document, or a segment a line.
 
-Times are seconds rounded to milliseconds, and probabilities are rounded to four digits: reading back what was
-written gives the transcript up to that, and writing it again gives the same bytes.
+Times are seconds rounded to microseconds, as they are in results, and probabilities are rounded to four digits:
+reading back what was written gives the transcript up to that, and writing it again gives the same bytes.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from transducer.errors import UsageError
+from transducer.formats.values import probability, to_json
 from transducer.results import Segment, Transcript, Word
 
 
@@ -17,8 +19,8 @@ def segment_to_dict(segment: Segment) -> dict[str, Any]:
     """{start, end, text, final, words: [{text, start, end, confidence}]}, and for a partial the number of
     `stable` words; `alternatives` [{text, log_prob}] only where there are some."""
     result: dict[str, Any] = {
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
+        "start": segment.start,
+        "end": segment.end,
         "text": segment.text,
         "final": segment.final,
     }
@@ -27,15 +29,15 @@ def segment_to_dict(segment: Segment) -> dict[str, Any]:
     result["words"] = [
         {
             "text": word.text,
-            "start": round(word.start, 3),
-            "end": round(word.end, 3),
-            "confidence": round(word.confidence, 4),
+            "start": word.start,
+            "end": word.end,
+            "confidence": probability(word.confidence),
         }
         for word in segment.words
     ]
     if segment.alternatives:
         result["alternatives"] = [
-            {"text": text, "log_prob": round(log_prob, 4)} for text, log_prob in segment.alternatives
+            {"text": text, "log_prob": probability(log_prob)} for text, log_prob in segment.alternatives
         ]
     return result
 
@@ -56,20 +58,20 @@ def transcript_to_dict(transcript: Transcript) -> dict[str, Any]:
     return {
         "source": transcript.source,
         "language": transcript.language,
-        "duration": round(transcript.duration, 3),
+        "duration": transcript.duration,
         "text": transcript.text,
         "segments": [segment_to_dict(segment) for segment in transcript.segments],
         "warnings": list(transcript.warnings),
     }
 
 
-def render_json(transcript: Transcript, indent: int | None = 2) -> str:
+def render_json(transcript: Transcript, indent: int | None = 2) -> Iterator[str]:
     """The document, ending with a newline; `indent` None puts it on one line."""
-    return json.dumps(transcript_to_dict(transcript), ensure_ascii=False, indent=indent) + "\n"
+    yield to_json(transcript_to_dict(transcript), indent)
 
 
 def parse_json(text: str) -> Transcript:
-    """Read what render_json wrote.
+    """Read what `render` wrote as json.
 
     Raises:
         UsageError: the text is no JSON, or not that of a transcript; says what is missing.
@@ -91,6 +93,6 @@ def parse_json(text: str) -> Transcript:
         raise UsageError("not a transcript: its JSON has another structure") from error
 
 
-def render_json_line(segment: Segment, source: str) -> str:
-    """One line: the segment's keys after `source`."""
-    return json.dumps({"source": source, **segment_to_dict(segment)}, ensure_ascii=False) + "\n"
+def json_rows(source: str) -> Callable[[Segment], str]:
+    """A line a segment, partial ones included: its keys after `source`."""
+    return lambda segment: to_json({"source": source, **segment_to_dict(segment)})

@@ -25,9 +25,17 @@ class Samples:
     name = "samples"
     channels = 1
     dtype = np.dtype(np.float32)
+    steady, read_ahead = True, False
+    options = ("raw", "track", "start", "length", "level")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", Fraction(self.rate))
+
+    def block_for(self, reader: BlockReader) -> int | None:
+        return None
+
+    def facts(self, lookahead: int) -> dict[str, Any]:
+        return {"rate_hz": int(self.rate)}
 
     def check(self, x: Any) -> NDArray[np.float32]:
         """float32 (N,) -> (N, 1). Raises UsageError for anything else, and for values that are no numbers."""
@@ -37,13 +45,18 @@ class Samples:
         self,
         source: Any,
         *,
-        raw: RawFormat | None = None,
-        stream: int | None = None,
+        raw: RawFormat | tuple[str, int, int] | None = None,
+        track: int | None = None,
+        start: float = 0.0,
+        length: float | None = None,
+        level: bool = False,
         block: int | None = None,
     ) -> BlockReader:
         """As `open_audio`, see there; blocks hold at most `block` samples, or what the decoder gives at a time."""
-        reader = open_audio(source, int(self.rate), raw, stream)
-        return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate)
+        if raw is not None and not isinstance(raw, RawFormat):
+            raw = RawFormat(*raw)
+        reader = open_audio(source, int(self.rate), raw, track, start=start, length=length, level=level)
+        return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate, start=reader.start)
 
 
 def sample_blocks(arrays: Iterable[NDArray[np.float32]], size: int | None) -> Iterator[Block]:

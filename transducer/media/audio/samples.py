@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from transducer.errors import MediaError
+from transducer.media.audio.mixing import Mixer
 from transducer.media.io.decoding import Damage
 
 # Sample formats of FFmpeg without the "p" of planar ones: type, zero, and the value of full scale.
@@ -36,8 +37,8 @@ class Sound(NamedTuple):
     samples: np.ndarray
 
 
-def mono_samples(frame: av.AudioFrame) -> tuple[np.ndarray, np.ndarray | None]:
-    """The mean of a frame's channels as float32 with full scale 1, shape (samples,).
+def read_channels(frame: av.AudioFrame) -> tuple[np.ndarray, np.ndarray | None]:
+    """A frame's channels with full scale 1, shape (channels, samples): float32, or float64 of what has more bits.
 
     Also gives the positions of samples that are no numbers (NaN, infinite, absurd) in a channel, which count
     as 0; None where there are none.
@@ -53,22 +54,22 @@ def mono_samples(frame: av.AudioFrame) -> tuple[np.ndarray, np.ndarray | None]:
     if dtype is None:
         raise ValueError(f"samples of the format {name} can't be read; convert the file, for example to FLAC")
     if frame.format.is_planar:
-        channels = [np.frombuffer(plane, dtype, frame.samples) for plane in frame.planes]
+        stored = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in frame.planes])
     else:
-        channels = list(np.frombuffer(frame.planes[0], dtype, frame.samples * count).reshape(-1, count).T)
+        stored = np.frombuffer(frame.planes[0], dtype, frame.samples * count).reshape(-1, count).T
     bad = None
     # Also false where a channel holds NaN.
-    if dtype in (np.float32, np.float64) and not all(np.abs(x).max() < _LOUDEST for x in channels):
-        good = [np.abs(x) < _LOUDEST for x in channels]
-        channels = [np.where(ok, x, 0) for ok, x in zip(good, channels, strict=True)]
-        bad = np.flatnonzero(~np.logical_and.reduce(good))
+    if dtype in (np.float32, np.float64) and stored.size and not np.abs(stored).max() < _LOUDEST:
+        good = np.abs(stored) < _LOUDEST
+        stored = np.where(good, stored, 0)
+        bad = np.flatnonzero(~good.all(axis=0))
     # float32 holds 24 bits; wider samples are added up before they are rounded.
-    total = channels[0].astype(np.float32 if dtype in (np.uint8, np.int16, np.float32) else np.float64)
-    for x in channels[1:]:
-        total += x
-    total -= zero * count
-    total /= scale * count
-    return total.astype(np.float32, copy=False), bad
+    channels = stored.astype(np.float32 if dtype in (np.uint8, np.int16, np.float32) else np.float64, order="C")
+    if zero:
+        channels -= zero
+    if scale != 1:
+        channels /= scale
+    return channels, bad
 
 
 def _interleave(frame: av.AudioFrame) -> av.AudioFrame:
@@ -86,6 +87,7 @@ class SampleReader:
         self._name = name
         self._warn = warn
         self._origin = origin
+        self._mixer = Mixer()
         self._decoded = 0
         self._bad = 0
         self._first_bad = Fraction(0)
@@ -117,7 +119,8 @@ class SampleReader:
                 f"has {frame.sample_rate} samples per second; sound of {_RATES[0]} to {_RATES[1]} can be read, "
                 "so check how it was made"
             )
-        samples, bad = mono_samples(frame)
+        channels, bad = read_channels(frame)
+        samples = self._mixer.mix(channels, frame.sample_rate)
         if self._origin is None and frame.pts is not None:
             self._origin = frame.pts * frame.time_base
         if bad is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from transducer.media.audio.samples import Sound
 from transducer.media.io.decoding import Damage
+from transducer.media.io.timing import UNKNOWN, Length
 
 # Timestamps of sound in real files jitter by a few ms, so small steps are left alone unless they last.
 JUMP = 0.04  # seconds: a step of at least this is real
@@ -16,7 +17,6 @@ STEP = 0.005  # seconds: a step of at least this is real if it lasts for LASTING
 LASTING = 16
 GAP_WORTH_TELLING = 0.1  # seconds
 RESTART = 1.0  # seconds back: the clock was set anew, nothing overlaps
-LONGEST_GAP = 600.0  # seconds that are filled with silence where no header says how long the sound is
 CUT_SHORT = 0.25  # seconds that may be missing at the end before it's worth a warning
 _OVERLAPS = 8  # frames in a row that overlap the one before: the timestamps are wrong
 _PADDING = 4096  # samples by which an encoder may fill up its last frame
@@ -62,25 +62,33 @@ class Timeline:
     Args:
         warn: takes one line for each place that is not as it should be.
         origin: the timestamp that is second 0; None: the first one.
-        end: where the header says that the sound ends (seconds from the origin), or None.
-        declared: the header says so for sure, and `end` is no estimate.
-        trim: what the last frame holds behind `end` is padding.
+        length: what is known of how long the sound is.
+        trim: what the last frame holds behind the end is padding.
+        counted: timestamps are FFmpeg's, which counts frames at the first one's rate.
+        trusted: timestamps count at all.
+        base: seconds before it, of what it is strung behind; `origin` and `length` are its own.
     """
 
     def __init__(
         self,
-        warn: Callable[[str], None],
+        warn: Callable[..., None],
         origin: Fraction | None = None,
-        end: Fraction | None = None,
-        declared: bool = False,
+        length: Length = UNKNOWN,
         trim: bool = False,
+        counted: bool = False,
+        trusted: bool = True,
+        base: Fraction = Fraction(0),
     ):
         self._warn = warn
-        self._origin = origin
-        self._end = end
-        self._declared = declared
-        self._trim = trim and end is not None
-        self._base = Fraction(0)  # where the current sampling rate begins
+        self._origin = None if origin is None else origin - base
+        self._length = length._replace(
+            end=None if length.end is None else length.end + base,
+            latest=None if length.latest is None else length.latest + base,
+        )
+        self._end = self._length.end
+        self._trim = trim and self._end is not None
+        self._counted = counted
+        self._base = base  # where the current sampling rate begins
         self._rate = 0
         self._count = 0  # samples since then
         self._clock: tuple[Fraction, int, int, int] | None = None  # see _ahead
@@ -89,7 +97,7 @@ class Timeline:
         self._damage: Damage | None = None
         self._steps: list[int] = []
         self._overlaps = 0
-        self._trusted = True
+        self._trusted = trusted
         self._tail: Sound | None = None
 
     @property
@@ -116,6 +124,7 @@ class Timeline:
                 yield self._give(self._tail.samples)
                 self._tail, self._trim = None, False
             if sound.rate != self._rate:
+                self._trusted = self._trusted and not (self._counted and self._rate)
                 self._base, self._rate, self._count = self.position, sound.rate, 0
                 self._clock = None
                 self._steps.clear()
@@ -187,9 +196,7 @@ class Timeline:
             return True
         if seconds < 0:
             return False
-        if self._declared and self._end is not None and self.position + Fraction(seconds) <= self._end + 1:
-            return True
-        return seconds <= LONGEST_GAP
+        return self._length.believes(seconds, self.position)
 
     def _real_step(self, ahead: int, tick: Fraction) -> int:
         if ahead == 0 and not self._steps:
@@ -230,9 +237,12 @@ class Timeline:
         end = float(self.position)
         reason = self._damage.reason if self._damage is not None else ""
         if reason:
-            self._warn(f"reading stopped at {end:.2f} s: {reason}")
-        elif self._declared and self._end is not None and self._end - self.position > CUT_SHORT:
+            self._warn(f"reading stopped at {end:.2f} s: {reason}", incomplete=True)
+        elif self._length.declared and self._end is not None and self._end - self.position > CUT_SHORT:
             declared = float(self._end)
-            self._warn(f"ends at {end:.2f} s, but its header says {declared:.2f} s; it was cut short or damaged")
+            self._warn(
+                f"ends at {end:.2f} s, but its header says {declared:.2f} s; it was cut short or damaged",
+                incomplete=True,
+            )
         elif self._damage is not None:
-            self._warn(f"damaged at its end, {end:.2f} s; it may have been cut short")
+            self._warn(f"damaged at its end, {end:.2f} s; it may have been cut short", incomplete=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import NamedTuple
 
 import av
@@ -13,11 +12,13 @@ from av.container import InputContainer
 from av.stream import Discard, Stream
 
 from transducer.errors import MediaError, TransducerError, UsageError
-from transducer.media.io.sources import RawFormat, Source
+from transducer.media.io.memory import limit_allocations
+from transducer.media.io.parts import has_open_end
+from transducer.media.io.protocols import is_playlist
+from transducer.media.io.sources import RawFormat, Source, printable
 
 # Reads in a row that may fail before the rest of a file is given up.
 _PATIENCE = 100
-_MICROSECONDS = 1_000_000
 
 
 class Damage(NamedTuple):
@@ -33,6 +34,7 @@ def open_container(source: Source, raw: RawFormat | None = None) -> InputContain
         MediaError: it can't be read, or is no media; one line that says what to do.
         UsageError: a kind of address that FFmpeg can't read.
     """
+    limit_allocations()
     options = dict(source.options)
     if raw is not None:
         options |= {"sample_rate": str(raw.rate), "ch_layout": "mono" if raw.channels == 1 else f"{raw.channels}C"}
@@ -63,7 +65,8 @@ def open_audio_stream(container: InputContainer, source: Source, index: int | No
     if not sounds:
         raise MediaError(f"{name}: {_what_instead(container)}; name a file that has sound")
     if index is not None and not 0 <= index < len(sounds):
-        raise UsageError(f"{name}: has {len(sounds)} audio stream(s), numbered from 0; there is no stream {index}")
+        there = ", ".join(describe_sounds(container))
+        raise UsageError(f"{name}: has {len(sounds)} audio stream(s), numbered from 0: {there}; there is no {index}")
     stream = sounds[index] if index is not None else container.streams.best("audio") or sounds[0]
     for other in container.streams:
         if other.index != stream.index:
@@ -84,8 +87,20 @@ def open_audio_stream(container: InputContainer, source: Source, index: int | No
     return stream
 
 
+def describe_sounds(container: InputContainer) -> list[str]:
+    """The sounds of a file, by their numbers: "1 (aac, stereo, deu, Commentary)"."""
+    texts = []
+    for number, stream in enumerate(container.streams.audio):
+        codec = stream.codec_context
+        facts = [codec.name, codec.layout.name] if codec is not None else ["unknown"]
+        facts += [stream.metadata[key] for key in ("language", "title") if stream.metadata.get(key, "und") != "und"]
+        texts.append(f"{number} ({', '.join(printable(fact) for fact in facts)})")
+    return texts
+
+
 def decode(container: InputContainer, stream: AudioStream, source: Source) -> Iterator[av.AudioFrame | Damage]:
     """All frames that can be decoded, in order, and a `Damage` where some could not. Lazy."""
+    open_end = has_open_end(source.head)
     for packet in read_packets(container, stream, source):
         if isinstance(packet, Damage):
             yield packet
@@ -99,49 +114,8 @@ def decode(container: InputContainer, stream: AudioStream, source: Source) -> It
         for frame in frames:
             if frame.samples:
                 yield frame
-        if packet.is_corrupt:
+        if packet.is_corrupt and not open_end:
             yield Damage()
-
-
-def time_origin(container: InputContainer, stream: Stream) -> Fraction | None:
-    """The timestamp, in seconds, that a player shows as 0; None: that of the first frame."""
-    if container.start_time is None:
-        return None
-    start = Fraction(container.start_time, _MICROSECONDS)
-    if stream.start_time is not None:
-        exact = stream.start_time * stream.time_base
-        # The container's start is rounded to microseconds. When it is this stream's, take it as it is.
-        if abs(exact - start) <= Fraction(2, _MICROSECONDS):
-            return exact
-    return start
-
-
-def stream_end(container: InputContainer, stream: Stream) -> Fraction | None:
-    """Seconds from the origin at which a stream ends, as far as the headers tell."""
-    origin = time_origin(container, stream) or Fraction(0)
-    if stream.duration is not None and stream.duration > 0:
-        start = stream.start_time * stream.time_base if stream.start_time is not None else origin
-        return start - origin + stream.duration * stream.time_base
-    if container.duration is not None and container.duration > 0:
-        end = Fraction(container.duration, _MICROSECONDS)
-        # These formats count from timestamp 0, not from where the first stream starts.
-        return end - max(origin, 0) if container.format.name.split(",")[0] in ("matroska", "flv") else end
-    return None
-
-
-def declares_length(container: InputContainer, stream: Stream) -> bool:
-    """Whether `stream_end` is what the file's header says of this stream, and no estimate by FFmpeg."""
-    kind = container.format.name.split(",")[0]
-    if kind == "mp3":
-        return bool(stream.start_time)  # an Info tag has been read: it holds the delay and the number of frames
-    if kind in ("matroska", "flv", "ogg"):
-        return len(container.streams) == 1  # the length is that of the longest stream
-    return kind in ("mov", "flac", "caf")
-
-
-def trims_padding(container: InputContainer) -> bool:
-    """Whether the header's end cuts the last frame: MP4 says so, and FFmpeg leaves the cutting to the player."""
-    return container.format.name.startswith("mov,")
 
 
 def read_packets(container: InputContainer, stream: Stream, source: Source) -> Iterator[av.Packet | Damage]:
@@ -207,6 +181,11 @@ def _explain(error: av.FFmpegError, source: Source) -> TransducerError:
     name = source.name
     if isinstance(error, av.ProtocolNotFoundError):
         return UsageError(f"{name}: this kind of address can't be read; use http, https or rtsp, or a file")
+    if is_playlist(source.head):
+        return MediaError(
+            f"{name}: is a list of other files or addresses, which is read only where its own address is given; "
+            "name what it lists"
+        )
     if isinstance(error, av.InvalidDataError | av.EOFError | av.MemoryError):
         return MediaError(f"{name}: {_what_is_invalid(source)}")
     if isinstance(error, av.HTTPNotFoundError):
@@ -215,20 +194,20 @@ def _explain(error: av.FFmpegError, source: Source) -> TransducerError:
         return MediaError(f"{name}: the server refuses access; put user:password@ into the address if it has them")
     if isinstance(error, av.HTTPError | av.HTTPClientError | av.HTTPServerError):
         return MediaError(f"{name}: the server answers with an error ({strerror(error)}); try again later")
-    if source.is_address:
+    if source.is_address and isinstance(source.target, str):
         if isinstance(error, ConnectionRefusedError):
             return MediaError(f"{name}: nothing answers there (connection refused); check the address and the port")
         if isinstance(error, av.ExitError | TimeoutError):
             return MediaError(f"{name}: no answer within {source.timeout:g} s; check the address and the network")
         return MediaError(f"{name}: can't be reached ({strerror(error)}); check the address and the network")
     if source.read_error is not None:
-        return MediaError(f"{name}: can't be read: {strerror(source.read_error)}")
+        return MediaError(f"{name}: can't be read: {_stop_reason(source.read_error, source)}")
     return MediaError(f"{name}: can't be opened ({strerror(error)}); it is damaged, or of a kind that can't be read")
 
 
 def _what_is_invalid(source: Source) -> str:
     head = source.head
-    if not head and source.is_address:
+    if source.is_address and (not head or _is_text(head)):
         return "what is there is no sound or video; check that the address is that of the file, not of its page"
     if head[4:8] in (b"ftyp", b"mdat", b"wide"):
         return "its index (moov) is missing or damaged: the recording was cut short; copy or record it again"

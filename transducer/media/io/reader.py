@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Generic, Self, TypeVar
+
+from transducer.errors import UsageError
 
 MAX_WARNINGS = 20
 
@@ -15,14 +18,16 @@ class Reader(Generic[Item]):
 
     Attributes:
         name: of the source, to show.
-        duration: seconds, as far as the source's header tells; None if it doesn't.
+        duration: seconds, as far as the source's header tells; None if it doesn't. At the end, what was read.
         warnings: one line for each place that could not be read; grows while it is read.
+        incomplete: what came is not the whole: the connection broke off, or the file is cut short. Known at the end.
     """
 
     def __init__(self, name: str, duration: float | None = None):
         self.name = name
         self.duration = duration
         self.warnings: list[str] = []
+        self.incomplete = False
         self._unlisted = 0
         self._items: Iterator[Item] = iter(())
         self._resources: list[Any] = []
@@ -42,12 +47,21 @@ class Reader(Generic[Item]):
         while self._resources:
             self._resources.pop().close()
 
-    def _warn(self, text: str) -> None:
+    def _warn(self, text: str, incomplete: bool = False) -> None:
+        self.incomplete = self.incomplete or incomplete
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings.append(f"{self.name}: {text}")
             return
         self._unlisted += 1
         self.warnings[-1] = f"{self.name}: {self._unlisted + 1} more places like these; the last: {text}"
+
+
+def check_span(start: float, length: float | None) -> None:
+    """Raise UsageError where the seconds to leave out and to give make no sense."""
+    if not 0 <= start < math.inf:
+        raise UsageError(f"the start must be a number of seconds from 0 on, got {start}")
+    if length is not None and not 0 < length < math.inf:
+        raise UsageError(f"the length must be a number of seconds above 0, got {length}")
 
 
 def prepend(first: Item, rest: Iterator[Item]) -> Iterator[Item]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import re
@@ -15,6 +14,9 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from transducer.errors import MediaError, UsageError
+from transducer.media.io.feed import FileFeed
+from transducer.media.io.protocols import address_options, file_options, is_known, is_playlist
+from transducer.media.io.web import open_reply
 
 # FFmpeg's names: bits, then byte order. 24 bits are packed in three bytes.
 RAW_ENCODINGS = (
@@ -24,6 +26,9 @@ RAW_ENCODINGS = (
 
 STANDARD_INPUT = "-"
 TIMEOUT = 30.0  # seconds without an answer or data from an address
+_HEAD = 512  # bytes of a source that are looked at
+_BEFORE_INDEX = (b"ftyp", b"wide")  # boxes that an MP4 begins with
+_LONGEST = 4000  # characters of an address that FFmpeg has room for
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -48,57 +53,6 @@ class RawFormat:
             raise UsageError(f"the rate of raw sound must be a positive number of samples per second, got {self.rate}")
         if not (isinstance(self.channels, int) and 0 < self.channels <= 1024):
             raise UsageError(f"the channels of raw sound must be 1 to 1024, got {self.channels}")
-
-
-class FileFeed:
-    """An open binary file as FFmpeg reads it: short reads from pipes, and no exception lost on the way.
-
-    Offsets are counted from where the file stands when it is handed over.
-    """
-
-    def __init__(self, file: Any, name: str, head: bytes = b""):
-        self.name = name
-        self.failure: BaseException | None = None
-        self._file = file
-        self._head = head
-        # On a pipe `read(n)` waits for n bytes; `read1` gives what is there, so that live sound isn't held back.
-        self._read = getattr(file, "read1", file.read)
-        self._start = 0
-        self._seekable = False
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            self._seekable = not head and file.seekable()
-            self._start = file.tell() if self._seekable else 0
-
-    def read(self, size: int) -> bytes:
-        if self._head:
-            data, self._head = self._head[:size], self._head[size:]
-            return data
-        # An exception can't pass through FFmpeg, and KeyboardInterrupt would be swallowed there. So it is kept
-        # for the reader of the packets, and FFmpeg sees the end of the file.
-        if self.failure is not None:
-            return b""
-        try:
-            data = self._read(size)
-            if not isinstance(data, bytes | bytearray | memoryview):
-                raise MediaError(f"{self.name}: read() gave {type(data).__name__}, not bytes; open it in binary mode")
-            return bytes(data)
-        except BaseException as error:
-            self.failure = error
-            return b""
-
-    def seekable(self) -> bool:
-        return self._seekable
-
-    def tell(self) -> int:
-        return self._file.tell() - self._start
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset + self._start if whence == os.SEEK_SET else offset, whence) - self._start
-
-    def raise_failure(self) -> None:
-        """Raise what reading raised, unless it is an error of the system (a broken disk, a lost connection)."""
-        if self.failure is not None and not isinstance(self.failure, OSError):
-            raise self.failure
 
 
 @dataclass
@@ -163,11 +117,10 @@ def open_source(source: Any, raw: bool = False) -> Source:
     """
     if isinstance(source, str) and source == STANDARD_INPUT:
         return _open_standard_input(raw)
-    if isinstance(source, str) and _SCHEME.match(source):
-        parts = urlsplit(source)
-        if parts.scheme.lower() == "file":
-            return _open_path(unquote(parts.path), raw)
-        return _open_address(source)
+    if isinstance(source, str) and (scheme := _SCHEME.match(source)):
+        if scheme[0].lower() == "file://":
+            return _open_path(unquote(source[len("file://") :].removeprefix("localhost")), raw)
+        return _open_address(source, raw)
     if isinstance(source, str | os.PathLike):
         return _open_path(os.fspath(source), raw)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -192,18 +145,50 @@ def _open_standard_input(raw: bool) -> Source:
     return _open_file(file, "standard input", raw)
 
 
-def _open_address(address: str) -> Source:
-    parts = urlsplit(address)
-    name = address
-    if "@" in parts.netloc:
-        name = address.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)  # no passwords in messages
+def _open_address(address: str, raw: bool) -> Source:
+    shown = printable(address if len(address) <= _LONGEST else address[:60] + "...")
+    try:
+        if "\0" in address or len(address) > _LONGEST:
+            raise ValueError
+        parts = urlsplit(address)
+        _ = parts.port  # is checked when it is asked for
+        address.encode()
+    except ValueError:  # UnicodeEncodeError is one, too
+        raise UsageError(f"{shown}: is no address; check how it is written") from None
     scheme = parts.scheme.lower()
-    options = {}
-    if scheme in ("rtsp", "rtsps"):
-        options = {"rtsp_transport": "tcp"}  # UDP loses packets, and many networks don't let it through
-    elif scheme in ("http", "https"):
+    if not is_known(scheme):
+        raise UsageError(f"{shown}: this kind of address can't be read; use http, https or rtsp, or a file")
+    address = scheme + address[len(scheme) :]  # FFmpeg knows protocols in lower case only
+    # No passwords in messages.
+    name = printable(address.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1))
+    if scheme in ("http", "https"):
+        source = _open_web(address, name, raw)
+        if source is not None:
+            return source
         options = {"reconnect": "1", "reconnect_delay_max": "5"}
-    return Source(printable(name), address, options=options, timeout=TIMEOUT)
+    elif scheme in ("rtsp", "rtsps"):
+        options = {"rtsp_transport": "tcp"}  # UDP loses packets, and many networks don't let it through
+    else:
+        options = {}
+    return Source(name, address, options=options | address_options(scheme), timeout=TIMEOUT)
+
+
+def _open_web(address: str, name: str, raw: bool) -> Source | None:
+    """A reply that doesn't say how long it is; None for all that FFmpeg has to read itself, playlists included."""
+    reply = open_reply(address, name, TIMEOUT)
+    if reply is None:
+        return None
+    try:
+        source = _open_file(reply, name, raw)
+    except BaseException:
+        reply.close()
+        raise
+    source._owned.append(reply)
+    if is_playlist(source.head):
+        source.close()
+        return None
+    source.timeout = TIMEOUT
+    return source
 
 
 def _open_path(path: str | bytes, raw: bool) -> Source:
@@ -231,65 +216,60 @@ def _open_path(path: str | bytes, raw: bool) -> Source:
         opened._owned.append(file)
         return opened
     with file:
-        head = file.read(512)
+        head = file.read(_HEAD)
     if not head:
         raise MediaError(f"{name}: is empty (0 bytes); check how it was made")
     # The prefix keeps a colon or a dash in the name from being taken for a protocol.
-    return Source(name, "file:" + path, head=head)
+    return Source(name, "file:" + path, head=head, options=file_options(path=True))
 
 
 def _open_file(file: Any, name: str, raw: bool) -> Source:
     feed = FileFeed(file, name)
+    source = Source(name, feed, options=file_options(path=False))
     if feed.seekable():
-        head = feed.read(512)
-        feed.raise_failure()
-        if not head and feed.failure is None:
+        source.head = feed.take(_HEAD)
+        source.check()
+        if not source.head and feed.failure is None:
             raise MediaError(f"{name}: is empty (0 bytes from where it stands); check how it was made")
-        feed.seek(0)
-        return Source(name, feed, head=head)
-    if raw:
-        return Source(name, feed)
-    try:
-        return _open_pipe(file, feed, name)
-    except OSError as error:
-        raise MediaError(f"{name}: can't be read: {error.strerror or error}") from None
+        feed.put_back(source.head)
+    elif not raw:
+        try:
+            _prepare_pipe(source, feed)
+        except OSError as error:
+            raise MediaError(f"{name}: can't be read: {error.strerror or error}") from None
+    return source
 
 
-def _open_pipe(file: Any, feed: FileFeed, name: str) -> Source:
+def _prepare_pipe(source: Source, feed: FileFeed) -> None:
     """A container from a pipe. An MP4 that keeps its index at the end goes through a temporary file."""
-    head = _take(feed, 8)
-    if not head:
+    taken = source.head = feed.take(_HEAD)
+    if not taken:
         feed.raise_failure()
-        raise feed.failure or MediaError(f"{name}: is empty (0 bytes); check the command that writes to it")
-    if head[4:] not in (b"ftyp", b"wide", b"mdat"):
-        return Source(name, FileFeed(file, name, head), head=head)
-    taken = head
-    while len(head) == 8 and head[4:] not in (b"moov", b"mdat"):
-        size = int.from_bytes(head[:4], "big")
+        raise feed.failure or MediaError(f"{source.name}: is empty (0 bytes); check the command that writes to it")
+    place, kind = 0, taken[4:8]
+    while kind in _BEFORE_INDEX or (place and kind not in (b"moov", b"mdat", b"")):
+        size = int.from_bytes(taken[place : place + 4], "big")
         if not 8 <= size <= 1 << 20:
             break
-        taken += _take(feed, size - 8)
-        head = _take(feed, 8)
-        taken += head
+        place += size
+        taken += feed.take(place + 8 - len(taken))
+        kind = taken[place + 4 : place + 8]
     feed.raise_failure()
-    if head[4:] != b"mdat":
-        return Source(name, FileFeed(file, name, taken), head=taken[:512])
+    feed.put_back(taken)
+    if kind != b"mdat":
+        return
     spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the source
+    source._owned.append(spool)
     try:
-        spool.write(taken)
-        shutil.copyfileobj(file, spool)
+        shutil.copyfileobj(feed, spool)
+        feed.raise_failure()
+        if feed.failure is not None:
+            raise feed.failure
         spool.seek(0)
     except BaseException:
-        spool.close()
+        source.close()
         raise
-    return Source(name, FileFeed(spool, name), head=taken[:512], _owned=[spool])
-
-
-def _take(feed: FileFeed, size: int) -> bytes:
-    data = b""
-    while len(data) < size and (more := feed.read(size - len(data))):
-        data += more
-    return data
+    source.target = FileFeed(spool, source.name)
 
 
 def _file_name(file: Any) -> str:

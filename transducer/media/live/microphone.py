@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from transducer.errors import MediaError
+from transducer.media.audio.mixing import Mixer
 from transducer.media.audio.resampling import resample
 
 BLOCK = 0.02  # seconds of sound per array
@@ -34,11 +35,11 @@ def microphone(rate: int = 16000, device: int | str | None = None) -> Iterator[n
 
 
 def _record(stream) -> Iterator[tuple[int, np.ndarray]]:
-    rate = round(stream.samplerate)
+    rate, mixer = round(stream.samplerate), Mixer()
     with stream:
         while True:
             block, _ = stream.read(round(BLOCK * rate))
-            yield rate, block.mean(axis=1)
+            yield rate, mixer.mix(block.T, rate)
 
 
 def _open_stream(sounddevice, rate: int, device: int | str | None):

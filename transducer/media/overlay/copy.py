@@ -5,40 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
-from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import av
 from av.container import OutputContainer
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
-from av.video.stream import VideoStream
 
 from transducer.atomic import atomic_write
 from transducer.errors import MediaError, UsageError
 from transducer.media.io.decoding import strerror
 from transducer.media.io.sources import printable
+from transducer.media.overlay.pictures import CONTAINERS, PictureEncoder, container_for
 from transducer.media.overlay.sound import Sound, open_sound
 from transducer.media.overlay.text import LabelTrack, draw
 from transducer.media.video.reader import VideoReader, open_video
-
-# End of the name: FFmpeg's container, and the encoder for its pictures.
-CONTAINERS = {
-    ".mp4": ("mp4", "libx264"),
-    ".m4v": ("mp4", "libx264"),
-    ".mov": ("mov", "libx264"),
-    ".mkv": ("matroska", "libx264"),
-    ".ts": ("mpegts", "libx264"),
-    ".webm": ("webm", "libvpx-vp9"),
-    ".avi": ("avi", "mpeg4"),
-}
-_OPTIONS = {
-    "libx264": {"crf": "20", "preset": "veryfast"},
-    "libvpx-vp9": {"crf": "32", "b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"},
-    "mpeg4": {"qscale": "4", "flags": "+qscale"},
-}
-_FINEST_TICK = Fraction(1, 1_000_000)
 
 
 def write_overlay(
@@ -61,7 +42,7 @@ def write_overlay(
     Returns:
         Warnings: what could not be read, sound that could not be kept.
 
-    Size and times are those of the source; pictures are upright and not interlaced.
+    Size and times are those of the source; pictures are upright, not interlaced, and have square pixels.
 
     Raises:
         MediaError: the source can't be read, or the copy can't be written.
@@ -73,7 +54,7 @@ def write_overlay(
     with ExitStack() as stack:
         warnings: list[str] = []
         sound = open_sound(source, stack, warnings)
-        reader = stack.enter_context(open_video(source))
+        reader = stack.enter_context(open_video(source, square=True))
         try:
             file = stack.enter_context(atomic_write(output, "wb"))
             with av.open(file, "w", format=container_format) as container:
@@ -96,9 +77,7 @@ def _choose_container(source: Any, output: Path, name: str) -> tuple[str, str]:
     same = isinstance(path, str | bytes | os.PathLike) and os.path.exists(path) and output.exists()
     if same and os.path.samefile(path, output):
         raise UsageError(f"{name}: is the source itself; give the copy another name")
-    container_format, encoder = CONTAINERS[output.suffix.lower()]
-    # Some builds of FFmpeg lack the libraries; this encoder is its own.
-    return container_format, encoder if encoder in av.codecs_available else "mpeg4"
+    return container_for(output.suffix)
 
 
 def _copy(
@@ -110,48 +89,13 @@ def _copy(
     warnings: list[str],
 ) -> None:
     first = next(reader)
-    height, width = first.image.shape[:2]
-    stream = _add_pictures(container, encoder, reader, height, width)
-    tick = stream.codec_context.time_base
+    pictures = PictureEncoder(container, encoder, reader, first.image.shape)
     mux_sound = sound.start(container, warnings) if sound is not None else None
-    reformatter, last = VideoReformatter(), None
     for frame in chain([first], reader):
         draw(frame.image, *track.at(frame.index, float(frame.time)))
-        rgb = av.VideoFrame.from_ndarray(frame.image, format="rgb24")
-        encoded = reformatter.reformat(
-            rgb,
-            format=stream.codec_context.pix_fmt,
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
-            threads=1,
-        )
-        pts = round(frame.time / tick)
-        if last is not None and pts <= last:
-            pts = last + 1
-        encoded.pts, encoded.time_base, last = pts, tick, pts
-        for packet in stream.encode(encoded):
-            container.mux(packet)
+        pictures.write(frame.image, frame.time)
         if mux_sound is not None:
             mux_sound(frame.time)
-    for packet in stream.encode(None):
-        container.mux(packet)
+    pictures.finish()
     if mux_sound is not None:
         mux_sound(None)
-
-
-def _add_pictures(
-    container: OutputContainer, encoder: str, reader: VideoReader, height: int, width: int
-) -> VideoStream:
-    rate = reader.fps.limit_denominator(65535)
-    stream = container.add_stream(encoder, rate=rate, options=_OPTIONS[encoder])
-    stream.height, stream.width = height, width
-    # Colour at half the size needs even sides.
-    even = height % 2 == 0 == width % 2
-    stream.pix_fmt = "yuv420p" if even or encoder == "mpeg4" else "yuv444p"
-    codec = stream.codec_context
-    codec.color_range, codec.colorspace, codec.color_primaries, codec.color_trc = 1, 1, 1, 1  # BT.709, narrow
-    constant = encoder == "mpeg4" or reader.tick < _FINEST_TICK
-    codec.time_base = 1 / rate if constant else reader.tick
-    stream.time_base = codec.time_base
-    return stream

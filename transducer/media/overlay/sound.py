@@ -24,11 +24,15 @@ class Sound:
         self._stream = stream
         self._packets = packets
         self._shift = round(origin / stream.time_base)
+        self._waiting: av.Packet | None = None
 
-    def start(self, container: OutputContainer, warnings: list[str]) -> Callable[[Fraction | None], None] | None:
+    def start(
+        self, container: OutputContainer, warnings: list[str], begin: Fraction = Fraction(0)
+    ) -> Callable[[Fraction | None], None] | None:
         """Add the sound to a file; returns what copies it up to a time in seconds (None: to its end).
 
-        None, and a warning, where the container doesn't take it.
+        None, and a warning, where the container doesn't take it. Several files may have it one after the other: each
+        begins with what is left from the time `begin` on, which is 0 in the file.
         """
         codec = self._stream.codec_context.name if self._stream.codec_context is not None else "unknown"
         try:
@@ -40,13 +44,12 @@ class Sound:
         # else would be shifted. Matroska can say it, and FFmpeg knows how much it is if it was said so before.
         said = container.format.name == "matroska" and self._stream.container.format.name.startswith("matroska")
         skipped = not said and container.format.name not in ("mp4", "mov")
-        waiting: av.Packet | None = None
+        start = round(begin / self._stream.time_base)
 
         def copy_until(time: Fraction | None) -> None:
-            nonlocal waiting
             while True:
-                packet = waiting if waiting is not None else next(self._packets, None)
-                waiting = None
+                packet = self._waiting if self._waiting is not None else next(self._packets, None)
+                self._waiting = None
                 if packet is None:
                     return
                 if isinstance(packet, Damage) or not packet.size or (packet.dts is None and packet.pts is None):
@@ -54,12 +57,14 @@ class Sound:
                 if packet.dts is None:
                     packet.dts = packet.pts  # sound isn't reordered
                 if time is not None and (packet.dts - self._shift) * packet.time_base > time:
-                    waiting = packet
+                    self._waiting = packet
                     return
                 if skipped and packet.dts - self._shift + (packet.duration or 0) <= 0:
                     continue
-                packet.dts -= self._shift
-                packet.pts = None if packet.pts is None else packet.pts - self._shift
+                if begin and packet.dts - self._shift < start:
+                    continue
+                packet.dts -= self._shift + start
+                packet.pts = None if packet.pts is None else packet.pts - self._shift - start
                 packet.stream = copy
                 container.mux(packet)
 

@@ -18,6 +18,8 @@ MOST_FLASHES = 4  # at the same time
 _UNICODE = int(cv2.__version__.partition(".")[0]) >= 5  # before, letters are strokes for ASCII
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TEXT = (255, 255, 255)
+_SMALLEST = 0.6  # of their usual size, before a label is shortened
+_TINY = 0.05  # scale at which letters can't be read anyway
 _SHADE = 0.35  # of the picture's light that is left behind text
 # A colour for each label, in the order in which they first come up; told apart by colour-blind people, too
 # (Okabe and Ito, 2008).
@@ -25,10 +27,15 @@ _COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 11
 
 
 class Line(NamedTuple):
-    """What to write, and the colour (red, green, blue) of the mark beside it."""
+    """What to write, and the colour (red, green, blue) of the mark beside it; too long a label is shortened."""
 
-    text: str
+    label: str
+    detail: str
     colour: tuple[int, int, int]
+
+    @property
+    def text(self) -> str:
+        return f"{self.label}{self.detail}"
 
 
 class LabelTrack:
@@ -59,15 +66,15 @@ class LabelTrack:
             event for event in self._shown if index <= event.end_frame or time < max(event.start, event.end) + FLASH
         ]
         flashes = [
-            Line(f"{event.label}  {clock(event.start)}  {event.score:.0%}", self._colours[event.label])
+            Line(event.label, f"  {clock(event.start)}  {event.score:.0%}", self._colours[event.label])
             for event in self._shown[-MOST_FLASHES:]
         ]
         place = bisect.bisect_right(self._starts, index) - 1
         if place < 0 or index > self._segments[place].end_frame or not self._segments[place].label:
             return [], flashes
         segment = self._segments[place]
-        text = f"{segment.label} {place + 1}  {clock(segment.start)} - {clock(segment.end)}"
-        return [Line(text, self._colours[segment.label])], flashes
+        detail = f" {place + 1}  {clock(segment.start)} - {clock(segment.end)}"
+        return [Line(segment.label, detail, self._colours[segment.label])], flashes
 
 
 def clock(seconds: float) -> str:
@@ -94,21 +101,46 @@ def draw(image: np.ndarray, segment: Sequence[Line], events: Sequence[Line]) -> 
 def _draw_line(image: np.ndarray, line: Line, top: int | None) -> int:
     """One line in a shaded box; returns its height in pixels. At the lower edge if no `top` is given."""
     height, width = image.shape[:2]
-    text = line.text if _UNICODE else _to_ascii(line.text)
     scale = max(height / 480, 0.3)
-    (w, _), _ = cv2.getTextSize(text, _FONT, scale, 1)
-    scale *= min(1, 0.92 * width / max(w, 1))
+    left = max(height // 40, 1)
+    text, scale = _fit(line, scale, width - 2 * left)
     thickness = max(round(scale * 1.6), 1)
     (w, h), baseline = cv2.getTextSize(text, _FONT, scale, thickness)
     pad = max(h // 3, 1)
     box = h + baseline + 2 * pad
-    left = max(height // 40, 1)
     top = max(height - box - left, 0) if top is None else top
     area = image[top : top + box, left : left + w + 4 * pad]
     area[...] = (area * _SHADE).astype(np.uint8)
     area[:, :pad] = line.colour
     cv2.putText(image, text, (left + 2 * pad, top + pad + h), _FONT, scale, _TEXT, thickness, cv2.LINE_AA)
     return box
+
+
+def _fit(line: Line, scale: float, room: int) -> tuple[str, float]:
+    """Text and scale that fit in so many pixels: smaller, down to `_SMALLEST`, and then with the label shortened."""
+
+    def write(count: int) -> str:
+        text = line.text if count == len(line.label) else f"{line.label[:count].rstrip()}...{line.detail}"
+        return text if _UNICODE else _to_ascii(text)
+
+    def width(text: str, scale: float) -> float:
+        thickness = max(round(scale * 1.6), 1)
+        (w, h), _ = cv2.getTextSize(text, _FONT, scale, thickness)
+        return w + 4 * max(h // 3, 1)
+
+    count = len(line.label)
+    needed = width(write(count), scale)
+    if needed <= room:
+        return write(count), scale
+    smaller = max(scale * room / needed * 0.97, scale * _SMALLEST)
+    # The longest label that has room; a picture may be too small for any.
+    count = bisect.bisect_right(range(count), room, key=lambda length: width(write(length), smaller)) - 1
+    if width(write(len(line.label)), smaller) <= room:
+        count = len(line.label)
+    text = write(max(count, 0))
+    while width(text, smaller) > room and smaller > _TINY:
+        smaller *= 0.9
+    return text, smaller
 
 
 def _to_ascii(text: str) -> str:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import av
 
-from transducer.media.audio.timeline import CUT_SHORT, LONGEST_GAP, RESTART
+from transducer.media.audio.timeline import CUT_SHORT, RESTART
 from transducer.media.io.decoding import Damage
+from transducer.media.io.timing import UNKNOWN, Length
 
 
 class TimedFrame(NamedTuple):
@@ -76,25 +77,22 @@ class FrameClock:
         tick: seconds, of which timestamps are multiples.
         step: seconds a frame, on average.
         origin: the timestamp, in seconds, that is second 0; None: the first one.
-        end: where the header says that the video ends (seconds from the origin), or None.
-        declared: the header says so for sure, and `end` is no estimate.
+        length: what is known of how long the video is.
     """
 
     def __init__(
         self,
-        warn: Callable[[str], None],
+        warn: Callable[..., None],
         tick: Fraction,
         step: Fraction,
         origin: Fraction | None = None,
-        end: Fraction | None = None,
-        declared: bool = False,
+        length: Length = UNKNOWN,
     ):
         self._warn = warn
         self._tick = tick
         self._step = step
         self._set_origin(origin)
-        self._end = end
-        self._declared = declared
+        self._length = length
         self._last: Fraction | None = None  # time of the last frame given
         self._damage: Damage | None = None
         self._corrupt = False  # the last frame was
@@ -141,16 +139,13 @@ class FrameClock:
         if last is None:
             return time
         ahead = time.numerator / time.denominator - last.numerator / last.denominator
-        if 0 < ahead < RESTART or (ahead > 0 and self._is_plausible(ahead, time)):
+        if 0 < ahead < RESTART or (ahead > 0 and self._length.believes(ahead, last)):
             return time
         if -RESTART < ahead <= 0:
             return last + self._step / 2  # two frames at once; half a step leaves room for the next one
         self._warn(f"timestamps jump by {ahead:+.2f} s at {float(last):.2f} s; taken as going on")
         self._set_origin(self._origin + time - last - self._step)
         return last + self._step
-
-    def _is_plausible(self, ahead: float, time: Fraction) -> bool:
-        return ahead <= LONGEST_GAP or (self._declared and self._end is not None and time <= self._end + 1)
 
     def _tell_damage(self, time: Fraction) -> None:
         if self._damage is None:
@@ -167,10 +162,13 @@ class FrameClock:
             return
         end = self._last + self._step
         reason = self._damage.reason if self._damage is not None else ""
+        declared = self._length.end if self._length.declared else None
         if reason:
-            self._warn(f"reading stopped at {float(end):.2f} s: {reason}")
-        elif self._declared and self._end is not None and self._end - end > max(CUT_SHORT, 2 * self._step):
-            declared = float(self._end)
-            self._warn(f"ends at {float(end):.2f} s, but its header says {declared:.2f} s; it was cut short or damaged")
+            self._warn(f"reading stopped at {float(end):.2f} s: {reason}", incomplete=True)
+        elif declared is not None and declared - end > max(CUT_SHORT, 2 * self._step):
+            self._warn(
+                f"ends at {float(end):.2f} s, but its header says {float(declared):.2f} s; it was cut short or damaged",
+                incomplete=True,
+            )
         elif self._damage is not None:
-            self._warn(f"damaged at its end, {float(end):.2f} s; it may have been cut short")
+            self._warn(f"damaged at its end, {float(end):.2f} s; it may have been cut short", incomplete=True)

@@ -11,8 +11,9 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from transducer.errors import MediaError
-from transducer.media.io.decoding import Damage, read_packets, strerror, time_origin
+from transducer.media.io.decoding import Damage, read_packets, strerror
 from transducer.media.io.sources import Source
+from transducer.media.io.timing import time_origin
 
 _MICROSECONDS = 1_000_000
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails

@@ -34,11 +34,23 @@ class Frames:
 
     name = "frames"
     dtype = np.dtype(np.uint8)
+    steady, read_ahead = False, True
+    options = ("fps", "fast", "start", "length")
     rate = USUAL_FPS
 
     @property
     def channels(self) -> int:
         return self.height * self.width * self.colours
+
+    def block_for(self, reader: Any) -> int | None:
+        return block_size(reader)
+
+    def facts(self, lookahead: int) -> dict[str, Any]:
+        return {
+            "frame_size": f"{self.width}x{self.height}" + (" grey" if self.colours == 1 else ""),
+            "look_ahead_frames": lookahead,
+            "look_ahead_seconds": float(lookahead / self.rate),
+        }
 
     def check(self, x: Any) -> NDArray[np.uint8]:
         """RGB of any size, uint8 (H, W, 3) for one frame, (T, H, W, 3) or a list for several -> (N, C).
@@ -57,6 +69,8 @@ class Frames:
         *,
         fps: float | Fraction | None = None,
         fast: bool = False,
+        start: float = 0.0,
+        length: float | None = None,
         block: int | None = None,
     ) -> BlockReader:
         """Open what `open_video` takes, or pictures: an iterable of uint8 (H, W, 3) arrays, or one (T, H, W, 3).
@@ -64,17 +78,25 @@ class Frames:
         Args:
             fps: frames per second of pictures, 25 if not given.
             fast: decode with shortcuts, for models that were trained so.
+            start, length: seconds to leave out, and to read from there; for files, see `open_video`.
             block: frames to read at a time; None for many with a file, and few with a source that may be live.
 
         Raises:
             MediaError: the source cannot be read or holds no picture. UsageError: it is no source, or an option does
                 not fit it.
         """
-        reader = self.read(source, fps, fast)
+        reader = self.read(source, fps, fast, start, length)
         count = block or block_size(reader)
         return BlockReader(reader, frame_blocks(reader, self.colours, count), lambda: frame_rate(reader), reader.frames)
 
-    def read(self, source: Any, fps: float | Fraction | None = None, fast: bool = False) -> Any:
+    def read(
+        self,
+        source: Any,
+        fps: float | Fraction | None = None,
+        fast: bool = False,
+        start: float = 0.0,
+        length: float | None = None,
+    ) -> Any:
         """A `VideoReader` or `ArrayFrames` of this size."""
         from transducer.media.video.reader import VideoReader, open_video
 
@@ -82,12 +104,14 @@ class Frames:
         if is_media_source(source) or isinstance(source, VideoReader):
             if fps is not None:
                 raise UsageError("fps is for arrays; a file says itself how fast its frames follow each other")
-            return open_video(source, size, fast=fast)
+            return open_video(source, size, fast=fast, start=start, length=length)
         if not isinstance(source, Iterable):
             kind = type(source).__name__
             raise UsageError(f"{kind} is no source; give a path, an address, an open file, or pictures")
         if fps is not None and not fps > 0:
             raise UsageError(f"the frames per second must be more than 0, got {fps}")
+        if start or length is not None:
+            raise UsageError("start and length are for files; cut the pictures themselves")
         return ArrayFrames(source, size, Fraction(fps or USUAL_FPS).limit_denominator(100_000))
 
 

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from transducer.errors import MediaError, UsageError
-from transducer.media.io.decoding import declares_length, open_container, stream_end
-from transducer.media.io.reader import Reader, prepend
+from transducer.media.io.decoding import open_container
+from transducer.media.io.parts import warn_of_parts
+from transducer.media.io.reader import Reader, check_span, prepend
 from transducer.media.io.sources import is_media_source, open_source
+from transducer.media.io.timing import UNKNOWN, stream_length
 from transducer.media.video.clock import FrameClock, TimedFrame
 from transducer.media.video.decoding import (
     clock_origin,
@@ -25,6 +27,8 @@ from transducer.media.video.decoding import (
 )
 from transducer.media.video.deinterlace import deinterlace
 from transducer.media.video.picture import Picture
+
+_WIDEST = 8  # pixels whose sides differ by more are damage
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,7 @@ class VideoReader(Reader[TimedFrame], Iterator[VideoFrame]):
         self.frames: int | None = None
         self.index = 0
         self._last: Fraction | None = None
+        self._still = False  # one picture, and no time in it
         self._picture = Picture(size)
 
     @property
@@ -101,6 +106,18 @@ class VideoReader(Reader[TimedFrame], Iterator[VideoFrame]):
             if len(times) < size:
                 return
 
+    def _cut(self, frames: Iterator[TimedFrame], start: float, length: float | None) -> Iterator[TimedFrame]:
+        """The frames from `start` on, `length` seconds of them; nothing behind them is read."""
+        begin = _exact(start)
+        end = None if length is None else begin + _exact(length)
+        for item in frames:
+            if end is not None and item.time >= end:
+                return
+            if item.time >= begin:
+                yield item
+            else:
+                self.index += 1
+
     def _next(self, out: np.ndarray | None = None) -> tuple[np.ndarray, Fraction]:
         try:
             frame, time = next(self._items)
@@ -108,7 +125,12 @@ class VideoReader(Reader[TimedFrame], Iterator[VideoFrame]):
         except ValueError as error:
             self.close()
             raise MediaError(f"{self.name}: {error}; convert it to H.264") from None
-        except BaseException:  # the end of the video, too
+        except StopIteration:
+            if self._resources and not self._still:
+                self.duration = self.position
+            self.close()
+            raise
+        except BaseException:
             self.close()
             raise
         self.index += 1
@@ -120,7 +142,15 @@ class VideoReader(Reader[TimedFrame], Iterator[VideoFrame]):
         return image, time
 
 
-def open_video(source: Any, size: tuple[int, int] | None = None, *, fast: bool = False) -> VideoReader:
+def open_video(
+    source: Any,
+    size: tuple[int, int] | None = None,
+    *,
+    fast: bool = False,
+    square: bool = False,
+    start: float = 0.0,
+    length: float | None = None,
+) -> VideoReader:
     """Open the pictures of a source. Nothing is read ahead but what is needed to know that they can be decoded.
 
     Args:
@@ -129,14 +159,19 @@ def open_video(source: Any, size: tuple[int, int] | None = None, *, fast: bool =
         size: height and width to resize to, by the mean over areas; None for those of the first frame.
         fast: leave out what costs time and changes small pictures little: deblocking, and full resolution where
             the codec can decode a part of it.
+        square: where `size` is None and pixels are not square, stretch the pictures so that they are.
+        start: seconds to leave out: the first frame is the first one that is not shown before; frames keep their
+            numbers and times.
+        length: seconds to give from there; None for all.
 
     Frames come in the order of presentation, upright, deinterlaced if they are larger than half of what is
-    stored (smaller ones are means over both fields), without alpha. Pixels that are not square stay as stored.
+    stored (smaller ones are means over both fields), without alpha.
 
     Raises:
-        MediaError: the source can't be read or holds no pictures.
+        MediaError: the source can't be read, holds no pictures, or ends before `start`.
         UsageError: it isn't a source, or the size makes no sense.
     """
+    check_span(start, length)
     if size is not None:
         given = size
         try:
@@ -148,6 +183,8 @@ def open_video(source: Any, size: tuple[int, int] | None = None, *, fast: bool =
     if isinstance(source, VideoReader):
         if size is not None and source.size != size:
             raise UsageError(f"{source.name}: is open at another size than {size[0]}x{size[1]}")
+        if start or length is not None:
+            raise UsageError(f"{source.name}: is open already; give what is to be read of it when it is opened")
         return source
     if not is_media_source(source):
         raise UsageError(f"{type(source).__name__} is no source; give a path, an address or an open file")
@@ -155,34 +192,54 @@ def open_video(source: Any, size: tuple[int, int] | None = None, *, fast: bool =
     reader = VideoReader(opened.name, size)
     reader._resources.append(opened)
     try:
+        warn_of_parts(opened, reader._warn)
         container = open_container(opened)
         reader._resources.append(container)
         stream = open_video_stream(container, opened)
-        origin, end = clock_origin(container, stream), stream_end(container, stream)
+        origin, known = clock_origin(container, stream), stream_length(container, stream)
         width, height = stream.codec_context.width, stream.codec_context.height
         reader.fps, reader.tick = frame_rate(stream), stream.time_base
         if is_still_image(container):
-            reader.frames, end = 1, None
+            reader._still = True
+            reader.frames, known = 1, UNKNOWN
         elif stream.frames:
             reader.frames = stream.frames
-        reader.duration = None if end is None else float(end)
+        reader.duration = None if known.end is None else float(known.end)
         open_decoder(stream, opened, size, fast)
-        clock = FrameClock(
-            reader._warn, stream.time_base, 1 / reader.fps, origin, end, declares_length(container, stream)
-        )
+        clock = FrameClock(reader._warn, stream.time_base, 1 / reader.fps, origin, known)
         frames = decode_video(container, stream, opened)
         small = size is not None and 2 * max(size) <= min(width, height)
-        timed = clock.place(deinterlace(frames, small))
+        timed = reader._cut(clock.place(deinterlace(frames, small)), start, length)
         # The first frame shows that they can be decoded; without any there is nothing to read.
         first = next(timed, None)
         opened.check()
         if first is None:
-            reason = clock.failure
-            raise MediaError(f"{opened.name}: {reason or 'has a header but no pictures; check how it was made'}")
+            reason = clock.failure or (
+                "has a header but no pictures; check how it was made" if not reader.index else ""
+            )
+            raise MediaError(f"{opened.name}: {reason or f'ends before {start:g} s, where it was to start'}")
+        if square:
+            width, height = _square(width, height, stream.sample_aspect_ratio)
         quarter = abs(first.frame.rotation) % 180 == 90
         reader.width, reader.height = (height, width) if quarter else (width, height)
+        if square and size is None:
+            reader._picture.size = reader.height, reader.width
+        if length is not None and reader.duration is not None:
+            reader.duration = min(reader.duration, start + length)
         reader._items = prepend(first, timed)
         return reader
     except BaseException:
         reader.close()
         raise
+
+
+def _exact(seconds: float) -> Fraction:
+    """The time that a number of seconds was meant to be: 0.04 is 1/25."""
+    return Fraction(seconds).limit_denominator(10**9)
+
+
+def _square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height with square pixels, of which there are no fewer; `aspect` is a pixel's width by its height."""
+    if aspect is None or not Fraction(1, _WIDEST) <= aspect <= _WIDEST:
+        return width, height
+    return (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))

@@ -12,10 +12,11 @@ class Shots:
 
     Args:
         start: the time of the first frame.
+        frame: its number.
     """
 
-    def __init__(self, start: float):
-        self._frame, self._time = 0, start
+    def __init__(self, start: float, frame: int = 0):
+        self._frame, self._time = frame, start
 
     def before(self, event: Event) -> list[Scene]:
         """The scenes that a further event makes certain."""
@@ -48,7 +49,9 @@ class Cover(Shots):
         return [Scene("", self._time, end, self._frame, frames - 1, 1.0)] if self._frame < frames else []
 
 
-def scenes(kind: str, events: Sequence[Event], frames: int, start: float, end: float) -> tuple[Scene, ...]:
+def scenes(
+    kind: str, events: Sequence[Event], frames: int, start: float, end: float, first: int = 0
+) -> tuple[Scene, ...]:
     """The scenes of a video; see `transducer.results.Scene`.
 
     Args:
@@ -56,8 +59,9 @@ def scenes(kind: str, events: Sequence[Event], frames: int, start: float, end: f
         events: in any order.
         frames: of the video.
         start, end: the time of the first frame, and the time at which the last one ends.
+        first: number of the first frame.
     """
     ordered = sorted(events, key=lambda event: (event.start_frame, event.end_frame))
-    row = Shots(start) if kind == "transitions" else Cover(start)
+    row = Shots(start, first) if kind == "transitions" else Cover(start, first)
     found = [scene for event in ordered for scene in row.before(event)]
     return (*found, *row.last(frames, end))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from transducer.results import Event
 from transducer.search.events.frames import ClipSearch, DenseSearch, PeakSearch
+from transducer.search.events.labelling import LabellingBuilder
 from transducer.search.events.rules import EventRules, Found
 from transducer.search.events.runs import SpanSearch, TransitionSearch
 from transducer.search.result_search import Clock
@@ -103,9 +104,21 @@ class EventResultSearch:
         was under way is over."""
         return state._replace(search=self._search.restart(state.search)), self._search.finish(state.search)
 
-    def needed(self, state: EventState) -> int:
+    def needed(self, state: EventState) -> set[int]:
         """See `ResultSearch`."""
-        return max(0, min({state.step - 1} | self._search.needed(state.search)))
+        return self._search.needed(state.search)
+
+    def times_of(self, found: Found) -> set[int]:
+        """See `ResultSearch`."""
+        return {found.start, found.start + 1, found.end, found.end + 1}
+
+    def builder(self, keep: bool, scores: bool) -> LabellingBuilder:
+        """See `ResultSearch`. There are so few events that they are always kept."""
+        return LabellingBuilder(self.rules.kind, self.labels, scores)
+
+    def facts(self) -> dict[str, Any]:
+        """See `ResultSearch`."""
+        return {"events_kind": self.rules.kind, "labels": list(self.labels[1:])}
 
     def result(self, found: Found, clock: Clock) -> Event | None:
         """See `ResultSearch`; `transducer.results.Event` says what the ends of an event are."""

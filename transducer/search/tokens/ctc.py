@@ -10,14 +10,14 @@ Legend: T frames, V tokens with the blank at 0. Log-probabilities are (T, V) flo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transducer.search.tokens.beam import INFINITY, BeamSearch, BeamState, log_add, not_before
-from transducer.search.tokens.hypothesis import Hypothesis, Search, Token, speech_end
+from transducer.search.tokens.hypothesis import Hypothesis, Search, Token, speech_end, speech_ends
 from transducer.text.tokenizers.tokenizer import BLANK
 
 LogProbs = NDArray[np.float32]
@@ -53,9 +53,30 @@ class CTCGreedySearch(Search[GreedyState]):
         return GreedyState()
 
     def step(self, state: GreedyState, frames: LogProbs) -> GreedyState:
+        return self.step_many([state], [frames])[0][0]
+
+    def step_many(
+        self, states: Sequence[GreedyState], frames: Sequence[LogProbs]
+    ) -> list[tuple[GreedyState, list[int | None]]]:
+        if not states:
+            return []
+        together = np.concatenate(frames)
+        best = together.argmax(axis=1) if len(together) else np.zeros(0, dtype=np.int64)
+        log_probs = together[np.arange(len(best)), best].tolist()
+        numbers, results, first = best.tolist(), [], 0
+        for state, part in zip(states, frames, strict=True):
+            rows = slice(first, first := first + len(part))
+            state = self._follow(state, numbers[rows], log_probs[rows])
+            # The run belongs to the tokens: it may be the last that was said.
+            tokens = state.tokens if state.run is None else (*state.tokens, state.run)
+            results.append((state, speech_ends(tokens, self.silence, state.frame - len(part), len(part))))
+        return results
+
+    def _follow(self, state: GreedyState, numbers: list[int], log_probs: list[float]) -> GreedyState:
+        """The state after frames with these tokens, which are the most probable ones."""
         frame, closed, run, score = state
         tokens: list[Token] = []
-        for token, log_prob in zip(frames.argmax(axis=1).tolist(), frames.max(axis=1).tolist(), strict=True):
+        for token, log_prob in zip(numbers, log_probs, strict=True):
             if run is not None and token == run.token:
                 run = Token(token, run.frame, frame + 1, max(run.log_prob, log_prob))
             else:

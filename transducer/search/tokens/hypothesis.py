@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -80,6 +80,22 @@ class Search(Protocol[State]):
         """State after T more frames, (T, V) log-probabilities or (T, D) encoder output. Pure."""
         ...
 
+    def step_many(self, states: Sequence[State], frames: Sequence[Any]) -> list[tuple[State, list[int | None]]]:
+        """Many streams at once, each with frames of its own, (T_i, V) or (T_i, D).
+
+        Returns:
+            For each what `step` would give it, to the bit, whoever else is there, and what `speech_end` was after
+            every one of its frames. Pure.
+        """
+        results = []
+        for state, part in zip(states, frames, strict=True):
+            ends = []
+            for index in range(len(part)):
+                state = self.step(state, part[index : index + 1])
+                ends.append(self.speech_end(state))
+            results.append((state, ends))
+        return results
+
     def restart(self, state: State, frame: int) -> State:
         """State before the first frame of the next segment, where the one of `state` ends before its `frame`."""
         return self.init()
@@ -111,3 +127,14 @@ class Search(Protocol[State]):
 def speech_end(tokens: Iterable[Token], silence: frozenset[int]) -> int | None:
     """One past the last frame of the last token that is no silence. `tokens` come last one first."""
     return next((token.end for token in tokens if token.token not in silence), None)
+
+
+def speech_ends(tokens: Sequence[Token], silence: frozenset[int], first: int, count: int) -> list[int | None]:
+    """`speech_end` after each of `count` frames from `first` on, where no token is ever taken back."""
+    ends: list[int | None] = []
+    spoken = [token for token in tokens if token.token not in silence]
+    for frame in range(first + count, first, -1):
+        while spoken and spoken[-1].frame >= frame:
+            spoken.pop()
+        ends.append(min(spoken[-1].end, frame) if spoken else None)
+    return ends[::-1]

@@ -16,6 +16,7 @@ Legend: T frames, V tokens with the blank at 0, H hypotheses, N nodes of the tre
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _IMPOSSIBLE = -1e4  # in place of minus infinity, of which differences are not numbers
 _MOST_PATHS = 50  # of the lattice, looked at for each of an n-best list
+NODE, CONTEXT, LAST, TRACE, START, END = range(6)
+_ROWS = {"node": NODE, "context": CONTEXT, "last": LAST, "trace": TRACE, "start": START, "end": END}
 TRIM_EVERY = 8  # frames; decided by the frame's number, so that results don't depend on how frames come
 
 
@@ -71,28 +74,55 @@ class LexiconSearchConfig:
 
 
 class Beam(NamedTuple):
-    """All hypotheses, (H,) each.
+    """All hypotheses.
 
     Attributes:
-        node: place in the tree; the root between words.
-        context: of the word scorer, after the words so far.
-        last: the token of the last frame, 0 for the blank.
-        score: log-score, look-ahead included.
-        trace: row of the last word, or of a join after it.
-        start: first frame of the word in progress.
-        end: one past the last frame that had a sound.
+        places: (6, H), each row of which is one of the following.
+        score: (H,) log-score, look-ahead included.
     """
 
-    node: Ints
-    context: Ints
-    last: Ints
+    places: Ints
     score: Floats
-    trace: Ints
-    start: Ints
-    end: Ints
+
+    @property
+    def node(self) -> Ints:
+        """Place in the tree; the root between words."""
+        return self.places[NODE]
+
+    @property
+    def context(self) -> Ints:
+        """Of the word scorer, after the words so far."""
+        return self.places[CONTEXT]
+
+    @property
+    def last(self) -> Ints:
+        """The token of the last frame, 0 for the blank."""
+        return self.places[LAST]
+
+    @property
+    def trace(self) -> Ints:
+        """Row of the last word, or of a join after it."""
+        return self.places[TRACE]
+
+    @property
+    def start(self) -> Ints:
+        """First frame of the word in progress."""
+        return self.places[START]
+
+    @property
+    def end(self) -> Ints:
+        """One past the last frame that had a sound."""
+        return self.places[END]
 
     def take(self, rows: Ints) -> Beam:
-        return Beam(*(field[rows] for field in self))
+        return Beam(self.places.take(rows, axis=1), self.score.take(rows))
+
+    def at(self, **places: Ints | int) -> Beam:
+        """A copy with other places."""
+        new = self.places.copy()
+        for name, values in places.items():
+            new[_ROWS[name]] = values
+        return Beam(new, self.score)
 
 
 class LexiconState(NamedTuple):
@@ -135,7 +165,8 @@ class LexiconSearch(Search[LexiconState]):
         self.silence = frozenset(silence)
         tokens = int(tree.token.max(initial=0)) + 1
         self._tokens = max([tokens, *(token + 1 for token in self.silence)])
-        if len(tree.token) * self._tokens * scorer.contexts >= np.iinfo(np.int64).max:
+        self._streams = np.iinfo(np.int64).max // (len(tree.token) * self._tokens * scorer.contexts)  # in one key
+        if not self._streams:
             raise UsageError("the lexicon and the language model are too large for one search")
         self._is_silence = np.zeros(self._tokens, dtype=bool)
         self._is_silence[list(self.silence)] = True
@@ -145,26 +176,41 @@ class LexiconSearch(Search[LexiconState]):
         self._offset = 0.0 if log_prior is None else self.config.prior_weight * np.asarray(log_prior, dtype=np.float64)
 
     def init(self) -> LexiconState:
-        zero = np.zeros(1, dtype=np.int64)
-        start = np.array([self.scorer.start], dtype=np.int64)
-        return LexiconState(0, (), Trace.empty(), Beam(zero, start, zero, np.zeros(1), zero, zero, zero))
+        places = np.zeros((6, 1), dtype=np.int64)
+        places[CONTEXT] = self.scorer.start
+        return LexiconState(0, (), Trace.empty(), Beam(places, np.zeros(1)))
 
     def step(self, state: LexiconState, frames: NDArray[np.float32]) -> LexiconState:
+        return self.step_many([state], [frames])[0][0]
+
+    def step_many(
+        self, states: Sequence[LexiconState], frames: Sequence[NDArray[np.float32]]
+    ) -> list[tuple[LexiconState, list[int | None]]]:
+        rows = [np.maximum(np.asarray(part, dtype=np.float64), _IMPOSSIBLE) for part in frames]
+        skipped = [(part[:, BLANK] >= self._skip).tolist() for part in rows]
+        rows = [part - self._offset for part in rows]
+        states, ends = list(states), [[] for _ in states]
+        for step in range(max(map(len, rows), default=0)):
+            going = [number for number, part in enumerate(rows) if step < len(part)]
+            heard = [number for number in going if not skipped[number][step]]
+            log_probs = np.stack([rows[number][step] for number in heard]) if heard else np.zeros((0, self._tokens))
+            found = dict(zip(heard, self._advance_all([states[n] for n in heard], log_probs), strict=True))
+            for number in going:
+                state = states[number]
+                beam, trace = found.get(number) or self._take_blank(state, float(rows[number][step, BLANK]))
+                states[number] = self._tidy(LexiconState(state.frame + 1, state.committed, trace, beam))
+                ends[number].append(self.speech_end(states[number]))
+        return list(zip(states, ends, strict=True))
+
+    def _tidy(self, state: LexiconState) -> LexiconState:
+        """Now and then, commit the words that are certain, and forget those that nothing comes of."""
         frame, committed, trace, beam = state
-        for log_probs in np.maximum(np.asarray(frames, dtype=np.float64), _IMPOSSIBLE):
-            skip = log_probs[BLANK] >= self._skip
-            log_probs = log_probs - self._offset
-            if skip:
-                beam, trace = self._take_blank(beam, trace, float(log_probs[BLANK]))
-            else:
-                beam, trace = self._advance(beam, trace, log_probs, frame)
-            frame += 1
-            if frame % TRIM_EVERY == 0:
-                certain = trace.common(beam.trace)
-                committed += tuple(self._tokens_of(trace, beam, certain).values())
-                trace, rows = trace.trim(beam.trace, certain[-1] if certain else 0)
-                beam = beam._replace(trace=rows)
-        return LexiconState(frame, committed, trace, beam)
+        if frame % TRIM_EVERY:
+            return state
+        certain = trace.common(beam.trace)
+        committed += tuple(self._tokens_of(trace, beam, certain).values())
+        trace, live = trace.trim(beam.trace, certain[-1] if certain else 0)
+        return LexiconState(frame, committed, trace, beam.at(trace=live))
 
     def finish(self, state: LexiconState) -> LexiconState:
         """The state at the end of a segment: only whole words, and what the scorer says to ending after them.
@@ -177,10 +223,10 @@ class LexiconSearch(Search[LexiconState]):
         ends = _concatenate([between, spelled])
         words = np.concatenate([np.zeros(len(between.node), dtype=np.int64), word])
         if not len(words):
-            ends = beam._replace(node=np.zeros_like(beam.node), score=beam.score - self._lookahead[beam.node])
+            ends = beam.at(node=ROOT)._replace(score=beam.score - self._lookahead[beam.node])
             words = np.zeros_like(beam.node)
-        ends = ends._replace(score=ends.score + self.scorer.end(ends.context), last=np.zeros_like(ends.last))
-        beam, trace = self._settle(ends, words, state.trace)
+        ends = ends.at(last=BLANK)._replace(score=ends.score + self.scorer.end(ends.context))
+        ((beam, trace),) = self._settle(ends, words, np.zeros_like(words), [state.trace])
         return state._replace(trace=trace, beam=beam)
 
     def best(self, state: LexiconState) -> Hypothesis:
@@ -239,101 +285,146 @@ class LexiconSearch(Search[LexiconState]):
         """Hypotheses at nodes where words end, as hypotheses after these words."""
         gain, context = self.scorer.score(beam.context, word)
         score = beam.score - self._lookahead[beam.node] + gain
-        return beam._replace(node=np.zeros_like(word), context=context, score=score)
+        return beam.at(node=ROOT, context=context)._replace(score=score)
 
-    def _take_blank(self, beam: Beam, trace: Trace, log_prob: float) -> tuple[Beam, Trace]:
-        beam = beam._replace(score=beam.score + log_prob)
+    def _take_blank(self, state: LexiconState, log_prob: float) -> tuple[Beam, Trace]:
+        beam = state.beam._replace(score=state.beam.score + log_prob)
         if not beam.last.any():
-            return beam, trace
-        return self._settle(beam._replace(last=np.zeros_like(beam.last)), np.zeros_like(beam.node), trace)
+            return beam, state.trace
+        return self._settle(beam.at(last=BLANK), np.zeros_like(beam.node), np.zeros_like(beam.node), [state.trace])[0]
 
-    def _advance(self, beam: Beam, trace: Trace, log_probs: Floats, frame: int) -> tuple[Beam, Trace]:
-        tree = self.tree
-        least = log_probs.max() - self.config.token_width
+    def _advance_all(self, states: list[LexiconState], log_probs: Floats) -> list[tuple[Beam, Trace]]:
+        """`_advance` of as many streams at a time as the keys have room for."""
+        found = []
+        for first in range(0, len(states), self._streams):
+            some = slice(first, first + self._streams)
+            found += self._advance(states[some], log_probs[some])
+        return found
+
+    def _advance(self, states: list[LexiconState], log_probs: Floats) -> list[tuple[Beam, Trace]]:
+        """One frame of S streams, (S, V), of which no number depends on another stream."""
+        tree, beam = self.tree, _concatenate([state.beam for state in states])
+        node, last = beam.node, beam.last
+        sizes = np.array([len(state.beam.score) for state in states])
+        stream = np.arange(len(states)).repeat(sizes)
+        frame = np.array([state.frame for state in states])
+        heard, tokens = log_probs.ravel(), log_probs.shape[1]
+        row = stream * tokens  # where a stream's log-probabilities begin
         # The same place: a blank, or more of the last token.
-        stay = beam._replace(last=np.zeros_like(beam.last), score=beam.score + log_probs[BLANK])
-        repeat = beam.take(np.flatnonzero(beam.last))
-        repeat = repeat._replace(
-            score=repeat.score + log_probs[repeat.last],
-            end=np.where(self._is_silence[repeat.last], repeat.end, frame + 1),
-        )
+        stay = beam.at(last=BLANK)._replace(score=beam.score + heard[row])
+        again = last.nonzero()[0]
+        repeat = beam.take(again)
+        self._hear(repeat, repeat.last, frame[stream[again]])
+        repeat = repeat._replace(score=repeat.score + heard[row[again] + repeat.last])
         # One token further; the last token again is a new one only after a blank.
-        source, child = tree.below(beam.node)
+        source, child = tree.below(node)
         token = tree.token[child]
-        tried = np.flatnonzero((log_probs[token] > least) & (token != beam.last[source]))
+        likely = (log_probs > log_probs.max(axis=1, keepdims=True) - self.config.token_width).ravel()
+        tried = (likely[row[source] + token] & (token != last[source])).nonzero()[0]
         source, child, token = source[tried], child[tried], token[tried]
-        score = (beam.score - self._lookahead[beam.node])[source] + log_probs[token] + self._lookahead[child]
-        near = np.flatnonzero(score >= max(stay.score.max(), score.max(initial=-math.inf)) - self.config.width)
+        score = (beam.score - self._lookahead[node])[source] + heard[row[source] + token] + self._lookahead[child]
+        best = np.maximum.reduceat(stay.score, sizes.cumsum() - sizes)
+        np.maximum.at(best, stream[source], score)
+        near = (score >= (best - self.config.width)[stream[source]]).nonzero()[0]
         source, child, token = source[near], child[near], token[near]
-        moved = Beam(
-            node=child,
-            context=beam.context[source],
-            last=token,
-            score=score[near],
-            trace=beam.trace[source],
-            start=np.where(beam.node[source] == ROOT, frame, beam.start[source]),
-            end=np.where(self._is_silence[token], beam.end[source], frame + 1),
-        )
-        inner = moved.take(np.flatnonzero(tree.children[child]))
+        moved, owner = Beam(beam.places.take(source, axis=1), score[near]), stream[source]
+        outset = (moved.node == ROOT).nonzero()[0]
+        moved.start[outset] = frame[owner[outset]]
+        moved.places[NODE], moved.places[LAST] = child, token
+        self._hear(moved, token, frame[owner])
+        inner = tree.children[child].nonzero()[0]
         entry, word = tree.ending(child)
-        ended = self._end_words(moved.take(entry), word)
-        parts = [stay, repeat, inner]
+        parts, owners = [stay, repeat, moved.take(inner)], [stream, stream[again], owner[inner]]
         for silence in self.silence:
-            between = beam.take(np.flatnonzero((beam.node == ROOT) & (beam.last != silence)))
-            parts.append(
-                between._replace(last=np.full(len(between.node), silence), score=between.score + log_probs[silence])
-            )
-        before = np.zeros(sum(len(part.node) for part in parts), dtype=np.int64)
-        return self._settle(_concatenate([*parts, ended]), np.append(before, word), trace)
+            between = ((node == ROOT) & (last != silence)).nonzero()[0]
+            part = beam.take(between).at(last=silence)
+            parts.append(part._replace(score=part.score + heard[row[between] + silence]))
+            owners.append(stream[between])
+        before = np.zeros(sum(map(len, owners)), dtype=np.int64)
+        parts.append(self._end_words(moved.take(entry), word))
+        owners.append(owner[entry])
+        traces = [state.trace for state in states]
+        return self._settle(_concatenate(parts), np.append(before, word), np.concatenate(owners), traces)
 
-    def _settle(self, beam: Beam, words: Ints, trace: Trace) -> tuple[Beam, Trace]:
-        """Merge hypotheses with the same future, keep the best, and write down their words (0 for none)."""
+    def _hear(self, beam: Beam, tokens: Ints, frame: Ints) -> None:
+        """Note in a beam's places that tokens were on a frame."""
+        loud = (~self._is_silence[tokens]).nonzero()[0]
+        beam.end[loud] = frame[loud] + 1
+
+    def _settle(self, beam: Beam, words: Ints, stream: Ints, traces: Sequence[Trace]) -> list[tuple[Beam, Trace]]:
+        """Merge hypotheses with the same future, keep the best, and write down their words (0 for none).
+
+        Args:
+            beam: hypotheses of all streams.
+            words: (H,) that end in them.
+            stream: (H,) whose they are.
+            traces: of the streams, each of which has a hypothesis.
+        """
         config = self.config
-        rows = np.flatnonzero(beam.score >= beam.score.max() - config.width)
-        score = beam.score[rows]
-        key = (beam.context[rows] * len(self.tree.token) + beam.node[rows]) * self._tokens + beam.last[rows]
-        order = np.lexsort((-score, key))
-        key, rows, score = key[order], rows[order], score[order]
-        leads = np.concatenate([[True], key[1:] != key[:-1]])
-        first = np.flatnonzero(leads)
-        group = np.cumsum(leads) - 1
-        odds = score - score[first][group]
+        best = np.full(len(traces), -math.inf)
+        np.maximum.at(best, stream, beam.score)
+        rows = (beam.score >= (best - config.width)[stream]).nonzero()[0]
+        beam, words, stream = beam.take(rows), words[rows], stream[rows]
+        context = stream * self.scorer.contexts + beam.context
+        key = (context * len(self.tree.token) + beam.node) * self._tokens + beam.last
+        order = np.lexsort((-beam.score, key))
+        key, score = key[order], beam.score[order]
+        leads = np.empty(len(key), dtype=bool)
+        leads[0] = True
+        np.not_equal(key[1:], key[:-1], out=leads[1:])
+        first = leads.nonzero()[0]
+        group = leads.cumsum() - 1
         total = score[first]
+        odds = score - total[group]
         if config.sum_alignments:
             total = total + np.log(np.add.reduceat(np.exp(odds), first))
         # What lost with other words than its winner's is an alternative.
-        losers = np.flatnonzero(~leads & (odds >= -config.alternatives))
-        if losers.size:
-            history = trace.histories(beam.trace[rows], words[rows])
-            losers = losers[history[losers] != history[first][group[losers]]]
-        kept = np.arange(len(first))
-        if len(first) > config.size:
-            kept = np.sort(np.argpartition(-total, config.size)[: config.size])
+        losers = (~leads & (odds >= -config.alternatives)).nonzero()[0]
+        winners = order[first]
+        bounds = np.searchsorted(stream[winners], np.arange(len(traces) + 1))
+        if (np.diff(bounds) > config.size).any():
+            kept = np.concatenate([self._highest(total, *ends) for ends in itertools.pairwise(bounds.tolist())])
             place = np.full(len(first), -1)
             place[kept] = np.arange(len(kept))
-            losers = losers[place[group[losers]] >= 0]
             group = place[group]
-        winners = rows[first[kept]]
-        chosen, trace = self._write(
-            beam.take(np.append(winners, rows[losers])), words[np.append(winners, rows[losers])], trace
-        )
-        best = chosen.take(np.arange(len(winners)))._replace(score=total[kept])
-        if losers.size:
-            joined, owner = np.unique(group[losers], return_inverse=True)
-            trace, joins = trace.join(best.trace[joined], owner, chosen.trace[len(winners) :], odds[losers])
-            best.trace[joined] = joins
-        return best, trace
+            losers = losers[group[losers] >= 0]
+            winners, total = winners[kept], total[kept]
+            bounds = np.searchsorted(stream[winners], np.arange(len(traces) + 1))
+        lost = np.searchsorted(stream[order[losers]], np.arange(len(traces) + 1)).tolist()
+        results = []
+        for number, (trace, (begin, end)) in enumerate(zip(traces, itertools.pairwise(bounds.tolist()), strict=True)):
+            some = losers[lost[number] : lost[number + 1]]
+            rows = winners[begin:end]
+            if some.size:
+                mine, theirs = order[some], winners[group[some]]
+                row = beam.trace
+                other = trace.histories(row[mine], words[mine]) != trace.histories(row[theirs], words[theirs])
+                some, rows = some[other], np.concatenate([rows, mine[other]])
+            chosen, trace = self._write(beam.take(rows), words[rows], trace)
+            if some.size:
+                joined, owner = np.unique(group[some] - begin, return_inverse=True)
+                trace, joins = trace.join(chosen.trace[joined], owner, chosen.trace[end - begin :], odds[some])
+                chosen.trace[joined] = joins
+            # A copy, because a view would keep the losers alive.
+            results.append((Beam(chosen.places[:, : end - begin].copy(), total[begin:end].copy()), trace))
+        return results
+
+    def _highest(self, score: Floats, begin: int, end: int) -> Ints:
+        """Of the scores from `begin` to `end`, the rows of the highest ones."""
+        if end - begin <= self.config.size:
+            return np.arange(begin, end)
+        return begin + np.sort(np.argpartition(-score[begin:end], self.config.size)[: self.config.size])
 
     def _write(self, beam: Beam, word: Ints, trace: Trace) -> tuple[Beam, Trace]:
         """Write down the words that end in these hypotheses; 0 stands for none."""
-        rows = np.flatnonzero(word)
+        rows = word.nonzero()[0]
         if not rows.size:
             return beam, trace
         ended = beam.take(rows)
         trace, new = trace.append(ended.trace, word[rows], ended.start, ended.end)
-        after = beam.trace.copy()
-        after[rows] = new
-        return beam._replace(trace=after), trace
+        beam = beam.at()
+        beam.trace[rows] = new
+        return beam, trace
 
 
 def _in_order(tokens: Iterable[Token]) -> Iterator[Token]:
@@ -345,4 +436,4 @@ def _in_order(tokens: Iterable[Token]) -> Iterator[Token]:
 
 
 def _concatenate(parts: Sequence[Beam]) -> Beam:
-    return Beam(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+    return Beam(np.concatenate([part.places for part in parts], axis=1), np.concatenate([part.score for part in parts]))

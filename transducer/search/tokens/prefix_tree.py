@@ -107,6 +107,5 @@ class PrefixTree(NamedTuple):
 
 def _ranges(first: Ints, count: Ints) -> tuple[Ints, Ints]:
     """For each i, the numbers first[i] to first[i] + count[i] - 1: the i's, and the numbers, one after the other."""
-    which = np.repeat(np.arange(len(count)), count)
-    offset = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
-    return which, first[which] + offset
+    which = np.arange(len(count)).repeat(count)
+    return which, np.arange(len(which)) + (first - count.cumsum() + count)[which]

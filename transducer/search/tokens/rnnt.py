@@ -1,4 +1,4 @@
-"""Search over the encoder output of an RNN-T model: greedy, and beam search frame by frame.
+"""Beam search over the encoder output of an RNN-T model, frame by frame.
 
 Sources:
     A. Graves, "Sequence Transduction with Recurrent Neural Networks", 2012
@@ -14,142 +14,23 @@ Legend: T frames, D features, N hypotheses, V tokens with the blank at 0.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from transducer.model.sequence import split, stack
 from transducer.search.tokens.beam import INFINITY, BeamConfig, BeamSearch, BeamState, Scorer, log_add, not_before
-from transducer.search.tokens.hypothesis import Hypothesis, Search, Token, speech_end
+from transducer.search.tokens.hypothesis import Token
+from transducer.search.tokens.rows import TILE, Joint, Predictor, Rows
 from transducer.text.tokenizers.tokenizer import BLANK
 
-
-class Predictor(Protocol):
-    """The part of an RNN-T model that reads tokens, for N hypotheses at once.
-
-    A state is a tensor with the N rows on dimension 0, or a tuple (NamedTuple) of states; see `sequence`.
-    """
-
-    def start(self) -> Any:
-        """State of one hypothesis before it has read anything. The first token that it reads is the blank."""
-        ...
-
-    def extend(self, tokens: Sequence[int], state: Any) -> tuple[Tensor, Any]:
-        """Read one token in each row: N tokens, state of N rows -> (N, D), new state of N rows. Pure."""
-        ...
-
-
-_HALF = math.log(0.5)
-
-# (D,) encoder frame, (N, D') predictor output -> (N, V) log-probabilities.
-Joint = Callable[[Tensor, Tensor], Tensor]
 # (N, D') predictor output -> (N, V) log-probabilities of the next token where nothing is heard; none is a blank.
 InternalLM = Callable[[Tensor], Tensor]
-
-
-class GreedyState(NamedTuple):
-    """State of greedy search.
-
-    Attributes:
-        frame: frames searched.
-        tokens: emitted.
-        score: log-probability of the path taken.
-        output: (1, D') of the predictor after the last token.
-        predictor: its state.
-        blanks: log-probabilities of the blank on the last frames since the last token.
-        context: tokens of the segments before, which the predictor has read first.
-    """
-
-    frame: int
-    tokens: tuple[Token, ...]
-    score: float
-    output: Tensor
-    predictor: Any
-    blanks: tuple[float, ...] = ()
-    context: tuple[int, ...] = ()
-
-
-class RNNTGreedySearch(Search[GreedyState]):
-    """The most probable symbol, again and again, until the frame is over.
-
-    A token whose time is uncertain is spread over some frames, and may lose to the blank on each of them, though it was
-    surely said: words are left out. With `blank_window` N the question is not what is likeliest on this frame: the
-    best token comes as soon as the blanks of the last N frames since the token before it are together less likely
-    than that one of them was none.
-
-    Args:
-        predictor, joint: of the model.
-        max_symbols: tokens per frame, at most.
-        silence: tokens that stand for silence, for `speech_end`.
-        blank_window: frames, or None to take what is likeliest on each.
-        context: tokens of the segments before that the predictor reads at the start of the next. A predictor that
-            has read nothing, and frames that know that something was said before, are what no training showed: the
-            first words of a segment came twice.
-    """
-
-    def __init__(
-        self,
-        predictor: Predictor,
-        joint: Joint,
-        max_symbols: int = 3,
-        silence: Iterable[int] = (),
-        blank_window: int | None = None,
-        context: int = 0,
-    ):
-        self.predictor = predictor
-        self.joint = joint
-        self.max_symbols = max_symbols
-        self.blank_window = blank_window
-        self.context = context
-        self.silence = frozenset(silence)
-
-    @torch.inference_mode()
-    def init(self) -> GreedyState:
-        return GreedyState(0, (), 0.0, *self.predictor.extend([BLANK], self.predictor.start()))
-
-    @torch.inference_mode()
-    def restart(self, state: GreedyState, frame: int) -> GreedyState:
-        fresh = self.init()
-        if not self.context:
-            return fresh
-        said = (token.token for token in state.tokens if token.frame < frame)
-        context, output, predictor = (*state.context, *said)[-self.context :], fresh.output, fresh.predictor
-        for token in context:
-            output, predictor = self.predictor.extend([token], predictor)
-        return fresh._replace(output=output, predictor=predictor, context=context)
-
-    @torch.inference_mode()
-    def step(self, state: GreedyState, frames: Any) -> GreedyState:
-        frame, earlier, score, output, predictor, blanks, _ = state
-        tokens: list[Token] = []
-        for encoded in torch.as_tensor(frames):
-            for _ in range(self.max_symbols):
-                log_probs = self.joint(encoded, output)[0]
-                token = 1 + int(log_probs[1:].argmax())
-                blank, log_prob = float(log_probs[BLANK]), float(log_probs[token])
-                recent = () if self.blank_window is None else (*blanks, blank)[-self.blank_window :]
-                if sum(recent) > _HALF if recent else log_prob <= blank:
-                    score, blanks = score + blank, recent
-                    break
-                score += log_prob
-                tokens.append(Token(token, frame, frame + 1, log_prob))
-                output, predictor = self.predictor.extend([token], predictor)
-                blanks = ()
-            frame += 1
-        tokens_so_far = earlier + tuple(tokens) if tokens else earlier
-        return GreedyState(frame, tokens_so_far, score, output, predictor, blanks, state.context)
-
-    def best(self, state: GreedyState) -> Hypothesis:
-        return Hypothesis.of(state.tokens, state.score)
-
-    def stable(self, state: GreedyState) -> int:
-        return len(state.tokens)
-
-    def speech_end(self, state: GreedyState) -> int | None:
-        return speech_end(reversed(state.tokens), self.silence)
 
 
 class Prefix(NamedTuple):
@@ -218,6 +99,17 @@ class _Candidate:
             self.source, self.token = source, token
 
 
+@dataclass
+class _Frame:
+    """A stream on a frame: the encoder's output (D,), the prefixes for which it is not over, and those for which it
+    is."""
+
+    frame: int
+    encoded: Tensor
+    active: list[Prefix]
+    done: list[Prefix] = field(default_factory=list)
+
+
 class RNNTBeamSearch(BeamSearch):
     """Beam search that keeps hypotheses in step with the frames, and merges those with equal tokens.
 
@@ -227,6 +119,7 @@ class RNNTBeamSearch(BeamSearch):
         config, scorer, silence: see BeamSearch.
         internal_lm: what the model itself expects to be written. A scorer says the same once more; so
             `internal_weight` times this is taken off the score of every token (Meng et al., equation 9).
+        tile: see `Rows`.
     """
 
     def __init__(
@@ -239,72 +132,90 @@ class RNNTBeamSearch(BeamSearch):
         silence: Iterable[int] = (),
         internal_lm: InternalLM | None = None,
         internal_weight: float = 0.2,
+        tile: int | None = TILE,
     ):
         super().__init__(config, scorer, silence)
-        self.predictor = predictor
-        self.joint = joint
+        self.rows = Rows(predictor, joint, tile)
         self.max_symbols = max_symbols
         self.internal_lm = internal_lm
         self.internal_weight = internal_weight
 
     @torch.inference_mode()
     def init(self) -> BeamState:
-        output, predictor = self.predictor.extend([BLANK], self.predictor.start())
+        output, predictor = self.rows.extend([BLANK], self.rows.start())
         return BeamState(0, (), (Prefix((), 0.0, 0.0, 0.0, (), 0.0, self._start_scorer(), output, predictor),))
 
-    @torch.inference_mode()
     def step(self, state: BeamState, frames: Any) -> BeamState:
-        for encoded in torch.as_tensor(frames):
-            state = self._advance(state, encoded)
-        return state
+        return self.step_many([state], [frames])[0][0]
 
-    def _advance(self, state: BeamState, encoded: Tensor) -> BeamState:
-        active: list[Prefix] = list(state.beam)  # those for which this frame is not over
-        done: list[Prefix] = []
+    @torch.inference_mode()
+    def step_many(self, states: Sequence[BeamState], frames: Sequence[Any]) -> list[tuple[BeamState, list[int | None]]]:
+        parts, states = [torch.as_tensor(part) for part in frames], list(states)
+        ends: list[list[int | None]] = [[] for _ in states]
+        for step in range(max(map(len, parts), default=0)):
+            going = [number for number, part in enumerate(parts) if step < len(part)]
+            encoded = torch.stack([parts[number][step] for number in going])
+            for number, state in zip(going, self._advance([states[n] for n in going], encoded), strict=True):
+                states[number] = state
+                ends[number].append(self.speech_end(state))
+        return list(zip(states, ends, strict=True))
+
+    def _advance(self, states: list[BeamState], encoded: Tensor) -> list[BeamState]:
+        """One frame of each stream, (N, D)."""
+        beams = [_Frame(state.frame, frame, list(state.beam)) for state, frame in zip(states, encoded, strict=True)]
         for symbol in range(1, self.max_symbols + 1):
-            active, done = self._emit(active, done, encoded, state.frame, symbol == self.max_symbols)
-            if not active:
-                break
-        return self._commit(state.frame + 1, state.committed, done)
+            self._emit([beam for beam in beams if beam.active], symbol == self.max_symbols)
+        return [
+            self._commit(state.frame + 1, state.committed, beam.done) for state, beam in zip(states, beams, strict=True)
+        ]
 
-    def _emit(
-        self, active: list[Prefix], done: list[Prefix], encoded: Tensor, frame: int, last: bool
-    ) -> tuple[list[Prefix], list[Prefix]]:
+    def _emit(self, beams: list[_Frame], last: bool) -> None:
         """One more symbol for every active prefix; after the `last` one the frame is over without a blank."""
+        if not beams:
+            return
+        outputs = torch.cat([prefix.output for beam in beams for prefix in beam.active])
+        encoded = torch.stack([beam.encoded for beam in beams for _ in beam.active])
+        log_probs = self.rows.joint(encoded, outputs).numpy()
+        expected = None if self.internal_lm is None else self.internal_lm(outputs).numpy()
+        survivors, first = [], 0
+        for beam in beams:
+            rows = slice(first, first := first + len(beam.active))
+            found = self._candidates_of(beam, log_probs[rows], None if expected is None else expected[rows], last)
+            survivors.append(self._prune(found))
+        prefixes = iter(self._read([(tokens, found) for some in survivors for (_, tokens), found in some]))
+        for beam, some in zip(beams, survivors, strict=True):
+            beam.active, beam.done = [], []
+            for (over, _), _ in some:
+                (beam.done if over else beam.active).append(next(prefixes))
+
+    def _candidates_of(
+        self, beam: _Frame, log_probs: NDArray[np.float32], expected: NDArray[np.float32] | None, last: bool
+    ) -> dict[tuple[bool, tuple[int, ...]], _Candidate]:
         # Keyed by whether the frame is over, too: the two do not have the same future and cannot be merged.
         found: dict[tuple[bool, tuple[int, ...]], _Candidate] = {}
-        for prefix in done:
+        for prefix in beam.done:
             candidate = found[True, prefix.tokens] = _Candidate(prefix.fusion, prefix.scorer_state)
-            candidate.arrive(prefix, BLANK, 0.0, frame)
-        outputs = torch.cat([prefix.output for prefix in active])
-        log_probs = self.joint(encoded, outputs).numpy()
-        expected = [None] * len(active) if self.internal_lm is None else self.internal_lm(outputs).numpy()
-        for prefix, row, internal in zip(active, log_probs, expected, strict=True):
-            for token in (BLANK, *self._candidates(row)):
+            candidate.arrive(prefix, BLANK, 0.0, beam.frame)
+        for row, prefix in enumerate(beam.active):
+            for token in (BLANK, *self._candidates(log_probs[row])):
                 key = (True, prefix.tokens) if token == BLANK else (last, (*prefix.tokens, token))
                 candidate = found.get(key)
                 if candidate is None:
                     fusion, scorer_state = 0.0, prefix.scorer_state
                     if token != BLANK:
                         fusion, scorer_state = self._fuse(prefix.scorer_state, token)
-                        if internal is not None:
-                            fusion -= self.internal_weight * float(internal[token])
+                        if expected is not None:
+                            fusion -= self.internal_weight * float(expected[row, token])
                     candidate = found[key] = _Candidate(prefix.fusion + fusion, scorer_state)
-                candidate.arrive(prefix, token, float(row[token]), frame)
-        survivors = self._prune(found)
-        prefixes = self._read([(tokens, candidate) for (_, tokens), candidate in survivors])
-        over = [key[0] for key, _ in survivors]
-        return (
-            [prefix for prefix, end in zip(prefixes, over, strict=True) if not end],
-            [prefix for prefix, end in zip(prefixes, over, strict=True) if end],
-        )
+                candidate.arrive(prefix, token, float(log_probs[row, token]), beam.frame)
+        return found
 
     def _read(self, candidates: list[tuple[tuple[int, ...], _Candidate]]) -> list[Prefix]:
         """Prefixes out of candidates: the predictor reads all their new tokens at once."""
         new = [candidate for _, candidate in candidates if candidate.token != BLANK]
         read = iter(())
         if new:
-            output, predictor = self.predictor.extend(
+            output, predictor = self.rows.extend(
                 [candidate.token for candidate in new], stack([candidate.source.predictor for candidate in new])
             )
             read = zip(output.split(1), split(predictor), strict=True)

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,16 +21,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from transducer.errors import CheckpointError, UsageError
+from transducer.search.hotwords import Hotword, Hotwords, latin_letters, unique_phrases
 from transducer.search.tokens.lexicon import LexiconSearch, LexiconSearchConfig
 from transducer.search.tokens.prefix_tree import PrefixTree
 from transducer.search.tokens.word_scorer import LanguageModelScorer, PhraseBoost, WordScorer
 from transducer.text.english.g2p import GraphemeToPhoneme, is_word
 from transducer.text.english.inflection import derive
 from transducer.text.english.lexicon import Lexicon
-from transducer.text.english.normalise import normalise
 from transducer.text.json_file import read_json, write_json
 from transducer.text.lm.ngram import SPECIAL, UNK, NGram
-from transducer.text.tokenizers.characters import Characters
+from transducer.text.tokenizers.characters import ENGLISH, Characters
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
 CONFIG, LANGUAGE_MODEL, LEXICON, G2P = "words.json", "words.ngram", "lexicon.bin", "g2p.ngram"
@@ -123,29 +122,28 @@ class WordModel:
             self.g2p.model.save(folder / G2P)
         write_json(folder / CONFIG, dataclasses.asdict(self.config))
 
-    def search(
-        self, hotwords: Iterable[tuple[str, float]] = (), beam: int | None = None
-    ) -> tuple[LexiconSearch, Tokenizer]:
+    def search(self, hotwords: Hotwords = (), beam: int | None = None) -> tuple[LexiconSearch, Tokenizer]:
         """A search, and the tokenizer that spells the words which it finds.
 
         Args:
-            hotwords: words or phrases that are to be expected, with weights: what one adds to the log-score of a
-                hypothesis that has it; 0 only makes its words known. Words may be ones that the lexicon doesn't have.
+            hotwords: words or phrases that are to be expected, or pairs of one and its weight: see `Hotword`. Words may
+                be ones that the lexicon doesn't have.
             beam: hypotheses kept, in place of the model's own number.
 
         Raises:
             UsageError: a phrase without words, or with a word that the units cannot spell; a weight that is no number.
         """
-        phrases = [(_words_of(text, weight), weight) for text, weight in hotwords]
+        phrases = unique_phrases(hotwords)
         lexicon, tree = self.lexicon, self._tree
-        new = {word: None for words, _ in phrases for word in words if word not in self._ids}
+        new = {word: hotword for words, hotword in phrases.items() for word in words if word not in self._ids}
         if new:
             lexicon = lexicon.extended(self._new_words(new))
             tree = PrefixTree.build(lexicon.word, lexicon.tokens)
         scorer: WordScorer = self._scorer(len(lexicon.words))
         if phrases:
             ids = {**self._ids, **dict(zip(new, range(len(self._ids) + 1, len(lexicon.words) + 1), strict=True))}
-            scorer = PhraseBoost(scorer, [([ids[word] for word in words], weight) for words, weight in phrases])
+            weights = [([ids[word] for word in words], hotword.weight) for words, hotword in phrases.items()]
+            scorer = PhraseBoost(scorer, weights)
         config = self.config.search if beam is None else dataclasses.replace(self.config.search, size=beam)
         prior = np.array(self.config.log_prior) if self.config.log_prior else None
         return LexiconSearch(tree, scorer, self.tokenizer.silence, config, prior), lexicon.tokenizer()
@@ -165,19 +163,26 @@ class WordModel:
         config = self.config
         return LanguageModelScorer(self.lm, ids, config.lm_weight, config.word_bonus, config.end_weight, config.unknown)
 
-    def _new_words(self, words: Iterable[str]) -> Lexicon:
+    def _new_words(self, words: Mapping[str, Hotword]) -> Lexicon:
         if isinstance(self.tokenizer, Characters):
-            return Lexicon.spelled(words, self.tokenizer)
+            alphabet = self.tokenizer.tokens
+            for word, hotword in words.items():
+                if strange := sorted(set(latin_letters(word, alphabet)) - set(alphabet)):
+                    raise hotword.error(f"this model cannot write {', '.join(strange)}, which {word!r} has")
+            return Lexicon.of((word, self.tokenizer.encode(latin_letters(word, alphabet) + " ")) for word in words)
         known = _Pronunciations(self.lexicon, self._ids, self.tokenizer)
-        return Lexicon.pronounced({word: self._pronounce(word, known) for word in words}, self.tokenizer)
+        spoken = {word: self._pronounce(word, hotword, known) for word, hotword in words.items()}
+        return Lexicon.pronounced(spoken, self.tokenizer)
 
-    def _pronounce(self, word: str, known: Mapping[str, list[list[str]]]) -> list[list[str]]:
-        letters = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+    def _pronounce(self, word: str, hotword: Hotword, known: Mapping[str, list[list[str]]]) -> list[list[str]]:
+        letters = latin_letters(word, ENGLISH)
         if self.g2p is None or not is_word(letters):
-            raise UsageError(f"cannot tell how {word!r} is said: write hotwords with the letters a to z, and no digits")
+            raise hotword.error(
+                f"cannot tell how {word!r} is said: write hotwords in Latin letters, and numbers as words"
+            )
         found = derive(letters, known) or self.g2p(letters, _VARIANTS)
         if not found:
-            raise UsageError(f"cannot tell how {word!r} is said: its letters have no sounds")
+            raise hotword.error(f"cannot tell how {word!r} is said: its letters have no sounds")
         return found
 
 
@@ -198,13 +203,6 @@ class _Pronunciations(Mapping[str, list[list[str]]]):
 
     def __len__(self) -> int:
         return len(self.ids)
-
-
-def _words_of(text: str, weight: float) -> list[str]:
-    words = normalise(text).split()
-    if not words or not np.isfinite(weight):
-        raise UsageError(f"a hotword needs letters, and a number as its weight; got {text!r} and {weight}")
-    return words
 
 
 def read_config(folder: Path) -> WordModelConfig:

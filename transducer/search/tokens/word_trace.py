@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -49,8 +50,10 @@ class Trace(NamedTuple):
     def append(self, parent: Ints, word: Ints, start: Ints, end: Ints) -> tuple[Trace, Ints]:
         """The trace with more rows, and their numbers."""
         rows = np.arange(len(self.links), len(self.links) + len(word))
+        links = np.empty((len(word), 4), dtype=np.int64)
+        links[:, PARENT], links[:, WORD], links[:, START], links[:, END] = parent, word, start, end
         trace = self._replace(
-            links=np.concatenate([self.links, np.stack([parent, word, start, end], axis=1)]),
+            links=np.concatenate([self.links, links]),
             history=np.concatenate([self.history, self.histories(parent, word)]),
         )
         return trace, rows
@@ -84,29 +87,21 @@ class Trace(NamedTuple):
             row = int(self.links[row, PARENT])
         return found[::-1]
 
-    def alternatives(self) -> dict[int, list[tuple[int, float]]]:
-        """Join -> rows that could be before it as well, with their log-odds."""
-        found: dict[int, list[tuple[int, float]]] = {}
-        for joined, instead, odds in zip(
-            self.joined.tolist(), self.instead.tolist(), self.log_odds.tolist(), strict=True
-        ):
-            found.setdefault(joined, []).append((instead, odds))
-        return found
-
     def paths(self, rows: Ints, scores: Floats) -> Iterator[tuple[float, tuple[int, ...]]]:
         """All ways through the lattice to some rows, best first, as their words' rows, with their scores."""
-        alternatives = self.alternatives()
+        joined = self.joined.tolist()
         heap = [(-score, row, ()) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
         heapq.heapify(heap)
         while heap:
             cost, row, after = heapq.heappop(heap)
             # What was best where paths joined is best from there on: costs only grow where one takes another way.
             while row:
-                for instead, odds in alternatives.get(row, ()):
-                    heapq.heappush(heap, (cost - odds, instead, after))
-                if self.links[row, WORD]:
+                for other in range(bisect_left(joined, row), bisect_right(joined, row)):
+                    heapq.heappush(heap, (cost - float(self.log_odds[other]), int(self.instead[other]), after))
+                parent, word = self.links[row, : WORD + 1].tolist()
+                if word:
                     after = (row, *after)
-                row = int(self.links[row, PARENT])
+                row = parent
             yield -cost, after
 
     def masses(self, rows: Ints, weights: Floats, temperature: float) -> Floats:
@@ -117,21 +112,21 @@ class Trace(NamedTuple):
             temperature: log-odds are divided by this.
         """
         mass = np.bincount(rows, weights=weights, minlength=len(self.links)).tolist()
-        parent = self.links[:, PARENT].tolist()
-        alternatives = {
-            joined: [(instead, np.exp(odds / temperature)) for instead, odds in found]
-            for joined, found in self.alternatives().items()
-        }
+        parent, joined, instead = self.links[:, PARENT].tolist(), self.joined.tolist(), self.instead.tolist()
+        odds = np.exp(self.log_odds / temperature).tolist()
+        last = len(joined)  # the alternatives of a join are neighbours, those of later joins come after them
         for row in range(len(parent) - 1, 0, -1):
+            first = last
+            while first and joined[first - 1] == row:
+                first -= 1
             share = mass[row]
-            if not share:
-                continue
-            others = alternatives.get(row)
-            if others:
-                share /= 1.0 + sum(odds for _, odds in others)
-                for instead, odds in others:
-                    mass[instead] += share * odds
-            mass[parent[row]] += share
+            if share:
+                if first < last:
+                    share /= 1.0 + sum(odds[first:last])
+                    for other in range(first, last):
+                        mass[instead[other]] += share * odds[other]
+                mass[parent[row]] += share
+            last = first
         return np.array(mass)
 
     def posterior(self, row: int, masses: Floats) -> float:
@@ -164,22 +159,26 @@ class Trace(NamedTuple):
         Returns:
             The trace, and the hypotheses' rows in it.
         """
-        parent = self.links[:, PARENT]
-        needed = np.zeros(len(parent), dtype=bool)
-        needed[top] = True
-        front = np.unique(live)
-        while (front := front[~needed[front]]).size:
-            needed[front] = True
-            chosen = np.isin(self.joined, front)
-            front = np.unique(np.concatenate([parent[front], self.instead[chosen]]))
-            front = front[front > top]
+        parent, joined, instead = self.links[:, PARENT].tolist(), self.joined.tolist(), self.instead.tolist()
+        wanted = [False] * len(parent)
+        for row in live.tolist():
+            wanted[row] = True
+        last = len(joined)
+        for row in range(len(parent) - 1, top, -1):
+            first = last
+            while first and joined[first - 1] == row:
+                first -= 1
+            if wanted[row]:
+                for before in (parent[row], *instead[first:last]):
+                    wanted[before] = True
+            last = first
+        wanted[: top + 1] = [False] * top + [True]
         # Ways that don't go through `top` have lost: what all hypotheses begin with is settled.
-        rows = np.flatnonzero(needed)[1:]
-        while (lost := ~needed[parent[rows]]).any():
-            needed[rows[lost]] = False
-            rows = rows[~lost]
+        for row in range(top + 1, len(parent)):
+            wanted[row] = wanted[row] and wanted[parent[row]]
+        needed = np.array(wanted)
         kept = np.flatnonzero(needed)
-        number = np.full(len(parent), -1)
+        number = np.full(len(wanted), -1)
         number[kept] = np.arange(len(kept))
         links = self.links[kept]
         links[:, PARENT] = number[links[:, PARENT]]

@@ -147,18 +147,26 @@ def read_cmudict(path: str | Path) -> dict[str, list[list[str]]]:
     """The CMU pronouncing dictionary without stress marks, comments, and entries that aren't words of letters.
 
     Variants ("word(2)") that only differ in stress become one.
+
+    Raises:
+        UsageError: the file cannot be read, or has no entries.
     """
     pronunciations: dict[str, list[list[str]]] = {}
-    with open(path, encoding="latin-1") as file:
-        for line in file:
-            word, *phones = line.partition("#")[0].split() or [""]
-            word = re.sub(r"\(\d+\)$", "", word)
-            if not phones or not re.fullmatch(r"[a-z]+(?:'[a-z]+)*", word):
-                continue
-            plain = [phone.rstrip("012") for phone in phones]
-            variants = pronunciations.setdefault(word, [])
-            if plain not in variants:
-                variants.append(plain)
+    try:
+        text = Path(path).read_text(encoding="latin-1")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the pronouncing dictionary: {error.strerror}") from None
+    for line in text.splitlines():
+        word, *phones = line.partition("#")[0].split() or [""]
+        word = re.sub(r"\(\d+\)$", "", word)
+        if not phones or not re.fullmatch(r"[a-z]+(?:'[a-z]+)*", word):
+            continue
+        plain = [phone.rstrip("012") for phone in phones]
+        variants = pronunciations.setdefault(word, [])
+        if plain not in variants:
+            variants.append(plain)
+    if not pronunciations:
+        raise UsageError(f"{path} has no entries of a pronouncing dictionary: WORD, spaces, and its phones, one a line")
     return pronunciations
 
 

@@ -23,8 +23,10 @@ ORDINALS = {
     **{f"{word}th": word for word in ("hundred", *SCALES)},
 }
 CARDINALS = {*UNITS, *TEENS, *TENS, "hundred", *SCALES}
+DECADES = {"hundreds": 0} | {f"{word[:-1]}ies": n for word, n in TENS.items()}
 OH = ("oh", "o")  # zero in the middle of a year or of digits one by one
 DIGIT_RUN = 4  # so many digits one by one are a number; fewer are counting
+LONG_RUN = 7  # so many may begin with "oh", which is something else before fewer
 
 
 def below_hundred(words: Sequence[str]) -> int | None:
@@ -89,22 +91,43 @@ def year(words: Sequence[str]) -> int | None:
     return century * 100 + rest if rest is not None and rest >= 10 else None
 
 
+def decade(words: Sequence[str]) -> str | None:
+    """ "nineteen eighties" -> "1980s", "eighteen hundreds" -> "1800s"; else None."""
+    century = {**TEENS, "twenty": 20}.get(words[0], 0) if len(words) == 2 else 0
+    if century < (11 if words[-1] == "hundreds" else 13) or words[-1] not in DECADES or words == ["twenty", "hundreds"]:
+        return None
+    return f"{century * 100 + DECADES[words[-1]]}s"
+
+
 def digit_run(words: Sequence[str]) -> str | None:
-    """Digits one by one, DIGIT_RUN of them at least: "five five oh one" -> "5501"; else None."""
-    if len(words) < DIGIT_RUN or not all(word in UNITS or word in OH for word in words) or words[0] in OH:
+    """Digits one by one, DIGIT_RUN of them at least: "five five oh one" -> "5501"; else None.
+
+    Before seven of them, "eight hundred" and "one eight hundred" are digits, too.
+    """
+    match words[:-LONG_RUN]:
+        case [*one, area, "hundred"] if (
+            one in ([], ["one"]) and UNITS.get(area) and (rest := digit_run(words[-LONG_RUN:]))
+        ):
+            return "".join(str(UNITS[word]) for word in (*one, area)) + "00" + rest
+    if len(words) < DIGIT_RUN or not all(word in UNITS or word in OH for word in words):
+        return None
+    if words[0] in OH and len(words) < LONG_RUN:
         return None
     return "".join(str(UNITS.get(word, 0)) for word in words)
 
 
 def decimal(words: Sequence[str]) -> str | None:
-    """ "three point one four" -> "3.14", the digits after the point one by one; else None."""
+    """ "three point one four" -> "3.14", "three point fifteen" -> "3.15"; else None."""
     if "point" not in words:
         return None
     at = list(words).index("point")
     whole, places = cardinal(words[:at]), words[at + 1 :]
-    if whole is None or not places or not all(word in UNITS or word in OH for word in places):
+    if whole is None or not places:
         return None
-    return grouped(whole) + "." + "".join(str(UNITS.get(word, 0)) for word in places)
+    if all(word in UNITS or word in OH for word in places):
+        return grouped(whole) + "." + "".join(str(UNITS.get(word, 0)) for word in places)
+    hundredths = below_hundred(places)
+    return None if hundredths is None else f"{grouped(whole)}.{hundredths}"
 
 
 def grouped(number: int) -> str:

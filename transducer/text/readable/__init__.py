@@ -1,6 +1,5 @@
 """Readable text: capitals and punctuation for the bare words of a recogniser, while they come."""
 
-from transducer.text.readable.model import ReadableModel, load_readable
 from transducer.text.readable.restore import Readable
 
-__all__ = ["Readable", "ReadableModel", "load_readable"]
+__all__ = ["Readable"]

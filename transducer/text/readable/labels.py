@@ -6,20 +6,20 @@ import re
 
 import numpy as np
 
+from transducer.text.english.acronyms import ACRONYMS
+
 # The mark after a word; none comes first. The last two stand inside a sentence that goes on: "Where? he asked."
 MARKS = ("", ",", ".", "?", "!", ";", ":", "\u2014", "?", "!")
+# Of all but the first mark, as the labels of a model's head.
+MARK_NAMES: tuple[str, ...] = ("comma", "full stop", "question", "exclamation", "semicolon", "colon", "dash")
+MARK_NAMES += ("question inside", "exclamation inside")
 SENTENCE_ENDS = tuple(MARKS.index(mark) for mark in ".?!")
 INSIDE = {MARKS.index("?"): 8, MARKS.index("!"): 9}
 LOWER, CAPITALISED, UPPER = range(3)
-CASES = ("lower", "capitalised", "upper")
+CASE_NAMES = ("capitalised", "upper")  # of all but the first
 
 ANY_MARK = 0.45  # probability that there is some mark, from which on the likeliest is written; tuned on novels kept out
 
-# Never anything else in English; novels of the 19th century have none of them.
-_ACRONYMS = frozenset(
-    "bbc cbs cia cnn cpu dna eu fbi gdp gps gpu html http ibm mit mri mtv nasa nato nbc nhs nyc pdf rna suv tv uk url "
-    "usa usb vhs vip".split()
-)
 _PREFIX = re.compile(r"(o'|mc)(?=[a-z]{3})")
 
 
@@ -40,7 +40,7 @@ def with_case(word: str, case: int) -> str:
     are a few acronyms.
     """
     lower = word.lower()
-    if lower in _ACRONYMS or case == UPPER:
+    if lower in ACRONYMS or case == UPPER:
         return _same(word, lower.upper())
     if case == LOWER and lower != "i" and not lower.startswith("i'"):
         return _same(word, lower)

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
+from typing import Any, Protocol
 
 import numpy as np
 
-from transducer.model.sequence import State
 from transducer.results import Segment, Word
-from transducer.search.endpoint import EndpointRules
 from transducer.text.readable.labels import CAPITALISED, MARKS, SENTENCE_ENDS, best_marks, with_case
-from transducer.text.readable.model import ReadableModel, Scores, load_readable
+from transducer.text.readable.pauses import Pauses
 
-# A segment nearly as long as they get may have been cut while someone spoke.
-CUT = EndpointRules().max_length - 2.0  # seconds
+Scores = tuple[np.ndarray, np.ndarray]  # log-probabilities of the marks after a word, and of its case
+
+# A segment nearly as long as they get (see `EndpointRules.max_length`) may have been cut while someone spoke.
+CUT = 18.0  # seconds
+
+
+class ReadableModel(Protocol):
+    """Words -> log-probabilities of marks and cases, one word at a time: see `transducer.engine.readable`.
+
+    Attributes:
+        look_ahead: how many words have to follow before a word's scores come out.
+        pauses: what pauses say.
+    """
+
+    look_ahead: int
+    pauses: Pauses
+
+    def init_state(self) -> Any: ...
+
+    def step(self, words: Sequence[str], state: Any, flush: bool = False) -> tuple[list[Scores], Any]:
+        """Take more words: the scores of those whose look-ahead is complete, or of all with `flush`; and the state.
+
+        Pure: a flushed state is of no further use, and the one before it still is.
+        """
+        ...
 
 
 class Readable:
@@ -33,7 +56,8 @@ class Readable:
     """
 
     def __init__(self, model: ReadableModel | None = None):
-        self.model = model or load_readable()
+        # The default is of a higher layer, which this one must not depend on.
+        self.model: ReadableModel = model or import_module("transducer.engine.readable").load_readable()
         self._begins = True  # whether the segment begins a sentence
         self._before = self.model.init_state()  # of the network before the segment
         self._start()
@@ -65,7 +89,7 @@ class Readable:
 
     def _start(self) -> None:
         """Begin a segment."""
-        self._state: State = self._before
+        self._state: Any = self._before
         self._taken: list[str] = []  # words of the segment that the state has seen
         self._scores: list[Scores] = []  # of the first of them
 

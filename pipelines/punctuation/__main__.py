@@ -1,3 +1,0 @@
-from pipelines.punctuation.recipe import main
-
-main()

@@ -1,0 +1,99 @@
+"""Arguments and options that several commands share, as typer takes them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from transducer.cli.options import BEAM_LIMIT, CHANNELS_LIMIT, CHUNK_MS_LIMIT, NBEST_LIMIT, RATE_LIMIT
+from transducer.formats import formats
+
+DEFAULT_MODEL = "speech-en"
+DEFAULT_LABELLER = "shots"
+
+
+class Search(StrEnum):
+    greedy = "greedy"
+    beam = "beam"
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def format_option(result_type: type) -> typer.models.OptionInfo:
+    """--format, with the formats that there are."""
+    names = ", ".join(formats(result_type))
+    return typer.Option("--format", "-f", help=f"One of {names}; may be repeated, or a list with commas.")
+
+
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="FILES", help="Files, folders, http(s) or rtsp addresses, - for standard input."),
+]
+Model = Annotated[str, typer.Option("--model", "-m", help="A bundled model, or a folder.")]
+OutputDir = Annotated[
+    str | None, typer.Option("--output-dir", "-o", help="Write NAME.FORMAT for every file into this folder.")
+]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", metavar="FILE", help="Write to this file; its suffix is the format, if none is given."),
+]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Of folders, those inside them as well.")]
+Start = Annotated[
+    str | None,
+    typer.Option("--start", metavar="TIME", help="Begin there: seconds, or h:mm:ss. Times stay the source's."),
+]
+Length = Annotated[
+    str | None, typer.Option("--length", metavar="TIME", help="Take no more than this: seconds, or h:mm:ss.")
+]
+Track = Annotated[int | None, typer.Option("--track", min=1, max=999, help="Which sound of several, from 1.")]
+OnDevice = Annotated[Device | None, typer.Option("--device", help="Where the model runs.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads for the model.")]
+
+SearchChoice = Annotated[
+    Search | None, typer.Option("--search", help="How to decode: the model's own choice if not given.")
+]
+Beam = Annotated[int | None, typer.Option("--beam", min=1, max=BEAM_LIMIT, help="Hypotheses kept in a beam search.")]
+ChunkMs = Annotated[
+    int | None,
+    typer.Option(
+        "--chunk-ms", min=1, max=CHUNK_MS_LIMIT, help="Decode in chunks of this length: the model's own if not given."
+    ),
+]
+Hotwords = Annotated[
+    str | None,
+    typer.Option(
+        "--hotwords", help="A file of words and phrases to be expected, a line each; a tab and a weight may follow."
+    ),
+]
+NBest = Annotated[
+    int | None,
+    typer.Option("--nbest", min=1, max=NBEST_LIMIT, help="Alternatives for every segment, in json and jsonl."),
+]
+Raw = Annotated[str | None, typer.Option("--raw", help="The input is bare samples of this format, such as s16le.")]
+Rate = Annotated[int | None, typer.Option("--rate", min=1, max=RATE_LIMIT, help="With --raw: samples a second.")]
+Channels = Annotated[int | None, typer.Option("--channels", min=1, max=CHANNELS_LIMIT, help="With --raw: channels.")]
+Punctuate = Annotated[bool, typer.Option("--punctuate", help="Restore capitals and punctuation.")]
+Digits = Annotated[bool, typer.Option("--digits", help="Write numbers from ten on as digits.")]
+Karaoke = Annotated[bool, typer.Option("--karaoke", help="In srt and vtt, underline each word while it is said.")]
+Paragraphs = Annotated[bool, typer.Option("--paragraphs", help="In txt, an empty line at long pauses.")]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold", help="The probability, between 0 and 1, that an event needs: the model's own if not given."
+    ),
+]
+StartTimecode = Annotated[
+    str | None,
+    typer.Option(
+        "--start-timecode",
+        metavar="TC",
+        help="Of the first frame, in edl and otio: hh:mm:ss:ff, with ; for drop-frame.",
+    ),
+]

@@ -1,0 +1,298 @@
+"""Many clients in one step of the network, whatever they send and whatever is made of it.
+
+Packets of any size are cut into blocks of one size, here and nowhere else, so that results do not depend on how the
+media came. The end of a stream is followed by steps that do not exist until the look-ahead is filled.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Hashable, Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from transducer.engine.client import Client, Listener, StreamState, check_rate, check_times
+from transducer.engine.clock import FrameClock, SteadyClock
+from transducer.engine.engine import Engine
+from transducer.errors import UsageError
+from transducer.media.medium import Block
+from transducer.model.sequence import State, select
+
+Results = dict[Hashable, list[Any]]
+
+
+class StreamBatch:
+    """Many clients in one network step, each getting what it would get alone.
+
+    Clients join and leave at any time, and every one ends on its own. The network always runs over all `capacity`
+    rows, so that even the rounding stays the same whoever else is there; `step` when most clients are ready.
+
+    Args:
+        engine: shared by all.
+        capacity: clients at a time, at most.
+        block: steps to work on at a time, rounded up to what the network needs; the engine's own if None.
+
+    Raises:
+        UsageError: no room for a single stream, or a block that is no positive number.
+    """
+
+    def __init__(self, engine: Engine, capacity: int, block: int | None = None):
+        if not isinstance(capacity, int) or capacity < 1:
+            raise UsageError(f"a batch needs room for at least one stream, got {capacity!r}")
+        if block is not None and (not isinstance(block, int) or block < 1):
+            raise UsageError(f"a block must be at least one step, got {block!r}")
+        unit = engine.network.block
+        self.engine, self.capacity = engine, capacity
+        self.block = engine.block if block is None else -(-block // unit) * unit
+        self._fresh = engine.init_state(1)
+        self._state = engine.init_state(capacity)
+        self._clients: dict[Hashable, Client] = {}
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._clients
+
+    def join(
+        self,
+        name: Hashable,
+        state: StreamState | None = None,
+        rate: Fraction | float | None = None,
+        listener: Listener | None = None,
+        start: float = 0.0,
+    ) -> None:
+        """A new client, or one that goes on from where `state` left it.
+
+        Args:
+            rate: frames per second of frames that come without times; the medium's usual rate if None.
+            listener: see `Client`.
+            start: second of the source at which the first sample is heard.
+
+        Raises:
+            UsageError: the name is taken, the batch is full, or the rate is no positive number or not to be chosen.
+        """
+        if name in self._clients:
+            raise UsageError(f"a stream named {name!r} is already there")
+        free = set(range(self.capacity)) - {client.slot for client in self._clients.values()}
+        if not free:
+            raise UsageError(f"the batch is full: it has room for {self.capacity} streams")
+        slot = min(free)
+        client = Client.new(slot, self.engine, start) if state is None else Client.of(slot, self.engine, state)
+        if rate is not None:
+            client.rate = check_rate(rate, self.engine.medium)
+        client.listener = listener
+        network = self._fresh if state is None else state.network
+        self._state = _choose(self._rows([client.slot]), network, self._state)
+        self._clients[name] = client
+
+    def state(self, name: Hashable) -> StreamState:
+        """All that a client is now. What it gets later does not change it."""
+        client = self._client(name)
+        return client.state(select(self._state, [client.slot]))
+
+    def judged(self, name: Hashable) -> tuple[float, int]:
+        """The time up to which a client's media has been judged, and how many frames (or outputs) that are."""
+        client = self._client(name)
+        if isinstance(client.clock, FrameClock):
+            return client.clock.end(client.searched, float(1 / client.rate))
+        outputs = min(client.searched, -(-client.received // self.engine.network.stride))
+        return min(client.clock.seconds(outputs), self.position(name)), outputs
+
+    def position(self, name: Hashable) -> float:
+        """Seconds of a client's media that have come: where its last sample ends, or its last frame begins."""
+        client = self._client(name)
+        if isinstance(client.clock, SteadyClock):
+            return client.clock.start + float(client.received / client.rate)
+        return max(client.last_time, 0.0)
+
+    def set_rate(self, name: Hashable, rate: Fraction | float) -> None:
+        """Frames per second of a client, known better by now."""
+        self._client(name).rate = check_rate(rate, self.engine.medium)
+
+    def leave(self, name: Hashable) -> None:
+        """Forget a client, whatever it still has."""
+        self._client(name)
+        del self._clients[name]
+
+    def push(self, name: Hashable, steps: Any, times: Iterable[float] | None = None) -> None:
+        """More of a client's media, of any length; `step` works it off.
+
+        Args:
+            steps: what the medium takes, such as float32 (N,) samples at the model's rate, or uint8 (H, W, 3) frames.
+            times: of frames: when each is shown, in seconds, increasing; by the frame rate if not given.
+
+        Raises:
+            UsageError: not what the medium takes, or the client has ended or is not there.
+        """
+        client, medium = self._client(name), self.engine.medium
+        inputs = medium.check(steps)
+        if medium.steady and times is not None:
+            raise UsageError(f"{medium.name} have no times of their own: leave out times")
+        first = client.received
+        given = None
+        if not medium.steady:
+            numbers = range(first, first + len(inputs))
+            shown = [float(number / client.rate) for number in numbers] if times is None else times
+            given = check_times(shown, len(inputs), client.last_time)
+        self.push_block(name, Block(inputs, given, list(range(first, first + len(inputs)))))
+
+    def push_block(self, name: Hashable, block: Block) -> None:
+        """Steps that are ready for the network, as a medium reads them from a source."""
+        client = self._client(name)
+        if client.ended:
+            raise UsageError(f"stream {name!r} has ended: nothing more can come")
+        if isinstance(client.clock, FrameClock):
+            client.clock.add(block.times or (), block.frames or ())
+        client.received += len(block.inputs)
+        client.waiting.push(block.inputs)
+
+    def end(self, name: Hashable) -> None:
+        """Nothing more will come: the next steps give what is left, and with the last of it the client leaves."""
+        client = self._client(name)
+        if not client.ended:
+            client.ended, client.owed = True, self._prepare_end(client)
+
+    @property
+    def ready(self) -> list[Hashable]:
+        """The clients that the next `step` serves: those with a block of steps, and those that have ended."""
+        return [name for name, client in self._clients.items() if client.ended or len(client.waiting) >= self.block]
+
+    def step(self) -> Results:
+        """At most one block of every client that is ready; what is new because of it, for those that have any."""
+        clients = {name: self._clients[name] for name in self.ready}
+        parts = {
+            client.slot: client.waiting.pop(self.block)
+            for client in clients.values()
+            if len(client.waiting) or client.owed > 0
+        }
+        outputs: dict[int, NDArray[np.float32]] = {}
+        if parts:
+            nothing = np.zeros((0, self.engine.medium.channels), self.engine.medium.dtype)
+            rows = [parts.get(slot, nothing) for slot in range(self.capacity)]
+            encoded, state = self.engine.encode(rows, self.block, self._state)
+            outputs = {slot: encoded[slot] for slot in parts}
+            idle = [client.slot for client in self._clients.values() if client.slot not in parts]
+            self._state = _choose(self._rows(idle), self._state, state) if idle else state
+        results: Results = {}
+        working = {name: client for name, client in clients.items() if client.slot in parts}
+        found = self._search(list(working.values()), [outputs[client.slot] for client in working.values()])
+        for (name, client), items in zip(working.items(), found, strict=True):
+            client.owed -= self.block - len(parts[client.slot])
+            client.encoded += len(outputs[client.slot])
+            results[name] = items
+        for name, client in clients.items():
+            if client.ended and not len(client.waiting) and client.owed <= 0:
+                results[name] = results.get(name, []) + self._close(client)
+                del self._clients[name]
+        return {name: items for name, items in results.items() if items}
+
+    def flush(self, name: Hashable) -> list[Any]:
+        """Everything that a client has sent, decoded and final now; it may go on sending after that.
+
+        What has not filled a block yet is decoded on a copy of the network's state, with nothing after it. Then
+        the stream goes on as if nothing had happened, only that outputs which have been searched are not searched
+        again. So nothing is lost to the network, and times go on. Only this client's row is computed.
+        """
+        client, results, unit = self._client(name), [], self.engine.network.block
+        owed = client.owed if client.ended else self.engine.silence + self.engine.tail
+        rest = client.waiting.peek()
+        if not client.ended and self.engine.silence:
+            rest = np.concatenate([rest, self._silence(client)])
+            owed = self.engine.tail
+        position, encoded, state = 0, client.encoded, select(self._state, [client.slot])
+        while (left := len(rest) + owed - position) > 0:
+            steps = min(self.block, -(-left // unit) * unit)
+            (outputs,), state = self.engine.encode([rest[position : position + steps]], steps, state)
+            (found,) = self._search([client], [outputs], encoded)
+            results += found
+            encoded += len(outputs)
+            position += steps
+        return results + self._close(client)
+
+    def finish(self, name: Hashable) -> list[Any]:
+        """The rest of a client's results; then it has left."""
+        self.end(name)
+        results = self.flush(name)
+        self.leave(name)
+        return results
+
+    def _prepare_end(self, client: Client) -> int:
+        """Silence for a head that emits late; the steps after it that do not exist."""
+        client.waiting.push(self._silence(client))
+        if isinstance(client.clock, FrameClock):
+            client.clock.close(float(1 / client.rate))
+        return self.engine.tail
+
+    def _silence(self, client: Client) -> NDArray[Any]:
+        steps = self.engine.silence if client.received else 0
+        return np.zeros((steps, self.engine.medium.channels), self.engine.medium.dtype)
+
+    def _search(
+        self, clients: Sequence[Client], outputs: Sequence[NDArray[np.float32]], first: int | None = None
+    ) -> list[list[Any]]:
+        """Search those outputs, the first of each number `first` of its stream, that have not been searched."""
+        new = []
+        for client, rows in zip(clients, outputs, strict=True):
+            rows = rows[max(0, client.searched - (client.encoded if first is None else first)) :]
+            client.searched += len(rows)
+            if client.listener is not None:
+                client.listener(rows)
+            new.append(rows)
+        stepped = self.engine.search.step([client.search for client in clients], new)
+        results = []
+        for client, (state, items) in zip(clients, stepped, strict=True):
+            client.search = state
+            results.append(self._time(client, items))
+            if isinstance(client.clock, FrameClock):
+                needed = set(self.engine.search.needed(state))
+                for item in client.pending:
+                    needed.update(self.engine.search.times_of(item))
+                client.clock.forget(client.searched, needed)
+        return results
+
+    def _time(self, client: Client, items: Sequence[Any], clock: SteadyClock | FrameClock | None = None) -> list[Any]:
+        """The results whose times are known, in the order in which they were found."""
+        client.pending += items
+        results = []
+        while client.pending:
+            result = self.engine.search.result(client.pending[0], clock or client.clock)
+            if result is None:
+                break  # it ends with the newest step, and only the next one tells how long that is
+            del client.pending[0]
+            results.append(result)
+        return results
+
+    def _close(self, client: Client) -> list[Any]:
+        client.search, items = self.engine.search.flush(client.search)
+        clock = client.clock
+        if isinstance(clock, FrameClock) and clock.closing is None:
+            # How long the newest frame is shown nobody knows yet: as long as any.
+            clock = copy.deepcopy(clock)
+            clock.close(float(1 / client.rate))
+        return self._time(client, items, clock)
+
+    def _rows(self, slots: list[int]) -> Tensor:
+        """(capacity,) bool: True for these rows."""
+        chosen = torch.zeros(self.capacity, dtype=torch.bool)
+        chosen[slots] = True
+        return chosen.to(self.engine.device)
+
+    def _client(self, name: Hashable) -> Client:
+        try:
+            return self._clients[name]
+        except KeyError:
+            raise UsageError(f"there is no stream named {name!r}") from None
+
+
+def _choose(rows: Tensor, new: State, old: State) -> State:
+    """Where `rows` is True the row of `new` (which may have one row for all), elsewhere that of `old`."""
+    if isinstance(old, Tensor):
+        return torch.where(rows.view(-1, *[1] * (old.ndim - 1)), new, old)
+    parts = [_choose(rows, a, b) for a, b in zip(new, old, strict=True)]
+    return type(old)(*parts) if hasattr(old, "_fields") else tuple(parts)

@@ -1,0 +1,98 @@
+"""What streams run: a network as one stage from a medium to a head's outputs, and a search from those to results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from transducer.engine.clock import FrameClock, SteadyClock
+from transducer.media.medium import Medium
+from transducer.model.sequence import Serial, State
+from transducer.search.result_search import ResultSearch
+
+
+class Engine:
+    """Built once, shared by all streams. Any medium goes with any head.
+
+    Args:
+        network: steps of the medium (B, T, C) -> outputs of a head (B, T / stride, V).
+        search: from those to results.
+        medium: what steps are.
+        block: steps to work on at a time, a multiple of the network's block; None for that.
+        delay: output steps by which the head emits late. So many steps of silence follow the end of a stream.
+        device: of the network.
+
+    Attributes:
+        tail: steps that have to follow the last one for its outputs to come out: the network's look-ahead.
+        silence: steps of silence that come between the last one and the tail.
+    """
+
+    def __init__(
+        self,
+        network: Serial,
+        search: ResultSearch[Any, Any],
+        medium: Medium,
+        block: int | None = None,
+        delay: int = 0,
+        device: torch.device | str = "cpu",
+    ):
+        self.network, self.search, self.medium, self.device = network, search, medium, torch.device(device)
+        self.block = block or network.block
+        if self.block % network.block:
+            raise ValueError(f"this network works on {network.block} steps at a time, and {block} is no multiple")
+        self.tail = network.latency * network.stride
+        self.silence = delay * network.stride
+
+    @property
+    def kind(self) -> str:
+        """Of the results: "words" or "events"."""
+        return self.search.kind
+
+    @property
+    def latency(self) -> float:
+        """Algorithmic latency in seconds: how much is heard or seen before the first of it is decoded, at most."""
+        return float((self.block + self.tail + self.silence) / self.medium.rate)
+
+    @property
+    def lookahead(self) -> int:
+        """Steps after a step which the network sees before it judges that step, at most."""
+        return self.network.lookahead
+
+    @property
+    def output_rate(self) -> Fraction:
+        """Outputs of the head per second; nominal where the medium's clock is not steady."""
+        return Fraction(self.medium.rate) / self.network.stride
+
+    def clock(self, start: float = 0.0) -> SteadyClock | FrameClock:
+        """The clock of a new stream that begins at a second of its source, where steps have no times of their own."""
+        return SteadyClock(self.output_rate, start) if self.medium.steady else FrameClock(self.network.stride)
+
+    def init_state(self, batch: int) -> State:
+        """The network's state before the first step of so many streams."""
+        return self.network.init_state(batch, torch.zeros((), device=self.device))
+
+    @torch.inference_mode()
+    def encode(
+        self, parts: Sequence[NDArray[Any]], steps: int, state: State
+    ) -> tuple[list[NDArray[np.float32]], State]:
+        """One step of the network.
+
+        Args:
+            parts: for each row at most `steps` steps of the medium, (N, C).
+
+        Returns:
+            For each row the outputs (T, V) that exist, and the new state.
+        """
+        x = np.zeros((len(parts), steps, self.medium.channels), self.medium.dtype)
+        for row, part in zip(x, parts, strict=True):
+            row[: len(part)] = part
+        lengths = np.array([len(part) for part in parts])
+        mask = torch.from_numpy(np.arange(steps) < lengths[:, None])
+        outputs, exists, state = self.network.step(torch.from_numpy(x).to(self.device), mask.to(self.device), state)
+        found, there = outputs.numpy(force=True), exists.numpy(force=True)
+        return [row[present] for row, present in zip(found, there, strict=True)], state

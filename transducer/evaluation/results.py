@@ -1,0 +1,254 @@
+"""What a model wrote against what a table says, by kind: words, labels of steps, events, one label, sequences."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transducer.data.clips import check_labels, event_frames, frame_labels
+from transducer.data.item import Item
+from transducer.data.table import Table
+from transducer.evaluation.confusion import confusion_matrix
+from transducer.evaluation.events import (
+    Spot,
+    frame_accuracy,
+    mean_average_precision,
+    segment_f1,
+    spots_of_events,
+    spots_of_scores,
+    stretches,
+)
+from transducer.evaluation.transitions import Interval, TransitionScores, score_transitions
+from transducer.evaluation.wer import ErrorCounts, count_errors
+from transducer.results import Labelling, Transcript
+from transducer.text.english.normalise import normalise
+
+TOLERANCES = (0, 1, 2, 5)  # frames
+
+
+class Results(ABC):
+    """What was found in the items so far, and what is there.
+
+    Attributes:
+        kind: what the model writes: "words", or a kind of events, see `transducer.search.events.rules`.
+        labels: that the model has, the background first; empty for words and sequences.
+        needs: what a table must have.
+        seconds: of the media.
+    """
+
+    needs: tuple[str, ...] = ("events", "labels")
+
+    def __init__(self, kind: str, labels: tuple[str, ...] = ()) -> None:
+        self.kind, self.labels = kind, labels
+        self.items: list[Item] = []
+        self.seconds = 0.0
+
+    @abstractmethod
+    def add(self, table: Table, item: Item, found: Any) -> None:
+        """Count what was found in an item. Raises UsageError, with the table's line, if its labels lie outside it."""
+
+    @abstractmethod
+    def measures(self) -> dict[str, Any]:
+        """Fractions and counts; None where nothing is to measure."""
+
+
+class _Texts(Results):
+    """Sequences of words.
+
+    Attributes:
+        hypotheses: as the model wrote them.
+    """
+
+    needs = ("text",)
+
+    def __init__(self, kind: str, labels: tuple[str, ...] = ()) -> None:
+        super().__init__(kind, labels)
+        self.hypotheses: list[str] = []
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Name, reference and hypothesis of each item, as they are compared."""
+        texts = zip(self.items, self.hypotheses, strict=True)
+        return [(item.name, self.compared(item.text), self.compared(text)) for item, text in texts]
+
+    def compared(self, text: str) -> str:
+        return " ".join(text.split())
+
+
+class Words(_Texts):
+    """Speech, compared in lower case without punctuation."""
+
+    def add(self, table: Table, item: Item, found: Transcript) -> None:
+        self.items.append(item)
+        self.seconds += found.duration
+        self.hypotheses.append(found.text)
+
+    def compared(self, text: str) -> str:
+        return normalise(text)
+
+    def errors(self) -> ErrorCounts:
+        return count_errors([item.text for item in self.items], self.hypotheses)
+
+    def measures(self) -> dict[str, Any]:
+        errors = self.errors()
+        names = ("wer", "cer", "words", "insertions", "deletions", "substitutions")
+        return {name: getattr(errors, name) for name in names}
+
+
+class _Labels(Results):
+    """Labels of any kind."""
+
+    def __init__(self, kind: str, labels: tuple[str, ...] = ()) -> None:
+        super().__init__(kind, labels)
+        self.frames = 0
+
+    def add(self, table: Table, item: Item, found: Labelling) -> None:
+        self.compare(table, item, found)
+        self.items.append(item)
+        self.frames += found.frames
+        self.seconds += found.duration
+
+    @abstractmethod
+    def compare(self, table: Table, item: Item, found: Labelling) -> None: ...
+
+    @abstractmethod
+    def rates(self) -> dict[str, Any]: ...
+
+    def measures(self) -> dict[str, Any]:
+        return {"kind": self.kind, "clips": len(self.items), **self.rates(), "frames": self.frames}
+
+
+class Sequences(_Labels, _Texts):
+    """Words in a row, as they are in the table."""
+
+    needs = ("text",)
+
+    def compare(self, table: Table, item: Item, found: Labelling) -> None:
+        self.hypotheses.append(" ".join(event.label for event in found.events))
+
+    def rates(self) -> dict[str, Any]:
+        from rapidfuzz.distance import Levenshtein
+
+        texts = zip(self.items, self.hypotheses, strict=True)
+        errors = sum(Levenshtein.distance(item.words, text.split()) for item, text in texts)
+        words = sum(len(item.words) for item in self.items)
+        return {"token_error_rate": errors / words if words else None, "tokens": words}
+
+
+class _Numbered(_Labels):
+    """Labels by their number.
+
+    Attributes:
+        truths, guesses: (T,) the label of each step for each item; of models of whole items, (1,).
+    """
+
+    def __init__(self, kind: str, labels: tuple[str, ...] = ()) -> None:
+        super().__init__(kind, labels)
+        self.numbers = {label: number for number, label in enumerate(self.labels)}
+        self.truths: list[NDArray[np.int64]] = []
+        self.guesses: list[NDArray[np.int64]] = []
+
+    def confusion(self) -> NDArray[np.int64]:
+        """(V, V) counts of steps or items, [true, found]."""
+        return confusion_matrix(self.truths, self.guesses, len(self.labels))
+
+
+class Wholes(_Numbered):
+    """One label each."""
+
+    needs = ("label",)
+
+    def compare(self, table: Table, item: Item, found: Labelling) -> None:
+        self.truths.append(np.array([self.numbers[item.label or ""]]))
+        self.guesses.append(np.array([self.numbers[found.segments[0].label]]))
+
+    def rates(self) -> dict[str, Any]:
+        return {"clip_accuracy": frame_accuracy(self.truths, self.guesses)}
+
+
+class Steps(_Numbered):
+    """Labels of steps, and events made of them.
+
+    Attributes:
+        true_spots, spots: where events begin, or moments are.
+    """
+
+    def __init__(self, kind: str, labels: tuple[str, ...] = ()) -> None:
+        super().__init__(kind, labels)
+        self.true_spots: list[Spot] = []
+        self.spots: list[Spot] = []
+
+    def compare(self, table: Table, item: Item, found: Labelling) -> None:
+        times = found.frame_times or ()
+        check_labels(table, item, times, found.fps)
+        truth, guess = frame_labels(item, self.numbers, times, found.fps), np.zeros(found.frames, np.int64)
+        for event in found.events:
+            guess[event.start_frame : event.end_frame + 1] = self.numbers[event.label]
+        self.truths.append(truth)
+        self.guesses.append(guess)
+        if item.events is None:
+            self.true_spots += [Spot(item.id, self.labels[run.label], run.start) for run in stretches(truth)]
+        else:
+            starts = ((mark.label, event_frames(mark, times, found.fps)[0]) for mark in item.events)
+            self.true_spots += [Spot(item.id, label, frame) for label, frame in starts]
+        if self.kind == "peaks":
+            self.spots += spots_of_scores(item.id, found.frame_scores or (), self.labels, window=5)
+        else:
+            self.spots += spots_of_events(item.id, found.events)
+
+    def rates(self) -> dict[str, Any]:
+        measured: dict[str, Any] = {}
+        if self.kind != "peaks":  # of moments, nearly all frames are background
+            measured["frame_accuracy"] = frame_accuracy(self.truths, self.guesses)
+            measured |= {f"f1@{share}": score for share, score in segment_f1(self.truths, self.guesses).items()}
+        table = mean_average_precision(self.true_spots, self.spots, TOLERANCES)
+        measured |= {f"map@{tolerance}": row["map"] for tolerance, row in table.items()}
+        measured["average_precision"] = {f"@{tolerance}": row["labels"] for tolerance, row in table.items()}
+        return measured
+
+
+class Transitions(_Numbered):
+    """What lies between shots.
+
+    Attributes:
+        scores: tolerance in frames -> counts.
+    """
+
+    needs = ("events",)
+
+    def __init__(self, kind: str, labels: tuple[str, ...] = ()) -> None:
+        super().__init__(kind, labels)
+        self.scores = {tolerance: TransitionScores() for tolerance in (0, 2)}
+
+    def compare(self, table: Table, item: Item, found: Labelling) -> None:
+        times = found.frame_times or ()
+        check_labels(table, item, times, found.fps)
+        truths = [Interval(*event_frames(mark, times, found.fps), mark.label) for mark in item.events or ()]
+        guesses = [Interval(event.start_frame, event.end_frame, event.label) for event in found.events]
+        for tolerance in self.scores:
+            self.scores[tolerance] += score_transitions(truths, guesses, tolerance, frames=found.frames)
+        for rows, intervals in ((self.truths, truths), (self.guesses, guesses)):
+            row = np.zeros(found.frames, np.int64)
+            for interval in intervals:  # their first frame is still wholly of the old shot, and has no label
+                row[interval.start + 1 : interval.end + 1] = self.numbers[interval.label]
+            rows.append(row)
+
+    def rates(self) -> dict[str, Any]:
+        measured: dict[str, Any] = {}
+        for tolerance, scores in self.scores.items():
+            measured |= {f"{name}@{tolerance}": getattr(scores, name) for name in ("precision", "recall", "f1")}
+        alarms = self.scores[2].false_alarms
+        return measured | {"false_alarms_per_minute": 60 * alarms / max(self.seconds, 1e-9)}
+
+
+KINDS: dict[str, type[Results]] = {
+    "words": Words,
+    "spans": Steps,
+    "dense": Steps,
+    "peaks": Steps,
+    "transitions": Transitions,
+    "clip": Wholes,
+    "sequence": Sequences,
+}

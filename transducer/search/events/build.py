@@ -1,0 +1,34 @@
+"""What heads of labels make their searches for events of."""
+
+from __future__ import annotations
+
+from transducer.errors import CheckpointError, UsageError
+from transducer.search.context import SearchContext
+from transducer.search.events.rules import EventRules
+from transducer.search.events.search import EventResultSearch
+
+OF_STEPS = ("dense", "transitions", "spans", "peaks")
+
+
+def event_search(context: SearchContext, kind: str) -> EventResultSearch:
+    """The search for events over a head's log-probabilities of labels.
+
+    Args:
+        kind: of the events where the model has no rules of its own: "clip" for one label for the whole, or "dense".
+
+    Raises:
+        UsageError: an option that this search does not have. CheckpointError: rules that are not for such a head.
+    """
+    options = context.options
+    context.refuse({"search", "beam", "nbest", "endpoint", "hotwords"}, "that is for models of words")
+    if options.results == "words":
+        raise UsageError(
+            f"the model {context.model} labels events and writes no words: use label, or a model of words, "
+            "such as speech-en"
+        )
+    labels = ("", *context.tokenizer.tokens[1:])
+    rules = context.events or EventRules(kind)
+    if rules.kind not in (OF_STEPS if kind == "dense" else (kind,)):
+        raise CheckpointError(f"the model {context.model} is damaged: its head makes no events of kind {rules.kind!r}")
+    rules.check_labels(labels)
+    return EventResultSearch(labels, rules if options.threshold is None else rules.at(options.threshold))

@@ -1,0 +1,77 @@
+"""Events of a source -> its labelling: the events, and the scenes between them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transducer.media.medium import Block
+from transducer.results import Event, Labelling, Scene
+from transducer.search.builder import Source
+from transducer.search.events.scenes import Cover, Shots, scenes
+
+
+class LabellingBuilder:
+    """Keeps the events, of which there are few, and the scenes that are certain.
+
+    Args:
+        kind: of the events, see `transducer.search.events.rules`.
+        labels: names by their number, the background "" first; empty for sequences.
+        scores: whether the probabilities of every frame are wanted, too.
+
+    Attributes:
+        scenes: that are certain so far. Spans may overlap with spans that end later: of them nothing is certain
+            before the end.
+    """
+
+    def __init__(self, kind: str, labels: tuple[str, ...], scores: bool = False):
+        self.kind, self.labels = kind, labels
+        self.scenes: list[Scene] = []
+        self._events: list[Event] = []
+        self._scores: list[NDArray[np.float32]] | None = [] if scores else None
+        self._times: list[float] = []
+        self._first: float | None = None
+        self._frame = 0
+        self._row: Shots | None = None
+
+    def block(self, block: Block) -> None:
+        if self._row is None:
+            self._first = block.times[0] if block.times else 0.0
+            # A step that begins with the source belongs to its first frame, whichever it shows.
+            self._frame = block.frames[0] if block.frames and self._first > 0 else 0
+            self._row = (Shots if self.kind == "transitions" else Cover)(self._first, self._frame)
+        if self._scores is not None:
+            self._times += block.times or ()
+
+    def outputs(self, outputs: NDArray[np.float32]) -> None:
+        if self._scores is not None:
+            self._scores.append(np.exp(outputs))
+
+    def add(self, event: Event) -> bool:
+        self._events.append(event)
+        if self._row is not None and self.kind != "spans":
+            self.scenes += self._row.before(event)
+        return self.kind != "clip"  # the label of the whole is a scene
+
+    def close(self, source: Source) -> None:
+        if self._row is not None:
+            self.scenes = list(self.result(source).segments)
+
+    def result(self, source: Source) -> Labelling:
+        events = sorted(self._events, key=lambda event: (event.start_frame, event.end_frame))
+        scores = [tuple(row) for part in self._scores or [] for row in part.tolist()]
+        asked = self._scores is not None
+        times = self._times or [number / source.rate for number in range(len(scores))]
+        return Labelling(
+            source=source.name,
+            fps=source.rate,
+            frames=source.frames,
+            duration=source.end,
+            events=() if self.kind == "clip" else tuple(events),
+            segments=scenes(self.kind, events, source.frames, self._first or 0.0, source.end, self._frame),
+            warnings=source.warnings,
+            kind=self.kind,
+            labels=self.labels,
+            frame_times=tuple(times[: len(scores)]) if asked else None,
+            frame_scores=tuple(scores) if asked else None,
+        )

@@ -1,0 +1,85 @@
+"""What can be chosen when a model is run: one frozen class for every head."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from transducer.errors import UsageError
+from transducer.search.endpoint import EndpointRules
+from transducer.search.hotwords import Hotwords, unique_phrases
+
+SEARCHES = ("greedy", "beam")
+RESULTS = ("words", "events")
+MOST_HYPOTHESES = 1000  # more take minutes a second, and gigabytes
+
+
+@dataclass(frozen=True)
+class Options:
+    """None leaves a choice to the model.
+
+    Attributes:
+        head: name of the head to read; the one that goes with the search by default.
+        results: "words" or "events": what it is to give. Words can be given as events, not the other way round.
+        search: of words: "greedy" or "beam".
+        beam: hypotheses that a beam search keeps.
+        chunk_ms: how much is decoded at a time: the latency. A multiple of the model's step.
+        nbest: alternatives that final segments bring along.
+        endpoint: when a segment ends.
+        hotwords: words and phrases to be expected, alone or each with a weight (3 to 8 is a lot), see
+            `transducer.search.hotwords`; beam search with a lexicon only.
+        threshold: of events: the probability from which on something is one, 0 to 1.
+
+    Raises:
+        UsageError: a number that makes no sense, or of another type.
+    """
+
+    head: str | None = None
+    results: str | None = None
+    search: str | None = None
+    beam: int | None = None
+    chunk_ms: float | None = None
+    nbest: int = 0
+    endpoint: EndpointRules | None = None
+    hotwords: Hotwords = ()
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.search is not None and self.search not in SEARCHES:
+            raise UsageError(f"unknown search {self.search!r}: there are {', '.join(SEARCHES)}")
+        if self.results is not None and self.results not in RESULTS:
+            raise UsageError(f"unknown kind of results {self.results!r}: there are {', '.join(RESULTS)}")
+        _check_count("a beam", self.beam, 1)
+        _check_count("the number of alternatives", self.nbest, 0)
+        if self.chunk_ms is not None and not (_is_number(self.chunk_ms) and self.chunk_ms > 0):
+            raise UsageError(f"a chunk must be a number of milliseconds more than 0, got {self.chunk_ms!r}")
+        if self.threshold is not None and not (_is_number(self.threshold) and 0 <= self.threshold <= 1):
+            raise UsageError(f"the threshold must be a probability from 0 to 1, got {self.threshold!r}")
+        if self.endpoint is not None and not isinstance(self.endpoint, EndpointRules):
+            raise UsageError(f"endpoint must be EndpointRules, got {type(self.endpoint).__name__}")
+        object.__setattr__(self, "hotwords", tuple(unique_phrases(self.hotwords).values()))
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Options:
+        """From keyword arguments. Raises UsageError for one that there is not, with those that there are."""
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(options.keys() - set(known)):
+            raise UsageError(f"unknown option {', '.join(unknown)}: there are {', '.join(known)}")
+        return cls(**options)
+
+    @property
+    def given(self) -> set[str]:
+        """The names of the options that differ from the default."""
+        return {field.name for field in fields(self) if getattr(self, field.name) != field.default}
+
+
+def _check_count(what: str, value: Any, least: int) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST_HYPOTHESES:
+        raise UsageError(f"{what} must be a whole number from {least} to {MOST_HYPOTHESES}, got {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

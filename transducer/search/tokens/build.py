@@ -1,0 +1,52 @@
+"""What heads that write tokens make their searches for words of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from transducer.errors import UsageError
+from transducer.search.context import SearchContext
+from transducer.search.endpoint import EndpointRules
+from transducer.search.events.words import WordEventSearch
+from transducer.search.result_search import ResultSearch
+from transducer.search.segments import SegmentSearch
+from transducer.search.tokens.beam import BeamConfig
+from transducer.search.tokens.hypothesis import Search
+from transducer.search.tokens.words import WordTimer
+
+
+def word_search(
+    context: SearchContext,
+    greedy: Callable[[], Search[Any]],
+    beam: Callable[[BeamConfig], Search[Any]],
+    timer: WordTimer | None = None,
+    endpoint: EndpointRules | None = None,
+) -> ResultSearch[Any, Any]:
+    """The search for words over a head's outputs, or for their events if that is what was asked for.
+
+    Args:
+        greedy, beam: make the search over tokens. Where there is a word model, a beam search looks for its words.
+        timer: makes words of tokens; the plain one if None.
+        endpoint: where segments end if nobody says so; the usual rules if None.
+
+    Raises:
+        UsageError: an option that this search does not have.
+    """
+    options, decoding = context.options, context.decoding
+    context.refuse({"threshold"}, "thresholds are for models of events")
+    if options.hotwords and (context.search != "beam" or context.words is None):
+        why = "greedy search has no use for one" if context.search == "greedy" else f"{context.model} has none"
+        raise UsageError(f"hotwords need a beam search with a lexicon, and {why}")
+    timer = timer or WordTimer(context.tokenizer, context.seconds_per_step, decoding.time_shift)
+    search: Search[Any]
+    if context.search == "beam" and context.words is not None:
+        search, spelling = context.words.search(options.hotwords, options.beam or decoding.beam)
+        timer = WordTimer(spelling, context.seconds_per_step, decoding.time_shift)
+        endpoint = None
+    elif context.search == "beam":
+        search = beam(BeamConfig(options.beam or decoding.beam or max(BeamConfig.size, options.nbest)))
+    else:
+        search = greedy()
+    segments = SegmentSearch(search, timer, options.endpoint or endpoint, options.nbest)
+    return WordEventSearch(segments) if options.results == "events" else segments
