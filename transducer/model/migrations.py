@@ -56,7 +56,7 @@ def _heads_and_types(document: dict[str, Any]) -> dict[str, Any]:
         card["defaults"] = defaults
     if "events" in card:
         first = next(iter(model["heads"].values()), {"type": None})["type"]
-        kind = {"framewise": "dense", "pooled": "clip"}.get(first, "sequence")
+        kind = {"framewise": "dense", "pooled": "clip"}.get(str(first), "sequence")
         model["events"] = {"type": "event_rules", "kind": kind, **card.pop("events")}
     if card.get("languages") == ["English"]:
         del card["languages"]
