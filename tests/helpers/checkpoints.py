@@ -26,6 +26,29 @@ def edit_config(folder: Path, **changes: object) -> None:
     edit_document(folder, lambda document: document["model"].update(changes))
 
 
+def make_format_1(folder: Path, card: dict[str, Any] | None = None) -> None:
+    """Write a checkpoint as version 0.1.0 wrote it: decoders, a card among the parts, no checksums.
+
+    Args:
+        card: in the place of the one that it has; on it is what programs read, too.
+    """
+
+    def as_it_was(document: dict[str, Any]) -> None:
+        model, newest = document.pop("model"), document.pop("card")
+        for field in ("decoding", "events", "language"):
+            del model[field]
+        model = {**model, "decoders": model.pop("heads"), "card": newest if card is None else card}
+        document.clear()
+        document.update(format=1, model=model)
+
+    def decoders(weights: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in weights if name.startswith("heads.")]:
+            weights[f"decoders.{name.removeprefix('heads.')}"] = weights.pop(name)
+
+    edit_document(folder, as_it_was)
+    edit_weights(folder, decoders)
+
+
 def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     """Let a function change the weights, in place."""
     path = folder / "model.safetensors"

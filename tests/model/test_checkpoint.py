@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoints import edit_config, edit_document, edit_weights
+from checkpoints import edit_config, edit_document, edit_weights, make_format_1
 from safetensors.torch import load_file
 from tiny_models import LETTERS, MODELS, PLAIN, build_network
 
@@ -356,22 +356,7 @@ FORMAT_1 = {"description": "a model", "trained_on": [{"name": "Noise"}]}
     ],
 )
 def test_format_1_is_read(folder, card, expected):
-    """Written as version 0.1.0 wrote it: decoders, a card among the parts, no checksums."""
-
-    def as_it_was(document):
-        model = document.pop("model")
-        for field in ("decoding", "events", "language"):
-            del model[field]
-        model = {**model, "decoders": model.pop("heads"), "card": {**FORMAT_1, **card}}
-        document.clear()
-        document.update(format=1, model=model)
-
-    def decoders(weights):
-        for name in [name for name in weights if name.startswith("heads.")]:
-            weights[f"decoders.{name.removeprefix('heads.')}"] = weights.pop(name)
-
-    edit_document(folder, as_it_was)
-    edit_weights(folder, decoders)
+    make_format_1(folder, {**FORMAT_1, **card})
     network, _ = load_checkpoint(folder)
     found = {name: getattr(network.config, name) for name in ("decoding", "events", "language")}
     assert found == {"decoding": DecodingConfig(), "events": None, "language": ""} | expected
@@ -382,7 +367,23 @@ def test_format_1_is_read(folder, card, expected):
     assert load_checkpoint(folder)[0].config == network.config
 
 
-@pytest.mark.parametrize("model", [None, [], {"decoders": []}, {"type": "model", "card": 3}, {"card": {"events": 3}}])
+def test_a_model_without_heads_is_refused(folder):
+    edit_config(folder, heads={})
+    with pytest.raises(CheckpointError, match="describes a model without heads"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        None,
+        [],
+        {"decoders": []},
+        {"decoders": {}, "card": {"events": {}}},
+        {"type": "model", "card": 3},
+        {"card": {"events": 3}},
+    ],
+)
 def test_a_damaged_format_1(folder, model):
     (folder / "config.json").write_text(json.dumps({"format": 1, "model": model}))
     with pytest.raises(CheckpointError, match=r"config\.json"):

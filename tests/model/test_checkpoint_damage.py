@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-from checkpoints import edit_document, edit_weights
+from checkpoints import edit_document, edit_weights, make_format_1
 from tiny_models import LETTERS, MODELS, build_network
 
 from transducer.errors import CheckpointError
 from transducer.model.checkpoint import load_checkpoint, save_checkpoint
 from transducer.model.sequence import Serial
 
-EACH = 60  # damaged checkpoints of each kind
+EACH = 40  # damaged checkpoints of each kind
 VALUES = (
     *(None, True, False, 0, 1, -1, 3, 7, 2**15, 2**31 - 1, 2**31, -(2**31), 2**63, 9 * 10**18, 10**400),
     *(0.0, 0.5, -0.5, 1e-320, 1e308, float("nan"), float("inf"), "", "ctc", "\x00", "x" * 10_000, "../..", [], [1], {}),
@@ -35,12 +35,17 @@ VALUES = (
 )
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory) -> Path:
-    """A checkpoint with every kind of part that speech has, a cascaded head, an intermediate one."""
+CARD = {"defaults": {"search": "beam"}, "events": {"kind": "sequence"}, "languages": ["English"], "trained_on": []}
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def sound(tmp_path_factory, request) -> Path:
+    """A checkpoint of a cascaded head, of an older format and of the newest."""
     config, seed = MODELS["rnnt, cascaded"]
     folder = tmp_path_factory.mktemp("sound") / "model"
     save_checkpoint(folder, build_network(config, seed), config, {"letters": LETTERS}, dtype=torch.int8)
+    if request.param == 1:
+        make_format_1(folder, CARD)
     return folder
 
 

@@ -105,6 +105,8 @@ def load_checkpoint(
     """
     folder = Path(folder)
     config, document, version = _read_config(folder)
+    if not config.heads:
+        raise CheckpointError(f"{folder / CONFIG} describes a model without heads, which says nothing")
     stored = _read_weights(folder / WEIGHTS, document.get(CHECKSUM))
     try:
         network = skeleton(config, sum(weight.numel() for weight in stored.values()))

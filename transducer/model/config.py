@@ -12,17 +12,16 @@ A part's config class stands beside its module and registers itself under a tag,
 from __future__ import annotations
 
 import dataclasses
-import math
 import pkgutil
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_type_hints
 
 from transducer.errors import CheckpointError, UsageError
+from transducer.model.typed_json import value_of, wrong
 
 if TYPE_CHECKING:
     from transducer.heads.ctc import SelfConditioningConfig
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 TAGS: dict[str, type] = {}  # of all classes that have registered themselves so far
 PARTS = ("frontends", "encoders", "cores", "heads", "search.events.rules")  # where the others are, in this package
-LARGEST = 2**31 - 1  # of integers in a config
 LONGEST_CHUNK = 8192  # encoder frames
 
 Class = TypeVar("Class", bound=type)
@@ -258,7 +256,7 @@ def from_json(data: Any, kind: type = object) -> Any:
 
 def _part(kind: type, data: Any, where: str) -> Any:
     if not isinstance(data, dict) or not isinstance(data.get("type"), str):
-        raise _wrong(where, "a part with its type", data)
+        raise wrong(where, "a part with its type", data)
     tag = data["type"]
     found = find(tag)
     if found is None:
@@ -267,7 +265,7 @@ def _part(kind: type, data: Any, where: str) -> Any:
             "of the module that registers it"
         )
     if not issubclass(found, kind):
-        raise _wrong(where, f"a {kind.__name__}", tag)
+        raise wrong(where, f"a {kind.__name__}", tag)
     what, within = (f"{where} ({tag})", f"{where}.") if where else (tag, "")
     hints, fields = _hints(found), {key: value for key, value in data.items() if key != "type"}
     unknown = sorted(fields.keys() - hints.keys())
@@ -275,7 +273,7 @@ def _part(kind: type, data: Any, where: str) -> Any:
         raise CheckpointError(
             f"the config's {what} has unknown fields {', '.join(unknown)[:200]}: it needs a newer version of transducer"
         )
-    values = {name: _value(hints[name], value, within + name) for name, value in fields.items()}
+    values = {name: value_of(hints[name], value, within + name, _part) for name, value in fields.items()}
     try:
         return found(**values)
     except TypeError as error:
@@ -289,66 +287,3 @@ def _hints(kind: type) -> dict[str, Any]:
     import_parts()
     hints = get_type_hints(kind, localns={known.__name__: known for known in TAGS.values()})
     return {item.name: hints[item.name] for item in dataclasses.fields(kind)}
-
-
-def _value(hint: Any, data: Any, where: str) -> Any:
-    """Data as a value of a type: scalars, tuples, mappings, parts, unions of them."""
-    origin = get_origin(hint)
-    if hint is Any:
-        return data
-    if origin in (Union, UnionType):
-        options = [option for option in get_args(hint) if _shallow(option, data)]
-        if not options:
-            raise _wrong(where, " or ".join(map(_name, get_args(hint))), data)
-        return _value(options[0], data, where)
-    if not _shallow(hint, data):
-        raise _wrong(where, _name(hint), data)
-    if origin is tuple:
-        kinds = get_args(hint)
-        if kinds[-1] is Ellipsis:
-            return tuple(_value(kinds[0], value, where) for value in data)
-        if len(kinds) != len(data):
-            raise _wrong(where, f"{len(kinds)} values", data)
-        return tuple(_value(kind, value, where) for kind, value in zip(kinds, data, strict=True))
-    if origin in (dict, Mapping):
-        return {key: _value(get_args(hint)[1], value, f"{where}.{key[:40]}") for key, value in data.items()}
-    if hint is float:
-        return float(data)
-    if hint in (int, bool, str, NoneType):
-        return data
-    return _part(hint, data, where)
-
-
-def _shallow(hint: Any, data: Any) -> bool:
-    """Whether data may be a value of a type, as far as can be told without looking inside."""
-    origin = get_origin(hint) or hint
-    if origin is tuple:
-        return isinstance(data, list)
-    if origin in (dict, Mapping):
-        return isinstance(data, dict)
-    if origin is int:
-        return type(data) is int and abs(data) <= LARGEST
-    if origin is float:
-        return type(data) in (int, float) and abs(data) <= LARGEST and math.isfinite(data)
-    if origin in (bool, str, NoneType):
-        return type(data) is origin
-    return isinstance(data, dict)
-
-
-def _name(hint: Any) -> str:
-    if get_origin(hint) is tuple:
-        return "a list"
-    if get_origin(hint) in (dict, Mapping):
-        return "an object"
-    names = {int: "an integer", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
-    return names.get(hint, f"a {getattr(hint, '__name__', hint)}")
-
-
-def _wrong(where: str, wanted: str, data: Any) -> CheckpointError:
-    got = "null" if data is None else f"a {type(data).__name__}" if isinstance(data, dict | list) else _short(data)
-    return CheckpointError(f"the config's {where or 'model'} must be {wanted}, got {got}")
-
-
-def _short(data: Any) -> str:
-    # Thousands of digits cannot even be written down.
-    return "a huge number" if isinstance(data, int) and abs(data) > LARGEST else repr(data)[:60]

@@ -55,8 +55,8 @@ def _heads_and_types(document: dict[str, Any]) -> dict[str, Any]:
     if defaults:
         card["defaults"] = defaults
     if "events" in card:
-        first = next(iter(model["heads"].values()))["type"]
-        kind = {"framewise": "dense", "pooled": "clip"}.get(first, "sequence")
+        first = next(iter(model["heads"].values()), {"type": None})["type"]
+        kind = {"framewise": "dense", "pooled": "clip"}.get(str(first), "sequence")
         model["events"] = {"type": "event_rules", "kind": kind, **card.pop("events")}
     if card.get("languages") == ["English"]:
         del card["languages"]

@@ -41,8 +41,8 @@ def dequantise(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             raise ValueError(f"{name} has complex numbers")
         result[name] = weight.float()
         if name + SCALE in weights:
-            scale = weights[name + SCALE].float()
-            if weight.ndim < 2 or scale.shape != weight.shape[:1]:
-                raise ValueError(f"the scales of {name} are not one for each row")
-            result[name] = result[name] * scale.view(-1, *[1] * (weight.ndim - 1))
+            scale = weights[name + SCALE]
+            if weight.ndim < 2 or scale.shape != weight.shape[:1] or scale.is_complex():
+                raise ValueError(f"the scales of {name} are not one number for each row")
+            result[name] = result[name] * scale.float().view(-1, *[1] * (weight.ndim - 1))
     return result
