@@ -100,12 +100,16 @@ def chunk_text(network: Network, chunk: int) -> str:
 
 
 def config_without(config: ModelConfig, heads: Sequence[str]) -> ModelConfig:
-    """A model that lacks some heads, but for those that others read, and units that nothing else in it has."""
+    """A model that lacks some heads, but for those that others read, and the units that these alone have.
+
+    Units that no head has are what a front-end reads: they stay.
+    """
     kept = {name: part for name, part in config.heads.items() if name not in heads}
     read = {getattr(part, "source", None) for part in kept.values()}
     kept = {name: part for name, part in config.heads.items() if name in kept or name in read}
     used = {part.units for part in (*kept.values(), *filter(None, [config.conditioning]))}
-    units = {name: size for name, size in config.units.items() if name in used}
+    gone = {part.units for name, part in config.heads.items() if name not in kept} - used
+    units = {name: size for name, size in config.units.items() if name not in gone}
     return replace(config, heads=kept, units=units)
 
 
