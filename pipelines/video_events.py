@@ -28,7 +28,6 @@ from transducer.cores.tcn import TCNConfig
 from transducer.cores.transformer import TransformerConfig
 from transducer.data.augment.clips import ClipAugment
 from transducer.data.clips import DecodedClip, decode_clips
-from transducer.data.fingerprint import trained_items
 from transducer.data.rows import KINDS
 from transducer.data.table import Table, read_table
 from transducer.data.table_pairs import TablePairs
@@ -42,7 +41,9 @@ from transducer.media.video.medium import Frames
 from transducer.model.config import CoreConfig, ModelConfig
 from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
-from transducer.training.pairs import PairRecipe
+from transducer.training.classes import tell_classes
+from transducer.training.objectives import HeadLoss
+from transducer.training.recipe import Phase, Recipe
 
 CHUNK = 4  # frames that a transformer judges at a time
 
@@ -69,7 +70,7 @@ def recipe(
     name: str = "labels",
     cache: Path | None = None,
     seed: int = 1,
-) -> PairRecipe:
+) -> Recipe:
     """A network of about 0.4 M parameters on small pictures.
 
     Args:
@@ -84,8 +85,7 @@ def recipe(
     """
     height, width = _size(size)
     table = read_table(data, labels=_names(labels), overlaps=overlaps, needs=KINDS)
-    for line in (*table.warnings, *table.rare_labels()):
-        report("warning", line)
+    tell_classes(table, lambda line: report("warning", line))
     units = Labels(table.labels)
     clips = _decoded(table, Frames(height, width), cache or Path("runs") / "cache", on_error)
     train_clips, dev_clips = table.parts(held_out)
@@ -109,7 +109,18 @@ def recipe(
         steps = int(np.clip(60 * train.frames / batch_frames, 300, 4000))
     if quick:
         steps, batch_frames = 6, 400
-    return PairRecipe(
+    weights = tuple(_weights(train.counts())) if kind != "ctc" else None
+    phase = Phase(
+        "train",
+        steps,
+        (HeadLoss("labels", label_weights=weights),),
+        batch_frames=batch_frames,
+        learning_rate=learning_rate,
+        matrix_learning_rate=matrix_learning_rate,
+        warmup=min(30, steps // 5),
+        average_decay=0.98,
+    )
+    return Recipe(
         name=name,
         model=ModelConfig(
             frontend=FramesConfig(height, width),
@@ -122,16 +133,8 @@ def recipe(
         units={"labels": units},
         train=train,
         dev=dev if len(dev) else None,
-        losses={f"{kind}:labels": 1.0},
-        steps=steps,
-        batch_frames=batch_frames,
-        learning_rate=learning_rate,
-        matrix_learning_rate=matrix_learning_rate,
-        warmup=min(30, steps // 5),
-        average_decay=0.98,
-        label_weights=_weights(train.counts()) if kind != "ctc" else None,
+        phases=(phase,),
         card={
-            "trained_items": trained_items(train.media()),
             "trained_on": [{"name": table.path.name, "licence": licence or "not stated", "clips": len(train.clips)}],
         },
         seed=seed,

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transducer.data.augment.waveform import add_noise, change_speed
+from transducer.data.pairs import Pair
 from transducer.data.table import read_table
 from transducer.errors import MediaError, UsageError
 from transducer.media.audio.reader import read_audio
 from transducer.media.video.reader import open_video
 from transducer.text.tokenizers.labels import Labels
-from transducer.training.pairs import Pair
 
 RATE, SAMPLES = 16000, 640
 MARGIN = 4  # pixels around the box, which training moves about in

@@ -30,6 +30,7 @@ import torch
 
 from pipelines.lipreading.data import SAMPLES, LipClips, hold_out, load_clips, read_noises, read_sentences
 from transducer.cores.tcn import TCNConfig
+from transducer.data.pairs import PairSource
 from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
 from transducer.encoders.frame_cnn import FrameCNNConfig
 from transducer.encoders.fusion import FusionConfig
@@ -46,8 +47,10 @@ from transducer.model.network import Network
 from transducer.search.events.frames import DenseSearch
 from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
-from transducer.training.pair_evaluation import greedy_tokens, outputs
-from transducer.training.pairs import PairRecipe, PairSource
+from transducer.training.evaluation import outputs
+from transducer.training.objectives import HeadLoss
+from transducer.training.recipe import Phase, Recipe
+from transducer.training.words import greedy_tokens
 
 # Top, left, bottom and right of the speaker's mouth and chin in pictures of 180x144, with room for a moving head: where
 # the pictures change most from frame to frame.
@@ -76,7 +79,7 @@ def recipe(
     learning_rate: float | None = None,
     cache: Path | None = None,
     seed: int = 1,
-) -> PairRecipe:
+) -> Recipe:
     """What `transducer train` runs; the keyword parameters can be changed by `--set NAME=VALUE`.
 
     Args:
@@ -115,18 +118,23 @@ def recipe(
         noises = [read_noises(data, NOISES, measuring, most=4 if quick else 150) for measuring in (False, True)]
     config = model(inputs, task, channels, len(labels))
     peak = learning_rate or (1e-3 if start else 2e-3)
-    return PairRecipe(
+    objectives = (HeadLoss("labels"), HeadLoss("words", 0.5)) if task == "words" else (HeadLoss("labels"),)
+    phase = Phase(
+        "train",
+        steps,
+        objectives,
+        batch_frames=16 * 90 * (SAMPLES if inputs == "sound" else 1),
+        learning_rate=peak,
+        matrix_learning_rate=10 * peak,
+        warmup=min(50, steps // 3),
+    )
+    return Recipe(
         name=task,
         model=config,
         units={"words": labels},
         train=LipClips(clips[0], labels, inputs, noises[0], augment=True),
         dev=LipClips(clips[1], labels, inputs, noises[1]),
-        losses={"framewise:labels": 1.0, "ctc:words": 0.5} if task == "words" else {"framewise:labels": 1.0},
-        steps=steps,
-        batch_frames=16 * 90 * (SAMPLES if inputs == "sound" else 1),
-        learning_rate=peak,
-        matrix_learning_rate=10 * peak,
-        warmup=min(50, steps // 3),
+        phases=(phase,),
         evaluate=evaluate,
         initial=join(config, labels, Path(start), Path(sound) if sound else None, cache / "start") if start else None,
         card={
@@ -217,7 +225,7 @@ def errors(network: Network, source: PairSource) -> dict[str, float]:
     search = DenseSearch(tuple(source.labels.tokens), EventRules(kind="dense", min_frames=2))
     wrong = dict.fromkeys((f"wer:{head}" for head in network.heads), 0)
     words = right = frames = 0
-    for pair, said in outputs(network, source, list(network.heads), bf16=False):
+    for pair, said in outputs(network, source, list(network.heads)):
         wanted = pair.target("words")
         words += len(wanted)
         if "words" in said:

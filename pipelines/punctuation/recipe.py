@@ -21,6 +21,7 @@ from pipelines.punctuation.novels import DEV, TEST, Text, join, kept_out, read, 
 from pipelines.punctuation.scores import decide, measure
 from pipelines.punctuation.stretches import Stretches, toy_lines
 from transducer.cores.window import WindowLayersConfig
+from transducer.data.pairs import PairSource
 from transducer.encoders.window import WindowConfig
 from transducer.engine.readable import HEADS, WORDS
 from transducer.frontends.words import WordsConfig
@@ -30,8 +31,9 @@ from transducer.model.network import Network
 from transducer.text.readable.features import NGRAMS, WordFeatures
 from transducer.text.tokenizers.labels import Labels
 from transducer.text.tokenizers.symbols import Symbols
-from transducer.training.pair_evaluation import outputs
-from transducer.training.pairs import PairRecipe, PairSource
+from transducer.training.evaluation import outputs
+from transducer.training.objectives import HeadLoss
+from transducer.training.recipe import Phase, Recipe
 
 MODEL = ModelConfig(
     frontend=WordsConfig(words=14_000, buckets=4096, ngrams=NGRAMS, channels=64),
@@ -81,7 +83,7 @@ def recipe(
     matrix_learning_rate: float = 0.02,
     workers: int = 1,
     seed: int = 1,
-) -> PairRecipe:
+) -> Recipe:
     """What `transducer train` runs; the keyword parameters can be changed by `--set NAME=VALUE`.
 
     Args:
@@ -102,23 +104,27 @@ def recipe(
     known = vocabulary(text, types, words)
     model = replace(MODEL, frontend=replace(MODEL.frontend, words=len(known)))
     features = WordFeatures(known.tokens, model.frontend.buckets)
-    return PairRecipe(
-        name="readable-en",
-        model=model,
-        units={WORDS: known, **{name: Labels(labels) for name, labels in HEADS.items()}},
-        train=Stretches(text, types, features, length, errors=0.03, unknown=0.05, vary=True),
-        dev=Stretches(dev[:30_000], types, features, min(1000, len(dev) // 2)),
-        losses={"framewise:marks": 1.0, "framewise:cases": 0.7},
-        steps=steps,
+    phase = Phase(
+        "train",
+        steps,
+        (HeadLoss("marks"), HeadLoss("cases", 0.7)),
         batch_frames=rows * length,
+        buckets=1,
         learning_rate=learning_rate,
         matrix_learning_rate=matrix_learning_rate,
         warmup=min(200, steps // 4),
         average_decay=0.993,
         clip=1.0,
+    )
+    return Recipe(
+        name="readable-en",
+        model=model,
+        units={WORDS: known, **{name: Labels(labels) for name, labels in HEADS.items()}},
+        train=Stretches(text, types, features, length, errors=0.03, unknown=0.05, vary=True),
+        dev=Stretches(dev[:30_000], types, features, min(1000, len(dev) // 2)),
+        phases=(phase,),
         evaluate=evaluate,
         storage="int8",
-        buckets=1,
         workers=0 if quick else workers,
         seed=seed,
     )

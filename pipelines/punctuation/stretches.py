@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pipelines.punctuation.novels import Text
+from transducer.data.pairs import Pair
 from transducer.text.readable.features import UNKNOWN, WordFeatures
-from transducer.training.pairs import Pair
 
 
 class Stretches:

@@ -24,6 +24,7 @@ from pipelines.shots.degradation import Grade
 from pipelines.shots.footage import Clip, Part, hold_out, read_footage
 from pipelines.shots.transitions import LABELS, Mixture, compose
 from transducer.cores.tcn import TCNConfig
+from transducer.data.pairs import Pair, PairSource, fixed_pair
 from transducer.encoders.frame_cnn import FrameCNNConfig
 from transducer.evaluation.transitions import Interval, TransitionScores, score_transitions
 from transducer.frontends.frames import FramesConfig
@@ -33,8 +34,9 @@ from transducer.model.network import Network
 from transducer.search.events.rules import EventRules
 from transducer.search.events.search import build_event_search
 from transducer.text.tokenizers.labels import Labels
-from transducer.training.pair_evaluation import outputs
-from transducer.training.pairs import Pair, PairRecipe, PairSource, fixed_pair
+from transducer.training.evaluation import outputs
+from transducer.training.objectives import HeadLoss
+from transducer.training.recipe import Phase, Recipe
 
 LOOK_AHEAD = 12  # frames: half a second at 24 frames a second
 
@@ -198,7 +200,7 @@ def recipe(
     warmup: int = 60,
     workers: int = 1,
     seed: int = 1,
-) -> PairRecipe:
+) -> Recipe:
     """What `transducer train` runs; the keyword parameters can be changed by `--set NAME=VALUE`.
 
     Args:
@@ -214,24 +216,27 @@ def recipe(
     kept = None if quick or cache is None else cache / "compositions"
     train, held = ([], []) if quick else hold_out(footage(data, cache), HELD_OUT)
     dev = Compositions(held, 4 if quick else 80, sequence if quick else 200, EDITED, seed + 1, folder=kept)
-    return PairRecipe(
-        name="shots",
-        model=MODEL,
-        units={"labels": Labels(LABELS[1:])},
-        train=Compositions(train, sequences, sequence, TRAINING, seed, vary=True, folder=kept),
-        dev=dev,
-        losses={"framewise:labels": 1.0},
-        steps=steps,
+    phase = Phase(
+        "train",
+        steps,
+        (HeadLoss("labels", label_weights=(1.0, 5.0, 1.5, 2.0, 2.0)),),
         batch_frames=sequence * batch,
+        buckets=1,
         learning_rate=learning_rate,
         matrix_learning_rate=matrix_learning_rate,
         warmup=warmup,
         final_fraction=final_fraction,
         average_decay=0.995,
-        label_weights=(1.0, 5.0, 1.5, 2.0, 2.0),
+    )
+    return Recipe(
+        name="shots",
+        model=MODEL,
+        units={"labels": Labels(LABELS[1:])},
+        train=Compositions(train, sequences, sequence, TRAINING, seed, vary=True, folder=kept),
+        dev=dev,
+        phases=(phase,),
         evaluate=evaluate,
         initial=Path(initial) if initial else None,
-        buckets=1,
         workers=0 if quick else workers,
         seed=seed,
         evaluate_every=500,

@@ -14,25 +14,28 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines.speech_en import recipe as speech_en
-from pipelines.speech_en.comparison import parser, phones_only, read_results, write_results
+from pipelines.speech_en.comparison import (
+    parser,
+    phone_error_rate,
+    phones_dev,
+    phones_recipe,
+    phones_recordings,
+    read_results,
+    write_results,
+)
+from pipelines.speech_en.speech import Part
 from pipelines.speech_en.synthetic import synthetic
-from transducer.data.augment.features import AugmentConfig, FeatureAugment
-from transducer.data.features import FeatureConfig, FeatureStore
-from transducer.data.loader import Augment
-from transducer.data.table import read_table
+from transducer.data.augment.features import AugmentConfig
 from transducer.model.checkpoint import load_checkpoint
-from transducer.model.network import Network
-from transducer.training.corpus import Corpus, open_corpus
-from transducer.training.evaluate import error_rates, greedy_texts
-from transducer.training.recipe import Phase, Recipe, Table
+from transducer.training.objectives import HeadLoss
+from transducer.training.recipe import Phase, Recipe
 from transducer.training.run import train
 
-START = Path(__file__).resolve().parents[1] / "transducer" / "checkpoints" / "speech-en"
+START = Path(__file__).resolve().parents[2] / "transducer" / "checkpoints" / "speech-en"
 PLAIN = AugmentConfig(gain_db=(0, 0), warp_probability=0, noise_probability=0, band_limit_probability=0)
 NO_MASKS = replace(speech_en.NOISY_AUGMENT, frequency_masks=0, time_mask_every=0)
 NO_NOISE = replace(speech_en.NOISY_AUGMENT, noise_probability=0.0)
@@ -66,65 +69,33 @@ CONDITIONS: dict[str, tuple[tuple[str, float], AugmentConfig | None]] = {
 
 def recipe(data: Path, output: Path, mixture: str, steps: int) -> Recipe:
     """The bundled model trained on, with another mixture."""
-    base = speech_en.recipe(data)
     augment, variants = MIXTURES[mixture]
     hours = SYNTHETIC_HOURS.get(mixture)
-    more: tuple[Table, ...] = (synthetic(data, output / f"synthetic-{hours}", hours),) if hours else ()
+    more = (synthetic(data, output / f"synthetic-{hours}", hours),) if hours else ()
+    train = phones_recordings(data, more=more, variants=variants, aligned=False)
     phase = Phase(
         "more",
         steps,
-        {"ctc:phones": 1.0},
-        frames_per_batch=12000,
+        (HeadLoss("phones"),),
+        Part(train, augment),
+        batch_frames=12000,
         learning_rate=4e-4,
         matrix_learning_rate=2.5e-3,
         warmup=30,
-        augment=augment,
         average_decay=0.98,
     )
-    return phones_only(
-        base,
-        train=base.train + more,
-        variants=variants,
-        phases=(phase,),
-        initial=START,
-        alignments=None,
-    )
+    return phones_recipe(train, phase, initial=START)
 
 
-class Augmented:
-    """A store whose features are augmented, each utterance always the same way."""
-
-    def __init__(self, store: FeatureStore, augment: Augment):
-        self._store, self._augment = store, augment
-
-    def __len__(self) -> int:
-        return len(self._store)
-
-    def features(self, utterance: int) -> np.ndarray:
-        x = self._store.features(utterance).astype(np.float32)[None]
-        return self._augment(x, np.array([x.shape[1]]), np.random.default_rng(utterance))[0]
-
-
-def phone_error_rate(network: Network, store: FeatureStore, corpus: Corpus, augment: Augment | None) -> float:
-    """Greedy, of the utterances whose words all have a pronunciation."""
-    sounds = store if augment is None else Augmented(store, augment)
-    heard = greedy_texts(network, sounds, corpus.targets.units, CHUNK, ["phones"], bf16=False)
-    return error_rates({"phones": corpus.dev_texts("phones")}, heard, [])["per:phones"]
-
-
-def evaluate(folder: Path, corpus: Corpus, cache: Path, data: Path) -> dict[str, float]:
+def evaluate(folder: Path, data: Path, cache: Path) -> dict[str, float]:
     """The phone error rate of a checkpoint in every condition."""
-    network, _ = load_checkpoint(folder)
-    dev = read_table(data / "speech" / "librispeech-dev.tsv", needs="text").items
-    return {
-        name: phone_error_rate(
-            network,
-            FeatureStore.build(dev, cache, FeatureConfig(variants=(variant,)), progress=False),
-            corpus,
-            augment and FeatureAugment(augment, corpus.noise, mean=network.frontend.mean.numpy()),
-        )
-        for name, (variant, augment) in CONDITIONS.items()
-    }
+    network, found, known = load_checkpoint(folder)[0], {}, None
+    for name, ((kind, value), augment) in CONDITIONS.items():
+        copies = {"speeds": (value,)} if kind == "speed" else {"speeds": (), "variants": ((kind, value),)}
+        dev = phones_dev(data, known, augment=augment, **copies)
+        dev.prepare(cache, progress=False)
+        found[name], known = phone_error_rate(network, dev, CHUNK), dev
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -133,14 +104,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = command.parse_args(arguments)
     cache, results = options.output / "cache", read_results(options.output)
     plan = partial(recipe, options.data, options.output, steps=options.steps)
-    corpus = open_corpus(plan(mixture="real"), cache)
     for name in ["before", *options.mixtures]:
         if name in results:
             continue
         folder = START
         if name != "before":
             folder = train(plan(mixture=name), options.output / name.replace(" ", "-"), cache=cache)
-        results[name] = evaluate(folder, corpus, cache, options.data)
+        results[name] = evaluate(folder, options.data, cache)
         write_results(options.output, results)
         grid = Grid("trained on with", *CONDITIONS, title="Phone error rates (%)")
         for row, rates in results.items():

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -23,9 +22,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from pipelines.speech_en import recipe as speech_en
-from pipelines.speech_en import speech_units
-from pipelines.speech_en.comparison import parser, read_results, write_results
+from pipelines.speech_en.aligned import spell
+from pipelines.speech_en.comparison import parser, phones_dev, read_results, write_results
+from pipelines.speech_en.units import START, posteriors
 from pipelines.speech_en.word_lm import read_texts, train_lm
 from transducer.evaluation.wer import count_errors
 from transducer.heads.cascaded_rnnt import CascadedRNNT
@@ -34,8 +33,6 @@ from transducer.search.tokens.beam import BeamConfig
 from transducer.search.tokens.rnnt import RNNTBeamSearch
 from transducer.text.lm.ngram import SPECIAL, NGram
 from transducer.text.tokenizers.tokenizer import Tokenizer
-from transducer.training.aligned import spell
-from transducer.training.corpus import open_corpus
 
 SETTINGS = (
     *("0,0,0", "0,0,0.5", "0,0,1"),
@@ -132,22 +129,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("--quick", action="store_true", help="a small part of the texts, to try it")
     options = command.parse_args(arguments)
     results = read_results(options.output)
-    network, units = load_checkpoint(speech_units.START)
+    network, units = load_checkpoint(START)
     name = next(iter(network.config.heads))
     head, tokenizer = network.heads[name], units[network.config.heads[name].units]
     path = options.output / "pieces.ngram"
     if not path.exists():
         train(options.data, tokenizer, options.order, options.threshold, options.quick).save(path)
     lm = NGram.load(path)
-    base = speech_en.recipe(options.data)
-    phones = {speech_units.UNITS: base.units[speech_units.UNITS]}
-    corpus = open_corpus(replace(base, units=phones), options.cache or options.output / "cache")
-    references = [utterance.text for utterance in corpus.dev.utterances]
+    dev = phones_dev(options.data)
+    dev.prepare(options.cache or options.output / "cache")
+    references = [item.text for item in dev.store.utterances]
     perplexity = perplexities(lm, head, tokenizer, references)
     todo = [setting for setting in options.settings if setting not in results]
     if todo:
         frames = []
-        for log_probs in speech_units.posteriors(network, corpus):
+        for log_probs in posteriors(network, dev):
             mask = torch.ones(1, len(log_probs), dtype=torch.bool)
             frames.append(head.project(log_probs[None], mask)[0][0])
     scorer = PieceNGram(lm, len(tokenizer))

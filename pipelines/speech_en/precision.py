@@ -24,15 +24,14 @@ from rich.table import Table as Grid
 from torch import Tensor, nn
 
 from pipelines.speech_en import recipe as speech_en
-from pipelines.speech_en.compare import CHUNK, phone_error_rate
-from pipelines.speech_en.comparison import fastest
+from pipelines.speech_en.compare import CHUNK
+from pipelines.speech_en.comparison import fastest, phone_error_rate, phones_dev
 from pipelines.speech_en.word_lm import PHONES
 from transducer.heads.ctc import CTCConfig
 from transducer.model.checkpoint import load_checkpoint, save_checkpoint
 from transducer.model.network import Network
 from transducer.model.packing import pack_linears
 from transducer.text.tokenizers.symbols import Symbols
-from transducer.training.corpus import open_corpus
 
 _STEPS, _STEP = 94, 64  # a minute, in steps of 640 ms of features
 DISK = {"float32": torch.float32, "float16": torch.float16, "bytes": torch.int8}
@@ -83,9 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="of features")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    base = speech_en.recipe(options.data)
-    plain = replace(base, units={"phones": base.units["phones"]}, phases=(), variants=(), speeds=(1.0,))
-    corpus = open_corpus(plain, options.cache)
+    dev = phones_dev(options.data)
+    dev.prepare(options.cache)
     state = torch.load(options.state, weights_only=True)
     newest, average = state["network"], state["average"]["weights"]
     full, half = nullcontext, partial(torch.autocast, "cpu", torch.bfloat16)
@@ -100,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     grid = Grid("weights", "on disk", "in computation", "phone error rate", "encoder's time")
     for *names, network, precision in rows:
         with precision():
-            rate = phone_error_rate(network, corpus.dev, corpus, None)
+            rate = phone_error_rate(network, dev, CHUNK)
         grid.add_row(*names, f"{100 * rate:.2f} %", f"{seconds(network, precision) / unit:.2f}")
     Console().print(grid)
 

@@ -25,31 +25,33 @@ With `--quick` it is a smoke run of a minute or two, on a few utterances.
 
 from __future__ import annotations
 
-import lzma
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
+from pipelines.speech_en.crf import CRFLoss
+from pipelines.speech_en.data import measured, pieces, sentences, training
+from pipelines.speech_en.frame_labels import FrameLabels
+from pipelines.speech_en.measures import SpeechErrors, log_prior
+from pipelines.speech_en.no_speech import NoSpeech
+from pipelines.speech_en.realignment import realign
+from pipelines.speech_en.sentences import AlignedLoss, PredictorLoss, Sentences
 from pipelines.speech_en.silence import silence
-from pipelines.speech_en.word_lm import PHONES, pronounce, train_g2p
+from pipelines.speech_en.speech import Part, Speech
+from pipelines.speech_en.splice import SplicedText
+from pipelines.speech_en.word_lm import PHONES
 from pipelines.speech_en.word_lm import main as word_lm
-from pipelines.speech_en.word_text import normalise
 from transducer.cores.conformer import ConformerConfig
 from transducer.data.augment.features import AugmentConfig
 from transducer.heads.cascaded_rnnt import CascadedRNNTConfig
 from transducer.heads.ctc import CTCConfig, SelfConditioningConfig
 from transducer.model.config import DecodingConfig, ModelConfig
+from transducer.model.network import Network
 from transducer.search.tokens.word_model import WordModel
-from transducer.text.english.g2p import GraphemeToPhoneme
-from transducer.text.english.lexicon import Pronunciations
 from transducer.text.tokenizers.characters import Characters
-from transducer.text.tokenizers.subwords import Subwords
 from transducer.text.tokenizers.symbols import Symbols
-from transducer.training.recipe import Phase, Recipe, Table
+from transducer.training.objectives import HeadLoss
+from transducer.training.recipe import Phase, Recipe
 
 MODEL = ModelConfig(
     # 40 ms a frame; a chunk is seen whole, and 2.56 s before it.
@@ -99,48 +101,15 @@ LIGHT_AUGMENT = replace(
 )
 
 
-def pronounce_unknown(words: Sequence[str], dictionary: Pronunciations) -> Pronunciations:
-    """Words that the dictionary lacks, a fifth of the utterances has one: by rule, or by a model made of the rest."""
-    return pronounce(words, dictionary, GraphemeToPhoneme(train_g2p(dictionary, order=6, threshold=0.0)))[0]
-
-
-def pronounce_a_little(words: Sequence[str], dictionary: Pronunciations) -> Pronunciations:
-    """The same with less of the dictionary: faster, and worse."""
-    part = {word: dictionary[word] for word in list(dictionary)[::20]}
-    return pronounce(words, dictionary, GraphemeToPhoneme(train_g2p(part, order=3, threshold=0.0)))[0]
-
-
-def pieces(data: Path, quick: bool, size: int) -> Subwords:
-    """Byte pairs of the transcripts: most words are one of them."""
-    with open(data / "text" / "librispeech-train-transcripts.txt", encoding="utf-8") as file:
-        return Subwords.train([line.strip() for line in islice(file, 2000 if quick else None)], size)
-
-
-def sentences(data: Path, novels: int | None = None, seed: int = 1, shortest: int = 4, longest: int = 24) -> list[str]:
-    """Stretches of the transcripts, all of them, and so many sentences of the novels, or all; lengths in words."""
-    rng = np.random.default_rng(seed)
-    result = []
-    for line in (data / "text" / "librispeech-train-transcripts.txt").read_text().splitlines():
-        words = line.split()
-        while words:
-            length = int(rng.integers(6, longest + 1))
-            result.append(" ".join(words[:length]))
-            words = words[length:]
-    with lzma.open(data / "text" / "novels.txt.xz", "rt", encoding="utf-8") as file:
-        lines = file.readlines()
-    for number in rng.permutation(len(lines))[:novels]:
-        words = normalise(lines[number])
-        if len(words) >= shortest:
-            first = int(rng.integers(max(1, len(words) - longest)))
-            result.append(" ".join(words[first : first + longest]))
-    return result
-
-
-def words(data: Path, quick: bool, folder: Path) -> WordModel:
+def words(data: Path, quick: bool, train: Speech, folder: Path, network: Network) -> WordModel:
     """The lexicon and language model of the beam search, pruned to a few megabytes."""
     if not (folder / "report.json").exists():
         word_lm([str(data), str(folder), "--threshold", "4e-8", *(["--quick"] if quick else [])])
-    return WordModel.load(folder, Symbols(PHONES))
+    made = WordModel.load(folder, Symbols(PHONES))
+    head = next(name for name, part in network.config.heads.items() if part.units == made.config.units)
+    prior = tuple(round(value, 3) for value in log_prior(network, train, head).tolist())
+    made.config = replace(made.config, log_prior=prior)
+    return made
 
 
 def recipe(
@@ -190,121 +159,111 @@ def recipe(
         frames_per_batch: of 10 ms.
         average_decay: of the averaged weights from the second phase on.
     """
-    speech, rows = data / "speech", 40 if quick else None
     text_frames = 2200
     if quick:
         frames_steps, joint_steps, texts_steps, silence_steps, frames_per_batch, text_frames = 6, 4, 4, 4, 4000, 300
         phones_steps, crf_steps, pieces_steps, pieces_count = 2, 2, 2, 200
+    units = {"pieces": pieces(data, quick, pieces_count), "characters": Characters(), "phones": Symbols(PHONES)}
+    heads = {"characters": "characters", "phones": "phones", "crf": "phones"}
+    train = training(data, quick, units, heads, texts=partial(sentences, data, 500 if quick else None))
+    dev = measured(data, quick, units, {**heads, "pieces": "pieces"}, train.spoken)
 
     frames = Phase(
         "frames",
         frames_steps,
-        {"frames": 0.5, "frames:phones": 1.0},
-        aligned_only=True,
-        frames_per_batch=frames_per_batch,
+        (FrameLabels(weight=0.5), FrameLabels("phones")),
+        Part(train, FRAMES_AUGMENT, aligned=True),
+        batch_frames=frames_per_batch,
         learning_rate=frames_rate,
         matrix_learning_rate=frames_matrix_rate,
         warmup=50,
-        augment=FRAMES_AUGMENT,
-        realign=True,
+        after=realign,
     )
+    on_phones = (HeadLoss("phones", 0.5), HeadLoss("crf", 0.1), FrameLabels(weight=0.5))
     joint = Phase(
         "joint",
         joint_steps,
-        {"ctc:characters": 1.0, "ctc:phones": 0.5, "ctc:crf": 0.1, "frames": 0.5},
-        frames_per_batch=frames_per_batch,
+        (HeadLoss("characters"), *on_phones),
+        Part(train, JOINT_AUGMENT),
+        batch_frames=frames_per_batch,
         learning_rate=joint_rate,
         matrix_learning_rate=joint_matrix_rate,
         warmup=60,
         final_fraction=joint_final,
-        augment=JOINT_AUGMENT,
         average_decay=average_decay,
-        realign=True,
+        after=realign,
     )
     texts = replace(
         joint,
         name="texts",
         steps=texts_steps,
-        losses={**joint.losses, "text:characters": text_weight},
+        objectives=(*joint.objectives, SplicedText("characters", text_weight, JOINT_AUGMENT, text_frames)),
         learning_rate=texts_rate,
         matrix_learning_rate=texts_matrix_rate,
         final_fraction=0.02,
-        text_frames=text_frames,
-        realign=False,
+        after=None,
+    )
+    no_speech = NoSpeech(
+        partial(silence, data / "noise" / "noise.tsv", 40 if quick else None, 4 if quick else 120), silence_weight
     )
     noisy = replace(
         texts,
         name="silence",
         steps=silence_steps,
-        losses={**texts.losses, "silence": silence_weight},
+        objectives=(
+            *joint.objectives,
+            SplicedText("characters", text_weight, NOISY_AUGMENT, text_frames),
+            no_speech,
+        ),
+        train=Part(train, NOISY_AUGMENT),
         learning_rate=silence_rate,
         matrix_learning_rate=silence_matrix_rate,
-        augment=NOISY_AUGMENT,
-        realign=True,
+        after=realign,
     )
     phones = replace(
         noisy,
         name="phones",
         steps=phones_steps,
-        losses={"ctc:phones": 1.0, "ctc:crf": 0.1, "frames": 0.5, "silence": silence_weight},
+        objectives=(HeadLoss("phones"), *on_phones[1:], no_speech),
         learning_rate=phones_rate,
         matrix_learning_rate=phones_matrix_rate,
         final_fraction=phones_final,
-        realign=False,
+        after=None,
     )
     crf = replace(
         phones,
         name="crf",
         steps=crf_steps,
-        losses={**phones.losses, "crf:crf": crf_weight},
+        objectives=(*phones.objectives, CRFLoss("crf", crf_weight)),
         learning_rate=phones_rate * phones_final,
         matrix_learning_rate=phones_matrix_rate * phones_final,
         final_fraction=0.02,
     )
+    passes = (JOINT_AUGMENT,) if quick else (NOISY_AUGMENT, JOINT_AUGMENT, LIGHT_AUGMENT) * 2
     written = Phase(
         "pieces",
         pieces_steps,
-        {"aligned:pieces": 1.0, "lm:pieces": 1.0},
-        frames_per_batch=1000 if quick else 16_000,
-        text_frames=1000 if quick else 12_000,  # of the encoder: three times as much
+        (AlignedLoss("pieces"), PredictorLoss("pieces")),
+        # Frames of the encoder: four thousand of recordings, three times as much of spliced sentences.
+        batches=Sentences("pieces", passes, 250 if quick else 4_000, 1000 if quick else 12_000),
         learning_rate=pieces_rate,
         matrix_learning_rate=pieces_matrix_rate,
         warmup=100,
         clip=2.0,
         average_decay=0.998,
-        passes=(JOINT_AUGMENT,) if quick else (NOISY_AUGMENT, JOINT_AUGMENT, LIGHT_AUGMENT) * 2,
     )
     return Recipe(
         name="speech-en",
         model=MODEL,
-        units={"pieces": pieces(data, quick, pieces_count), "characters": Characters(), "phones": Symbols(PHONES)},
-        train=(
-            Table(
-                speech / "librispeech-train.tsv",
-                "LibriSpeech (train-clean-5 and a part of train-clean-100)",
-                "CC BY 4.0",
-                rows,
-            ),
-            Table(speech / "speechocean-train.tsv", "speechocean762 (train)", "CC BY 4.0", rows),
-            Table(speech / "vctk-p239.tsv", "VCTK (speaker p239)", "CC BY 4.0", rows),
-        ),
-        dev=Table(speech / "librispeech-dev.tsv", rows=6 if quick else None),
-        noise=Table(
-            data / "noise" / "noise.tsv",
-            "ESC-10 and the backgrounds of Speech Commands",
-            "CC BY 3.0, CC BY 4.0",
-            rows,
-        ),
-        silence=partial(silence, data / "noise" / "noise.tsv", rows, 4 if quick else 120),
-        lexicon=data / "lexicon" / "cmudict.dict",
-        pronounce=pronounce_a_little if quick else pronounce_unknown,
-        alignments=speech / "phone-alignments.tsv",
-        texts=partial(sentences, data, novels=500 if quick else None),
-        word_model=partial(words, data, quick),
+        units=units,
+        train=train,
+        dev=dev,
+        phases=(frames, joint, texts, noisy, phones, crf, written),
+        evaluate=SpeechErrors(units),
+        word_model=partial(words, data, quick, train),
         auxiliary=("characters",),
         storage="int8",
-        variants=(("reverb", 1.0), ("codec", 1.0)),
-        phases=(frames, joint, texts, noisy, phones, crf, written),
+        workers=0,  # alignments are made anew between the phases, which processes forked at the beginning would not see
         seed=seed,
         evaluate_every=400,
         save_every=100,

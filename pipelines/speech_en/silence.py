@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transducer.atomic import atomic_write
+from transducer.data.recordings import Dataset
 from transducer.data.table import read_table
-from transducer.training.recipe import Table
 
 RATE = 16000
 HELD_OUT = "5-"  # ESC-10's fifth fold: its file names begin with the fold
@@ -23,7 +23,7 @@ HARMONICS = {
 SCALE = (0, 2, 4, 5, 7, 9, 11, 12, 14, 16)  # half tones over the root
 
 
-def silence(noise: Path, most: int | None, clips: int, folder: Path, seed: int = 7) -> Table:
+def silence(noise: Path, most: int | None, clips: int, folder: Path, seed: int = 7) -> Dataset:
     """A table of the noise clips, `most` at most and none of the held-out fold, and of so many clips of made music."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [row.path for row in read_table(noise).items if not row.path.name.startswith(HELD_OUT)]
@@ -36,7 +36,7 @@ def silence(noise: Path, most: int | None, clips: int, folder: Path, seed: int =
     table = folder / "silence.tsv"
     with atomic_write(table) as file:
         file.write("path\n" + "".join(f"{path.resolve()}\n" for path in paths))
-    return Table(table, "ESC-10, backgrounds of Speech Commands, made music", "CC BY 3.0, CC BY 4.0")
+    return Dataset(table, "ESC-10, backgrounds of Speech Commands, made music", "CC BY 3.0, CC BY 4.0")
 
 
 def write_wav(path: Path, samples: NDArray[np.float64]) -> None:

@@ -21,13 +21,23 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipelines.speech_en import recipe as speech_en
-from pipelines.speech_en.compare import phone_error_rate
-from pipelines.speech_en.comparison import fastest, parser, phones_only, read_results, write_results
+from pipelines.speech_en.compare import CHUNK
+from pipelines.speech_en.comparison import (
+    fastest,
+    parser,
+    phone_error_rate,
+    phones_dev,
+    phones_recipe,
+    phones_recordings,
+    read_results,
+    write_results,
+)
+from pipelines.speech_en.frame_labels import FrameLabels
+from pipelines.speech_en.speech import Part
 from transducer.model.checkpoint import load_checkpoint
 from transducer.model.network import Network
 from transducer.model.packing import pack_linears
-from transducer.training.corpus import open_corpus
-from transducer.training.recipe import Recipe
+from transducer.training.recipe import Phase, Recipe
 from transducer.training.run import train
 
 BUNDLED = "8x192"
@@ -39,18 +49,20 @@ _FRAMES = 6000  # a minute of features
 def recipe(data: Path, size: str, steps: int) -> Recipe:
     """The first phase for LAYERSxCHANNELS; the intermediate head stays in the middle."""
     layers, channels = map(int, size.split("x"))
-    base = speech_en.recipe(data, frames_steps=steps, frames_per_batch=_BATCH)
     model = replace(
         speech_en.MODEL,
         core=replace(speech_en.MODEL.core, layers=layers, channels=channels, hidden=channels * 8 // 3),
         conditioning=replace(speech_en.MODEL.conditioning, after=layers // 2),
     )
-    return phones_only(
-        base,
-        model=model,
-        phases=(replace(base.phases[0], realign=False),),
-        variants=(),
+    train = phones_recordings(data, variants=())
+    phase = Phase(
+        "frames",
+        steps,
+        (FrameLabels(weight=0.5), FrameLabels("phones")),
+        Part(train, speech_en.FRAMES_AUGMENT, aligned=True),
+        batch_frames=_BATCH,
     )
+    return phones_recipe(train, phase, model)
 
 
 @torch.inference_mode()
@@ -69,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     cache, results = options.cache or options.output / "cache", read_results(options.output)
     plan = partial(recipe, options.data, steps=options.steps)
-    corpus = open_corpus(plan(BUNDLED), cache)
+    dev = phones_dev(options.data)
+    dev.prepare(cache)
     for size in options.sizes:
         if size not in results:
             started = time.monotonic()
@@ -77,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             trained = time.monotonic() - started
             network, _ = load_checkpoint(folder)
             results[size] = {
-                "per": phone_error_rate(network, corpus.dev, corpus, None),
+                "per": phone_error_rate(network, dev, CHUNK),
                 "training": trained,
                 "weights": sum(value.numel() for value in network.state_dict().values()),
             }

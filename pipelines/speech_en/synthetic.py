@@ -23,9 +23,9 @@ from rich.progress import track
 
 from pipelines.speech_en.word_text import normalise
 from transducer.atomic import atomic_write
+from transducer.data.recordings import Dataset
 from transducer.errors import UsageError
 from transducer.media import read_audio
-from transducer.training.recipe import Table
 
 FLITE = ("kal", "kal16", "awb", "rms", "slt")
 ESPEAK = ("en-us", "en-gb", "en-gb-scotland", "en-029", "en-gb-x-rp")
@@ -34,7 +34,7 @@ SHORTEST, LONGEST = 5, 30  # words
 SECONDS_A_WORD = 0.4
 
 
-def synthetic(data: Path, folder: Path, hours: float, seed: int = 1) -> Table:
+def synthetic(data: Path, folder: Path, hours: float, seed: int = 1) -> Dataset:
     """A table of about so many hours of synthetic speech in `folder`, made where it is not there yet.
 
     Raises:
@@ -58,7 +58,7 @@ def synthetic(data: Path, folder: Path, hours: float, seed: int = 1) -> Table:
             file.write("path\tseconds\ttext\n")
             for path, text, _ in jobs:
                 file.write(f"{path.name}\t{len(read_audio(path, 16000)) / 16000:.2f}\t{text}\n")
-    return Table(table, "Synthetic speech: espeak-ng, flite", "free voices")
+    return Dataset(table, "Synthetic speech: espeak-ng, flite", "free voices")
 
 
 def _sentences(data: Path, rng: np.random.Generator, words: int) -> Iterator[list[str]]:

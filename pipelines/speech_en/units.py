@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +23,12 @@ from rich.table import Table as Grid
 from torch import Tensor, nn
 
 from pipelines.speech_en import recipe as speech_en
-from pipelines.speech_en.comparison import parser, read_results, write_results
-from transducer.data.augment.features import FeatureAugment
+from pipelines.speech_en.aligned import aligned_loss, pad
+from pipelines.speech_en.comparison import parser, phones_dev, phones_recordings, read_results, write_results
+from pipelines.speech_en.data import pieces, sentences
+from pipelines.speech_en.posteriors import PosteriorBank, Row, hear
+from pipelines.speech_en.sentences import AlignedBatches
+from pipelines.speech_en.speech import Speech
 from transducer.evaluation.wer import count_errors
 from transducer.heads.cascaded_rnnt import CascadedRNNT
 from transducer.heads.ctc import CTC, ctc_nll
@@ -37,17 +41,15 @@ from transducer.search.tokens.hypothesis import Search
 from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.tokenizer import Tokenizer
-from transducer.training.aligned import AlignedBatches, aligned_loss, pad
-from transducer.training.corpus import Corpus, open_corpus
+from transducer.training.evaluation import outputs
+from transducer.training.objectives import HeadLoss
 from transducer.training.optimizer import Average, Optimizers
-from transducer.training.posteriors import PosteriorBank, Row, hear
 from transducer.training.progress import Progress
 from transducer.training.recipe import Phase
 
-START = Path(__file__).resolve().parents[1] / "transducer" / "checkpoints" / "speech-en"
+START = Path(__file__).resolve().parents[2] / "transducer" / "checkpoints" / "speech-en"
 SOURCE, UNITS = "phones", "phones"
 CHUNK = 16  # encoder frames: 640 ms
-_SECONDS = 0.04  # of one
 PASSES = (speech_en.NOISY_AUGMENT, speech_en.LIGHT_AUGMENT)
 HEADS = {
     "rnnt-characters": ("rnnt", 0),
@@ -63,7 +65,7 @@ WINDOWS = (None, 2, 4)  # of the blank, for RNN-T; the best is chosen on what is
 class Given(NamedTuple):
     """What all heads share: data, what the network hears in it, and dev's log-probabilities (T, V) with its texts."""
 
-    corpus: Corpus
+    speech: Speech
     bank: PosteriorBank
     dev: list[Tensor]
     references: list[str]
@@ -92,48 +94,43 @@ class CascadedCTC(nn.Module):
 def prepare(data: Path, cache: Path) -> Given:
     """Let the bundled network hear everything."""
     network, _ = load_checkpoint(START)
-    base = speech_en.recipe(data)
-    corpus = open_corpus(replace(base, units={UNITS: base.units[UNITS]}), cache)
-    heard = []
-    for seed, config in enumerate(PASSES):
-        augment = FeatureAugment(config, corpus.noise, mean=network.frontend.mean.numpy())
-        heard += hear(network, SOURCE, corpus.train, corpus.targets, augment, seed)
+    speech = phones_recordings(data, texts=partial(sentences, data))
+    dev = phones_dev(data, speech)
+    for source in (speech, dev):
+        source.prepare(cache)
+    heard = [item for seed, config in enumerate(PASSES) for item in hear(network, SOURCE, speech, config, seed)]
     words = {word for item in heard for word in item.words}
-    bank = PosteriorBank(heard, {word: corpus.targets.tokens(word, UNITS) for word in words})
-    return Given(
-        corpus,
-        bank,
-        list(posteriors(network, corpus)),
-        [utterance.text for utterance in corpus.dev.utterances],
-    )
+    bank = PosteriorBank(heard, {word: speech.spoken.tokens(word, UNITS) for word in words})
+    return Given(speech, bank, list(posteriors(network, dev)), [item.text for item in dev.store.utterances])
 
 
-@torch.inference_mode()
-def posteriors(network: Network, corpus: Corpus) -> Iterator[Tensor]:
+def posteriors(network: Network, dev: Speech) -> Iterator[Tensor]:
     """Log-probabilities (T, V) of dev's utterances, each as a whole."""
-    network.set_chunk(CHUNK)
-    mean, std = network.frontend.mean.numpy(), network.frontend.std.numpy()
-    for index in range(len(corpus.dev)):
-        x = torch.from_numpy((corpus.dev.features(index).astype(np.float32) - mean) / std)[None]
-        with torch.autocast("cpu", torch.bfloat16):
-            frames, mask = network.encoder(x, torch.ones(x.shape[:2], dtype=torch.bool))
-            yield network.heads[SOURCE](frames, mask)[0][0].float().clone()
+    for _, found in outputs(network, dev, [SOURCE], CHUNK, bf16=True):
+        yield found[SOURCE]
 
 
 def train_head(name: str, data: Path, given: Given, steps: int, seed: int = 1) -> dict[str, float]:
     """Train a head from nothing; word error rates, seconds, and its weights' number."""
     kind, size = HEADS[name]
-    tokenizer: Tokenizer = speech_en.pieces(data, False, size) if size else Characters()
+    tokenizer: Tokenizer = pieces(data, False, size) if size else Characters()
     phase = Phase(
-        name, steps, {}, learning_rate=1.2e-3, matrix_learning_rate=0.012, warmup=30, clip=2.0, average_decay=0.98
+        name,
+        steps,
+        (HeadLoss(name),),
+        learning_rate=1.2e-3,
+        matrix_learning_rate=0.012,
+        warmup=30,
+        clip=2.0,
+        average_decay=0.98,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         channels, sources = speech_en.MODEL.core.channels, given.dev[0].shape[1]
         head = (CascadedRNNT if kind == "rnnt" else CascadedCTC)(channels, sources, len(tokenizer))
     optimizers, average = Optimizers(head, phase), Average(head, phase.average_decay)
-    targets = given.corpus.targets
-    batches = AlignedBatches(lambda: given.bank, given.corpus.texts, targets, UNITS, tokenizer, seed, 3000, 3000)
+    speech = given.speech
+    batches = AlignedBatches(lambda: given.bank, speech.texts, speech.spoken, UNITS, tokenizer, seed, 3000, 3000)
     stream, started = batches.stream(), time.monotonic()
     with Progress(name, steps) as progress:
         for step in range(steps):
@@ -149,8 +146,8 @@ def train_head(name: str, data: Path, given: Given, steps: int, seed: int = 1) -
             nn.utils.clip_grad_norm_(head.parameters(), phase.clip)
             optimizers.step(step)
             average.update(head)
-            heard = sum(len(row.log_probs) for rows in batch.parts for row in rows) * _SECONDS
-            progress(step + 1, {"loss": loss.item(), "audio_per_second": heard / (time.monotonic() - begun)})
+            heard = sum(len(row.log_probs) for rows in batch.parts for row in rows)
+            progress(step + 1, {"loss": loss.item(), "frames_per_second": heard / (time.monotonic() - begun)})
     stream.close()
     seconds = time.monotonic() - started
     head.load_state_dict(average.weights)

@@ -30,6 +30,7 @@ from pipelines.swing.render import FPS, HELD_OUT, TRAIN, Domain, Rendered, rende
 from transducer.atomic import atomic_write
 from transducer.cores.tcn import TCNConfig
 from transducer.data.augment.clips import ClipAugment
+from transducer.data.pairs import Pair, PairSource
 from transducer.data.table import read_table
 from transducer.encoders.frame_cnn import FrameCNNConfig
 from transducer.evaluation.events import (
@@ -47,8 +48,9 @@ from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
-from transducer.training.pair_evaluation import outputs
-from transducer.training.pairs import Pair, PairRecipe, PairSource
+from transducer.training.evaluation import outputs
+from transducer.training.objectives import HeadLoss
+from transducer.training.recipe import Phase, Recipe
 
 # Footage that only the measured clips have behind the batter.
 HELD_OUT_SOURCES = ("mdn", "google/ExoPlayer", "facebookresearch/sam2", "intel-iot-devkit/sample-videos")
@@ -95,7 +97,7 @@ def recipe(
     learning_rate: float = 2e-3,
     matrix_learning_rate: float = 0.02,
     seed: int = 1,
-) -> PairRecipe:
+) -> Recipe:
     """What `transducer train` runs; the keyword parameters can be changed by `--set NAME=VALUE`.
 
     Args:
@@ -111,7 +113,16 @@ def recipe(
     counts = np.array([0.35, 0.3, 0.2, 0.09, 0.007, 0.06])  # about how much of the frames each label has
     weights = counts**-0.5
     augment = ClipAugment(zoom=0.1, move=0.06, turn=3.0, light=0.2, noise=3.0, speed=0.0, flip=True)
-    return PairRecipe(
+    phase = Phase(
+        "train",
+        steps,
+        (HeadLoss("phases", label_weights=tuple((weights / (weights * counts).sum()).round(3).tolist())),),
+        batch_frames=400 if quick else 1000,
+        learning_rate=learning_rate,
+        matrix_learning_rate=matrix_learning_rate,
+        warmup=min(50, steps // 4),
+    )
+    return Recipe(
         name="swing",
         model=ModelConfig(
             frontend=FramesConfig(size, size),
@@ -124,13 +135,7 @@ def recipe(
         units={"phases": labels},
         train=SwingClips(replace(TRAIN, footage=train), clips, seed, size, augment),
         dev=SwingClips(replace(HELD_OUT, footage=test), held_out, 1_000_000 + seed, size),
-        losses={"framewise:phases": 1.0},
-        steps=steps,
-        batch_frames=400 if quick else 1000,
-        learning_rate=learning_rate,
-        matrix_learning_rate=matrix_learning_rate,
-        warmup=min(50, steps // 4),
-        label_weights=(weights / (weights * counts).sum()).round(3).tolist(),
+        phases=(phase,),
         evaluate=evaluate,
         card={
             "description": "Phases of a batter's swing, learned from rendered clips",
@@ -165,7 +170,7 @@ def evaluate(network: Network, source: PairSource) -> Mapping[str, float]:
     """Accuracy over frames, F1 over phases that overlap by half, and average precision of the frame of impact."""
     names = ("", *LABELS)
     truths, guesses, spots, found = [], [], [], []
-    for clip, (pair, said) in enumerate(outputs(network, source, ["phases"], bf16=False)):
+    for clip, (pair, said) in enumerate(outputs(network, source, ["phases"])):
         truths.append(pair.y)
         guesses.append(said["phases"].argmax(dim=1).numpy())
         spots += [Spot(clip, names[IMPACT], int(frame)) for frame in np.flatnonzero(pair.y == IMPACT)]

@@ -413,8 +413,8 @@ def test_train_hands_over_its_options(monkeypatch):
             calls.append((recipe, options))
             return 0
 
-    monkeypatch.setitem(sys.modules, "transducer.training.run", Run)
+    monkeypatch.setitem(sys.modules, "transducer.training.command", Run)
     assert main(["train", "recipe.py", "--data", "d", "-o", "runs/1", "--quick", "--set", "a=1", "--set", "b=2"]) == 0
     options = {"data": "d", "output": "runs/1", "resume": False, "quick": True, "settings": ("a=1", "b=2")}
-    options |= {"threads": None, "cache": None}
+    options |= {"threads": None, "cache": None, "device": "cpu"}
     assert calls == [("recipe.py", options)]

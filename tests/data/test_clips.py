@@ -15,12 +15,12 @@ from sample_media.balls import make, write_clip
 from transducer.data.augment.clips import ClipAugment
 from transducer.data.clips import decode_clips, event_frames, frame_labels
 from transducer.data.item import Mark
+from transducer.data.pairs import fixed_pair
 from transducer.data.table import Table, read_table
 from transducer.data.table_pairs import TablePairs
 from transducer.errors import MediaError, TransducerError, UsageError
 from transducer.media.audiovisual import FramesAndSamples
 from transducer.media.video.medium import Frames
-from transducer.training.pairs import fixed_pair
 
 
 def table(folder: Path, text: str, name: str = "t.csv") -> Path:

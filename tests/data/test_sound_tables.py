@@ -13,6 +13,7 @@ from beeps import RATE, write_beeps
 from transducer.cores.recurrent import RecurrentConfig
 from transducer.data.augment.sound import SoundAugment
 from transducer.data.clips import decode_clips
+from transducer.data.pairs import PairSource, fixed_pair
 from transducer.data.table import read_table
 from transducer.data.table_pairs import TablePairs
 from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
@@ -24,16 +25,17 @@ from transducer.media.audio.medium import Samples
 from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.text.tokenizers.labels import Labels
-from transducer.training.pair_run import train_pairs
-from transducer.training.pairs import PairRecipe, PairSource, fixed_pair
+from transducer.training.objectives import HeadLoss
+from transducer.training.recipe import Phase, Recipe
+from transducer.training.run import train as train_recipe
 
 HOP = 640  # samples of an output of the network below
 UNITS = Labels(["high", "low"])
 SOUND = Samples(Fraction(RATE))
 HEADS = {
-    "events": ("framewise", FramewiseConfig("labels")),
-    "labels": ("framewise", FramewiseConfig("labels")),
-    "label": ("pooled", PooledConfig("labels")),
+    "events": FramewiseConfig("labels"),
+    "labels": FramewiseConfig("labels"),
+    "label": PooledConfig("labels"),
 }
 
 
@@ -45,31 +47,34 @@ def pairs_of(table: Path, cache: Path, window: int = 30, augment: SoundAugment |
 
 def trained_rates(kind: str, train: PairSource, dev: PairSource, folder: Path) -> dict[str, float]:
     """What the report of a short run says of `dev`."""
-    loss, head = HEADS[kind]
-    recipe = PairRecipe(
+    phase = Phase(
+        "train",
+        60,
+        (HeadLoss("out"),),
+        batch_frames=12 * RATE,
+        learning_rate=0.01,
+        warmup=5,
+        average_decay=0.9,
+    )
+    recipe = Recipe(
         name="beeps",
         model=ModelConfig(
             frontend=LogMelConfig(RATE, bins=12),
             encoder=ConvSubsamplingConfig(6),
             core=RecurrentConfig("gru", 24, 1),
-            heads={"out": head},
+            heads={"out": HEADS[kind]},
             chunks=(1,),
         ),
         units={"labels": UNITS},
         train=train,
         dev=dev,
-        losses={f"{loss}:out": 1.0},
-        steps=60,
-        batch_frames=12 * RATE,
-        learning_rate=0.01,
-        warmup=5,
-        average_decay=0.9,
+        phases=(phase,),
         workers=0,
         evaluate_every=60,
     )
-    train_pairs(recipe, folder)
+    train_recipe(recipe, folder)
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return next(row for row in reversed(rows) if any(name.endswith(":out") for name in row if name != f"{loss}:out"))
+    return next(row for row in reversed(rows) if "loss" not in row)
 
 
 @pytest.mark.parametrize("kind", HEADS)

@@ -138,9 +138,10 @@ def test_bundled_model(bundled):
     facts = model.info()
     assert facts["language"] == "en" and facts["look_ahead_words"] == 4 and facts["trained_on"]
     assert "readable-en" in transducer.models()
-    for wrong in (model.decoder, model.labeller):
-        with pytest.raises(UsageError, match="--punctuate"):
-            wrong()
+    with pytest.raises(UsageError, match="--punctuate"):
+        model.label("talk.mp3")
+    with pytest.raises(UsageError, match="readable-en"):
+        model.transcribe("talk.mp3")
     words, clock = [], 0.0
     for text in "i went to london with mary on monday what did you say he asked i said that it was late".split():
         words.append(Word(text, clock, clock + 0.3, 1.0))

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from itertools import groupby, product
 
-import numpy as np
 import pytest
 import torch
-from training_fixtures import UNITS, batch_of, tiny_model, with_units
 
-from transducer.heads.ctc import CONDITIONING, ctc_nll
-from transducer.heads.rnnt import RNNT, RNNTConfig
-from transducer.model.network import Network
-from transducer.model.sequence import Aux
-from transducer.training.losses import batch_losses
-from transducer.training.targets import IGNORE, Alignment, Targets
+from transducer.heads.ctc import ctc_nll
+from transducer.heads.rnnt import RNNT
 
 
 def log_probs(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -119,77 +113,3 @@ def test_rnnt_rows_of_different_lengths_are_as_alone(predictor):
     for row, (length, target) in enumerate(zip(lengths.tolist(), targets, strict=True)):
         alone = head.nll(frames[row : row + 1, :length], lengths[row : row + 1], [target])
         assert together[row].item() == pytest.approx(alone.item(), abs=1e-4)
-
-
-# --- the losses of a batch
-
-
-@pytest.fixture
-def network() -> Network:
-    torch.manual_seed(0)
-    config = tiny_model()
-    heads = {**config.heads, "rnnt": RNNTConfig("characters", "stateless", 16)}
-    return Network(with_units(tiny_model(heads))).eval()
-
-
-ROWS = [("one", "ab", 60), ("two", "cab", 41), ("three", "bee", 44)]
-ALIGNED = Alignment(np.array([0, 1, 2]), np.array([0.0, 0.1, 0.3]), np.array([0.1, 0.3, 0.6]))
-
-
-def targets_of(**alignments: Alignment) -> Targets:
-    return Targets(UNITS, {"ab": ["A", "B"], "cab": ["C", "A", "B"]}, alignments)
-
-
-def test_sequence_losses_count_tokens_and_leave_out_what_has_no_target(network):
-    losses = batch_losses(network, batch_of(ROWS), targets_of(), ("ctc:characters", "ctc:phones", "rnnt:rnnt"), False)
-    assert {name: loss.count for name, loss in losses.items()} == {
-        "ctc:characters": 8,
-        "ctc:phones": 5,  # nobody knows how "bee" is pronounced
-        "rnnt:rnnt": 8,
-    }
-    for name, loss in losses.items():
-        rows = ROWS[:2] if name == "ctc:phones" else ROWS
-        features = batch_of(ROWS).features
-        total = 0.0
-        for number, (identity, text, frames) in enumerate(rows):
-            alone = batch_of([(identity, text, frames)])
-            alone.features[0] = features[number, :frames]
-            total += batch_losses(network, alone, targets_of(), [name], False)[name].total.item()
-        assert loss.total.item() == pytest.approx(total, rel=1e-4)
-        assert loss.mean.item() == pytest.approx(total / loss.count, rel=1e-4)
-
-
-def test_frame_losses_are_cross_entropy_on_labelled_frames(network):
-    batch, targets = batch_of(ROWS), targets_of(two=ALIGNED)
-    losses = batch_losses(network, batch, targets, ("frames", "frames:phones"), False)
-    labels = torch.from_numpy(ALIGNED.frame_labels(11, 0.04, 1.0))
-    assert labels.tolist() == [0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2]  # at 20, 60, 100 ms ...
-    aux: Aux = {}
-    frames, mask = network.encoder(batch.features, batch.mask, aux=aux)
-    for name, logits in (("frames", aux[CONDITIONING][0]), ("frames:phones", network.heads["phones"](frames, mask)[0])):
-        expected = torch.nn.functional.cross_entropy(logits[1, :11], labels)
-        assert losses[name].count == 11
-        assert losses[name].mean.item() == pytest.approx(expected.item(), rel=1e-5)
-
-
-def test_a_loss_that_no_row_has_a_target_for_is_left_out(network):
-    batch = batch_of([("three", "bee", 44)])
-    losses = batch_losses(network, batch, targets_of(), ("ctc:phones", "frames", "ctc:characters"), False)
-    assert list(losses) == ["ctc:characters"]
-
-
-def test_frame_labels_follow_the_speed_and_end_with_the_utterance():
-    twice = ALIGNED.frame_labels(7, 0.04, 2.0)  # frames of 80 ms of the recording
-    assert twice.tolist() == [0, 1, 1, 1, 2, 2, 2]
-    batch = batch_of([("one", "ab", 24), ("two", "ab", 9)])
-    labels = targets_of(two=ALIGNED).frame_labels(batch, torch.tensor([6, 3]), 6, 0.04)
-    assert labels.tolist() == [[IGNORE] * 6, [0, 0, 1, IGNORE, IGNORE, IGNORE]]
-    assert ALIGNED.frame_labels(17, 0.04, 1.0)[-2:].tolist() == [0, 0]  # after the last phone there is silence
-
-
-def test_bf16_changes_losses_only_a_little(network):
-    batch, names = batch_of(ROWS), ("ctc:characters", "rnnt:rnnt")
-    exact, rounded = (batch_losses(network, batch, targets_of(), names, bf16) for bf16 in (False, True))
-    for name in names:
-        assert rounded[name].total.dtype == torch.float32
-        assert rounded[name].mean.item() == pytest.approx(exact[name].mean.item(), rel=0.02)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from transducer.cores.recurrent import RecurrentConfig
+from transducer.data.pairs import Pair
 from transducer.encoders.frame_cnn import FrameCNNConfig
 from transducer.frontends.frames import FramesConfig
 from transducer.heads.ctc import CTCConfig
@@ -15,7 +16,8 @@ from transducer.heads.pooled import PooledConfig
 from transducer.heads.rnnt import RNNTConfig
 from transducer.model.config import ModelConfig
 from transducer.text.tokenizers.labels import Labels
-from transducer.training.pairs import Pair, PairRecipe
+from transducer.training.objectives import HeadLoss
+from transducer.training.recipe import Phase, Recipe
 
 SIDE = 8  # pixels
 UNITS = {"labels": Labels(["red", "green", "blue"])}
@@ -63,17 +65,20 @@ def model(kind: str = "framewise", **changes: object) -> ModelConfig:
     return replace(plain, **changes)
 
 
-def recipe_of(kind: str = "framewise", **changes: object) -> PairRecipe:
-    plain = PairRecipe(
+def recipe_of(kind: str = "framewise", **changes: object) -> Recipe:
+    """One phase; changes to it or to the recipe."""
+    settings = {"steps": 10, "batch_frames": 100, "warmup": 3}
+    for item in fields(Phase):
+        if item.name in changes and item.name not in ("name", "train"):
+            settings[item.name] = changes.pop(item.name)
+    objectives = settings.pop("objectives", (HeadLoss("out"),))
+    plain = Recipe(
         name="lights",
-        model=model(kind),
+        model=changes.pop("model", None) or model(kind),
         units=UNITS,
         train=Lights(12, kind),
         dev=Lights(3, kind),
-        losses={f"{kind}:out": 1.0},
-        steps=10,
-        batch_frames=100,
-        warmup=3,
+        phases=(Phase("train", objectives=objectives, **settings),),
         workers=0,
         evaluate_every=4,
         save_every=3,

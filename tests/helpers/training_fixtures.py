@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from tones import PITCH, SECONDS, TEXTS, write_tones
+from tones import PITCH, TEXTS, write_tones
 
 from transducer.cores.conformer import ConformerConfig
-from transducer.data.augment.features import FeatureAugment
-from transducer.data.batches import BatchPlan
-from transducer.data.loader import Batch, BatchLoader
+from transducer.data.loader import Batch, PairLoader, collate
+from transducer.data.pairs import Pair, Prepared
+from transducer.data.recordings import Dataset, Recordings
+from transducer.data.workers import PairMaker
 from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
 from transducer.heads.ctc import CTCConfig, SelfConditioningConfig
 from transducer.model.config import HeadConfig, ModelConfig
 from transducer.model.network import Network
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.symbols import Symbols
-from transducer.training.corpus import Corpus, open_corpus
-from transducer.training.loop import PhaseTrainer
-from transducer.training.recipe import Phase, Recipe, Table
-from transducer.training.run import build_network
+from transducer.training.context import Context
+from transducer.training.initial import build_network
+from transducer.training.loop import Trainer
+from transducer.training.ranks import Ranks
+from transducer.training.recipe import Phase, Recipe
+from transducer.training.words import WordErrors
 
 LETTERS = "".join(PITCH)
 UNITS = {"characters": Characters(LETTERS), "phones": Symbols(LETTERS.upper())}
+PRONUNCIATIONS = {"ab": ["A", "B"], "cab": ["C", "A", "B"]}
 
 
 def tiny_model(
@@ -42,70 +48,76 @@ def tiny_model(
     )
 
 
-def tone_recipe(folder: Path, model: ModelConfig, phases: tuple[Phase, ...], texts: tuple[str, ...] = TEXTS) -> Recipe:
-    """Recordings of tones in `folder`, with a dictionary and the alignments of the first half of them."""
-    table = write_tones(folder, texts)
-    words = sorted({word for text in texts for word in text.split()})
-    lexicon = folder / "words.dict"
-    lexicon.write_text("".join(f"{word} {' '.join(word.upper())}\n" for word in words))
-    alignments = ["utterance\tphones\tstarts\tends"]
-    for text in texts[: len(texts) // 2]:
-        starts = SECONDS * np.arange(len(text) + 2)
-        phones = " ".join("sil" if letter == " " else letter.upper() for letter in f" {text} ")
-        times = (" ".join(f"{time:.3f}" for time in column) for column in (starts, starts + SECONDS))
-        alignments.append("\t".join([f"train-{text.replace(' ', '_')}", phones, *times]))
-    (folder / "alignments.tsv").write_text("\n".join(alignments) + "\n")
+def tones(
+    folder: Path,
+    heads: Sequence[str] = ("characters",),
+    texts: Sequence[str] = TEXTS,
+    table: str = "train.tsv",
+    **how: Any,
+) -> Recordings:
+    """Recordings of tones in `folder`, whose letters these heads spell."""
+    path = write_tones(folder, tuple(texts), table)
+    return Recordings((Dataset(path, "Tones", "CC0"),), dict.fromkeys(heads, UNITS["characters"]), **how)
+
+
+def tone_recipe(
+    folder: Path,
+    model: ModelConfig,
+    phases: tuple[Phase, ...],
+    heads: Sequence[str] = ("characters",),
+    texts: Sequence[str] = TEXTS,
+    **how: Any,
+) -> Recipe:
+    """A recipe on tones; `how` are arguments of `Recordings`."""
     return Recipe(
         name="tones",
         model=model,
         units=UNITS,
-        train=(Table(table, "Tones", "CC0"),),
+        train=tones(folder, heads, texts, **{"speeds": (1.0, 1.1), **how}),
         dev=None,
         phases=phases,
-        lexicon=lexicon,
-        alignments=folder / "alignments.tsv",
-        speeds=(1.0, 1.1),
+        evaluate=WordErrors(UNITS, heads),
+        workers=0,
         evaluate_every=4,
         save_every=3,
     )
 
 
-def trainer_of(recipe: Recipe, corpus: Corpus, folder: Path, phase: int = 0) -> PhaseTrainer:
-    """A trainer with a fresh network."""
-    network, settings = build_network(recipe, corpus), recipe.phases[phase]
-    mean, std = network.frontend.mean.numpy(), network.frontend.std.numpy()
-    augment = settings.augment and FeatureAugment(settings.augment, mean=mean)
-    plan = BatchPlan(corpus.train.frames, settings.frames_per_batch, recipe.seed)
-    loader = BatchLoader(corpus.train, plan, augment=augment, normalise=(mean, std))
-    return PhaseTrainer(network, loader, corpus.targets, settings, folder, recipe.seed)
+def trainer_of(recipe: Recipe, folder: Path, number: int = 0, cache: Path | None = None) -> Trainer:
+    """A trainer of a phase with a fresh network."""
+    phase, seed = recipe.phases[number], recipe.seed + number
+    source = recipe.source(phase)
+    if isinstance(source, Prepared):
+        source.prepare(cache or folder / "cache", progress=False)
+    loader = PairLoader(source, PairMaker([source]), phase.batch_frames, seed, buckets=phase.buckets, prefetch=0)
+    network = build_network(recipe)
+    context = Context(recipe, phase, network, seed, folder, folder / "cache", Ranks(), torch.device("cpu"))
+    objectives = [objective.start(context) for objective in phase.objectives]
+    return Trainer(network, loader, phase, folder, seed, objectives=objectives)
 
 
-def corpus_of(recipe: Recipe, folder: Path) -> Corpus:
-    return open_corpus(recipe, folder / "cache", progress=False)
+def pair_of(name: str, text: str, frames: int, seed: int = 0, bins: int = 80, **targets: Any) -> Pair:
+    """Random features; letters for the heads "characters" and "rnnt", and phones where words have a pronunciation."""
+    x = torch.randn(frames, bins, generator=torch.Generator().manual_seed(seed)).numpy()
+    letters = UNITS["characters"].encode(text)
+    y: dict[str, Any] = {"characters": letters, "rnnt": letters, **targets}
+    if all(word in PRONUNCIATIONS for word in text.split()):
+        y["phones"] = UNITS["phones"].encode(" ".join(" ".join(PRONUNCIATIONS[word]) for word in text.split()))
+    return Pair(x, y, name)
 
 
-def batch_of(rows: list[tuple[str, str, int]], bins: int = 80, seed: int = 0) -> Batch:
-    """Random features for rows of (id, text, frames)."""
-    lengths = torch.tensor([frames for _, _, frames in rows])
-    features = torch.zeros(len(rows), int(lengths.max()), bins)
-    for number, (x, (_, _, frames)) in enumerate(zip(features, rows, strict=True)):
-        x[:frames] = torch.randn(frames, bins, generator=torch.Generator().manual_seed(seed + number))
-    return Batch(
-        features=features,
-        lengths=lengths,
-        ids=[name for name, _, _ in rows],
-        texts=[text for _, text, _ in rows],
-        speeds=torch.ones(len(rows)),
-        tokens=None,
-        indices=torch.arange(len(rows)),
-        epoch=0,
-        step=0,
-    )
+def batch_of(rows: Sequence[tuple[str, str, int]], first: int = 0, **targets: Mapping[str, Any]) -> Batch:
+    """Pairs for rows of (id, text, frames); `targets` by the names of heads and ids."""
+    pairs = [
+        pair_of(name, text, frames, first + number, **{head: y[name] for head, y in targets.items() if name in y})
+        for number, (name, text, frames) in enumerate(rows)
+    ]
+    return collate(pairs, "encoder")
 
 
 def without_times(numbers: dict[str, float]) -> dict[str, float]:
     """A report without what depends on the machine."""
-    return {name: value for name, value in numbers.items() if name not in ("seconds", "audio_per_second")}
+    return {name: value for name, value in numbers.items() if name not in ("seconds", "frames_per_second")}
 
 
 def with_units(model: ModelConfig) -> ModelConfig:
@@ -118,11 +130,24 @@ def tiny_network(**changes: object) -> Network:
     return Network(replace(with_units(tiny_model()), **changes))
 
 
+def stop_after(calls: int):
+    """Says stop when asked for the time after so many."""
+    asked = iter(range(calls))
+    return lambda: next(asked, None) is None
+
+
+def weights_of(folder: Path, phase: str) -> dict[str, torch.Tensor]:
+    """The averaged weights in a run's state of a phase."""
+    return torch.load(folder / "phases" / f"{phase}.pt", weights_only=True)["average"]["weights"]
+
+
 def assert_same(a: object, b: object, where: str = "state") -> None:
     """Equal bit for bit, through dicts, lists and tensors."""
     assert type(a) is type(b), where
     if isinstance(a, torch.Tensor):
         assert torch.equal(a, b), where
+    elif isinstance(a, np.ndarray):
+        assert np.array_equal(a, b), where
     elif isinstance(a, dict):
         assert a.keys() == b.keys(), where
         for key in a:

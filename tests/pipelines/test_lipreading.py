@@ -25,7 +25,7 @@ from pipelines.lipreading.recipe import BOX, join, model, recipe
 from transducer.errors import UsageError
 from transducer.model.checkpoint import load_checkpoint
 from transducer.text.tokenizers.labels import Labels
-from transducer.training.pair_run import train_pairs
+from transducer.training.run import train
 
 WORDS = ("bin", "blue", "at", "f", "two", "now")
 SHAPE = (BOX[2] - BOX[0], BOX[3] - BOX[1])
@@ -154,15 +154,15 @@ def models(data, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("models")
     found: dict[str, Path] = {}
 
-    def train(name: str, **settings: str | Path) -> None:
+    def run(name: str, **settings: str | Path) -> None:
         made = recipe(data, quick=True, cache=folder / "cache", **{key: str(value) for key, value in settings.items()})
         assert not {one.sentence.path for one in made.dev.clips} & {one.sentence.path for one in made.train.clips}
-        found[name] = train_pairs(replace(made, workers=0), folder / name)
+        found[name] = train(replace(made, workers=0), folder / name)
 
-    train("lips")
-    train("lips-words", task="words", start=found["lips"])
-    train("ears", inputs="sound")
-    train("both", inputs="both", start=found["lips"], sound=found["ears"])
+    run("lips")
+    run("lips-words", task="words", start=found["lips"])
+    run("ears", inputs="sound")
+    run("both", inputs="both", start=found["lips"], sound=found["ears"])
     return found
 
 

@@ -16,7 +16,7 @@ from pipelines.swing.recipe import SwingClips, evaluate, recipe
 from pipelines.swing.render import HELD_OUT, TRAIN, _draw_body, render
 from transducer.errors import UsageError
 from transducer.model.checkpoint import load_checkpoint
-from transducer.training.pair_run import train_pairs
+from transducer.training.run import train
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -123,7 +123,7 @@ def replace_augment(source: SwingClips) -> SwingClips:
 
 def test_a_quick_run_trains_a_model_that_labels_frames(tmp_path: Path):
     made = replace(recipe(tmp_path, quick=True), workers=0)
-    checkpoint = train_pairs(made, tmp_path / "run")
+    checkpoint = train(made, tmp_path / "run")
     network, units = load_checkpoint(checkpoint)
     assert units["phases"].tokens == ("", *LABELS)
     assert network.encoder.lookahead == 10

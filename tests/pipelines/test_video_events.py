@@ -15,9 +15,9 @@ from transducer.data.table import read_table
 from transducer.errors import UsageError
 from transducer.evaluation.results import Transitions
 from transducer.results import Event, Labelling
-from transducer.training.pairs import PairRecipe
+from transducer.training.command import train_command
+from transducer.training.recipe import Recipe
 from transducer.training.recipe_file import load_recipe
-from transducer.training.run import train_command
 
 RECIPE = str(Path(__file__).resolve().parents[2] / "pipelines" / "video_events.py")
 SMALL = ("size=24x16", "channels=24", "look_ahead=4", "window=60")
@@ -160,12 +160,13 @@ def test_settings_are_checked_and_scale_with_the_data(tmp_path):
     made = flashes(tmp_path / "clips", 6)
     table = seconds(made, tmp_path / "clips" / "labels.csv")
 
-    def recipe(*settings: str) -> PairRecipe:
+    def recipe(*settings: str) -> Recipe:
         return load_recipe(RECIPE, table, False, ("size=16", *settings), tmp_path / "cache")
 
     plain = recipe()
-    assert plain.steps >= 300 and plain.model.core.look_ahead == 10 and len(plain.train.clips) == 5
-    assert plain.label_weights[0] < min(plain.label_weights[1:]) and plain.dev is not None
+    assert plain.phases[0].steps >= 300 and plain.model.core.look_ahead == 10 and len(plain.train.clips) == 5
+    weights = plain.phases[0].objectives[0].label_weights
+    assert weights[0] < min(weights[1:]) and plain.dev is not None
     for core, look_ahead in (("gru", 7), ("lstm", 0), ("transformer", 8), ("tcn", 60)):
         model = recipe(f"core={core}", f"look_ahead={look_ahead}").model
         assert sum(getattr(part, "look_ahead", 0) for part in model.cores) == look_ahead
@@ -194,7 +195,8 @@ def test_bad_clips_stop_a_run_before_it_begins(tmp_path, capsys):
     command += [part for setting in SMALL for part in ("--set", setting)]
     assert main(command) == 1
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "labels.csv, line" in said and "wall-1.mp4" in said
+    told, problem = said.splitlines()
+    assert told.startswith("to learn: green (") and "labels.csv, line" in problem and "wall-1.mp4" in problem
     assert main([*command, "--set", "on_error=skip"]) == 0
     said = capsys.readouterr().err
     assert "transducer: warning: " in said and "the clip is skipped" in said

@@ -216,7 +216,8 @@ def train(
         str, typer.Argument(metavar="RECIPE", help="FILE or FILE:FUNCTION, such as pipelines/speech_en.")
     ],
     data: Annotated[
-        str | None, typer.Option("--data", help="The folder with the data: $TRANSDUCER_DATA, or else this folder.")
+        str | None,
+        typer.Option("--data", help="The table or folder with the data: $TRANSDUCER_DATA, or else this folder."),
     ] = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="The run's folder: runs/NAME if not given.")
@@ -228,11 +229,14 @@ def train(
     ] = None,
     threads: p.Threads = None,
     cache: Annotated[str | None, typer.Option("--cache", help="A folder for features that several runs share.")] = None,
+    device: Annotated[
+        p.Device, typer.Option("--device", help="What to train on; auto takes a GPU if there is one.")
+    ] = (p.Device.cpu),
 ) -> Callable[[], int]:
     """Train a model from a recipe."""
 
     def run() -> int:
-        from transducer.training.run import train_command
+        from transducer.training.command import train_command
 
         return train_command(
             recipe,
@@ -243,6 +247,7 @@ def train(
             settings=tuple(settings or ()),
             threads=threads,
             cache=cache,
+            device=device.value,
         )
 
     return run

@@ -1,35 +1,31 @@
-"""Batches of features, collated and augmented in a background thread.
+"""Batches of examples, made in the background, from any place on bit for bit the same each time.
 
-B utterances, T frames, C bins.
+B examples, T steps, C channels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from transducer.data.batches import BatchPlan
-from transducer.data.item import Item
+from transducer.data.batches import BatchPlan, WindowPlan
+from transducer.data.pairs import Pair, PairSource, check_pair, enters
+from transducer.data.workers import Key, PairMaker
+from transducer.errors import UsageError
 from transducer.media.io.prefetch import Prefetch
 
-_AUGMENT = 2  # keeps this random stream apart from those of BatchPlan
+Item = TypeVar("Item")
 
-
-class Store(Protocol):
-    """What the loader asks of a FeatureStore."""
-
-    utterances: Sequence[Item]
-    speeds: np.ndarray
-
-    def features(self, utterance: int, variant: int = 0) -> np.ndarray: ...
-
-
-Made = TypeVar("Made")
-
-Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+# Where a batch is. Planned batches: epoch, number in it, 0. Windows: epoch, place in its order where the window
+# begins, number in the window.
+Position = tuple[int, int, int]
+START: Position = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -37,107 +33,152 @@ class Batch:
     """One training batch.
 
     Attributes:
-        features: (B, T, C) float32, 0 beyond the lengths.
-        lengths: (B,) int64, frames.
-        ids, texts: of each utterance.
-        speeds: (B,) float32: a time t of the recording is at t / speed in these features.
-        tokens: (B,) lists of token numbers, or None without a tokenizer.
-        indices: (B,) int64, positions in the store.
-        epoch, step: where this batch is; the next one is (epoch, step + 1).
+        x: (B, T, C) uint8 or float32, 0 beyond the lengths.
+        lengths: (B,) int64.
+        pairs: the examples; their `x` is in the batch's.
+        enters: where x goes, "frontend" or "encoder".
+        epoch: from 0.
+        following: position of the next batch.
     """
 
-    features: Tensor
+    x: Tensor
     lengths: Tensor
-    ids: list[str]
-    texts: list[str]
-    speeds: Tensor
-    tokens: list[list[int]] | None
-    indices: Tensor
-    epoch: int
-    step: int
+    pairs: tuple[Pair, ...]
+    enters: str = "frontend"
+    epoch: int = 0
+    following: Position = START
 
     @property
     def mask(self) -> Tensor:
         """(B, T) bool, true within the lengths."""
-        return torch.arange(self.features.shape[1]) < self.lengths[:, None]
+        return torch.arange(self.x.shape[1], device=self.lengths.device) < self.lengths[:, None]
+
+    @property
+    def amount(self) -> int:
+        """Steps, without padding."""
+        return int(self.lengths.sum())
+
+    def to(self, device: torch.device) -> Batch:
+        """The same with its tensors on a device."""
+        return replace(self, x=self.x.to(device), lengths=self.lengths.to(device))
 
 
-class BatchLoader:
-    """Iterate a plan over a store, from any step of any epoch, bit for bit the same each time.
+class PairLoader:
+    """Cuts a source's examples into batches, epoch after epoch, each in an order of its own.
+
+    Where the source knows `lengths`, batches are planned by them, see `BatchPlan`. Elsewhere, how long an example is
+    shows only once it is made, see `WindowPlan`; to go on from a position means to make its window anew.
 
     Args:
-        store: a FeatureStore.
-        plan: made from `store.frames`.
-        augment: `(features (B, T, C), lengths (B,), generator) -> features`, training only; see
-            `transducer.data.augment.features`. Its generator is seeded from (seed, epoch, step, rank).
-        normalise: mean and standard deviation, (C,) each, as the model's front-end has them; applied last.
-        tokenizer: text -> token numbers.
-        prefetch: how many batches the thread prepares ahead; 0 works in the caller's thread.
+        maker: of the pairs of this source, among others; it is the caller's to close.
+        batch_frames: steps in a batch, padding counted; a longer example is a batch of its own.
+        seed: of the order, and of what the source draws.
+        buckets: of windows: so many batches' worth of examples are sorted by length.
+        world, rank: of how many processes this is which; every one gets batches of its own.
+        prefetch: batches made ahead; 0 makes them when they are asked for.
+
+    Raises:
+        UsageError: there are fewer examples than processes.
     """
 
     def __init__(
         self,
-        store: Store,
-        plan: BatchPlan,
+        source: PairSource,
+        maker: PairMaker,
+        batch_frames: int,
+        seed: int,
         *,
-        augment: Augment | None = None,
-        normalise: tuple[np.ndarray, np.ndarray] | None = None,
-        tokenizer: Callable[[str], Sequence[int]] | None = None,
-        prefetch: int = 3,
+        buckets: int = 4,
+        world: int = 1,
+        rank: int = 0,
+        prefetch: int = 2,
     ):
-        self.store, self.plan, self.augment, self.prefetch = store, plan, augment, prefetch
-        self.normalise = normalise and tuple(np.asarray(part, dtype=np.float32) for part in normalise)
-        self.tokenizer = tokenizer
+        if not len(source):
+            raise UsageError("there is nothing to train on: the source of pairs is empty")
+        self.source, self.seed, self.prefetch = source, seed, prefetch
+        self._maker, self._number, self._enters = maker, maker.number(source), enters(source)
+        lengths = getattr(source, "lengths", None)
+        self._plan = self._windows = None
+        if lengths is None:
+            self._windows = WindowPlan(len(source), batch_frames, seed, buckets, world, rank)
+        else:
+            if len(lengths) != len(source):
+                raise UsageError(f"the source of pairs has {len(source)} examples and the lengths of {len(lengths)}")
+            self._plan = BatchPlan(lengths, batch_frames, seed, world, rank)
 
-    def epoch(self, epoch: int, step: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch from `step` on."""
-        return in_background(self._batches(epoch, step), self.prefetch)
+    def stream(self, *position: int) -> Iterator[Batch]:
+        """Batches without end from a position on. One stream at a time; close it before the next."""
+        found = self._planned if self._plan else self._windowed
+        return in_background(found(*(position or START)), self.prefetch)
 
-    def stream(self, epoch: int = 0, step: int = 0) -> Iterator[Batch]:
-        """Epoch after epoch without end, from `(epoch, step)` on."""
-        return in_background(self._endless(epoch, step), self.prefetch)
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of one epoch; only where lengths are known."""
+        assert self._plan is not None
+        return in_background(islice(self._planned(epoch, 0, 0), len(self._plan.epoch(epoch))), self.prefetch)
 
-    def _endless(self, epoch: int, step: int) -> Iterator[Batch]:
+    def _planned(self, epoch: int, first: int, _: int) -> Iterator[Batch]:
+        plan = self._plan
+        pairs = self._maker.pairs(self._planned_keys(epoch, first))
         while True:
-            yield from self._batches(epoch, step)
-            epoch, step = epoch + 1, 0
+            batches = plan.epoch(epoch)
+            for number in range(first, len(batches)):
+                after = (epoch, number + 1, 0) if number + 1 < len(batches) else (epoch + 1, 0, 0)
+                rows = [check_pair(next(pairs)) for _ in batches[number]]
+                yield collate(rows, self._enters, epoch, after)
+            epoch, first = epoch + 1, 0
 
-    def _batches(self, epoch: int, first: int) -> Iterator[Batch]:
-        variants = self.plan.variants(epoch)
-        batches = self.plan.epoch(epoch)
-        for step in range(first, len(batches)):
-            yield self._collate(batches[step], variants, epoch, step)
+    def _planned_keys(self, epoch: int, first: int) -> Iterator[Key]:
+        variants = self._plan.lengths.shape[1]
+        for number in count(epoch):
+            chosen = self._plan.variants(number)
+            for batch in self._plan.epoch(number)[first if number == epoch else 0 :]:
+                for index in batch:
+                    yield Key(self._number, self.seed, number, index * variants + int(chosen[index]))
 
-    def _collate(self, indices: list[int], variants: np.ndarray, epoch: int, step: int) -> Batch:
-        rows = [self.store.features(index, int(variants[index])) for index in indices]
-        lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        features = np.zeros((len(rows), int(lengths.max()), rows[0].shape[1]), dtype=np.float32)
-        for target, row in zip(features, rows, strict=True):
-            target[: len(row)] = row
-        if self.augment:
-            key = (_AUGMENT, epoch, step, self.plan.rank)
-            rng = np.random.default_rng(np.random.SeedSequence(self.plan.seed, spawn_key=key))
-            features = self.augment(features, lengths, rng)
-        if self.normalise:
-            features -= self.normalise[0]
-            features /= self.normalise[1]
-        for target, length in zip(features, lengths, strict=True):
-            target[length:] = 0
-        utterances = [self.store.utterances[index] for index in indices]
-        return Batch(
-            features=torch.from_numpy(features),
-            lengths=torch.from_numpy(lengths),
-            ids=[utterance.id for utterance in utterances],
-            texts=[utterance.text for utterance in utterances],
-            speeds=torch.from_numpy(self.store.speeds[variants[indices]].astype(np.float32)),
-            tokens=[list(self.tokenizer(utterance.text)) for utterance in utterances] if self.tokenizer else None,
-            indices=torch.tensor(indices),
-            epoch=epoch,
-            step=step,
-        )
+    def _windowed(self, epoch: int, start: int, step: int) -> Iterator[Batch]:
+        plan = self._windows
+        pairs = self._maker.pairs(self._window_keys(epoch, start))
+        while True:
+            total = len(plan.order(epoch))
+            window: list[Pair] = []
+            frames = 0
+            while start + len(window) < total and frames < plan.frames:
+                window.append(check_pair(next(pairs)))
+                frames += len(window[-1].x)
+            after = (epoch, start + len(window), 0) if start + len(window) < total else (epoch + 1, 0, 0)
+            batches = plan.cut([len(pair.x) for pair in window], epoch, start)
+            for number in range(step, len(batches)):
+                following = (epoch, start, number + 1) if number + 1 < len(batches) else after
+                yield collate([window[row] for row in batches[number]], self._enters, epoch, following)
+            epoch, start, step = after
+
+    def _window_keys(self, epoch: int, start: int) -> Iterator[Key]:
+        for number in count(epoch):
+            for index in self._windows.order(number)[start if number == epoch else 0 :].tolist():
+                yield Key(self._number, self.seed, number, index)
 
 
-def in_background(source: Iterator[Made], ahead: int) -> Iterator[Made]:
+def collate(pairs: Sequence[Pair], where: str = "frontend", epoch: int = 0, following: Position = START) -> Batch:
+    """Examples side by side, padded with zeros.
+
+    Raises:
+        UsageError: they differ in type or channels.
+    """
+    first = pairs[0]
+    for pair in pairs:
+        if pair.x.dtype != first.x.dtype or pair.x.shape[1] != first.x.shape[1]:
+            raise UsageError(
+                f"the pairs differ: x is {first.x.dtype} with {first.x.shape[1]} channels in {first.id!r}, "
+                f"{pair.x.dtype} with {pair.x.shape[1]} in {pair.id!r}"
+            )
+    lengths = np.array([len(pair.x) for pair in pairs], dtype=np.int64)
+    x = np.zeros((len(pairs), int(lengths.max()), first.x.shape[1]), first.x.dtype)
+    for target, pair in zip(x, pairs, strict=True):
+        target[: len(pair.x)] = pair.x
+    return Batch(torch.from_numpy(x), torch.from_numpy(lengths), tuple(pairs), where, epoch, following)
+
+
+def in_background(source: Iterator[Item], ahead: int) -> Iterator[Item]:
     """The same items, prepared by a thread that ends with this generator; its errors are raised here."""
     if ahead < 1:
         yield from source

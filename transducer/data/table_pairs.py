@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from transducer.data.clips import DecodedClip, frame_labels
-from transducer.training.pairs import Pair
+from transducer.data.pairs import Pair
 
 
 class Augment(Protocol):

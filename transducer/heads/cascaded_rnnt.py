@@ -2,7 +2,7 @@
 
 The idea is that of cascaded encoders (Narayanan et al. 2021, arXiv:2010.14606): what is said (phones) first, how it
 is written after that. Posteriors of phones are a narrow place between the two. What lies behind it never hears a
-voice, so that it can learn to write from far more text than there is speech (see `transducer.training.posteriors`).
+voice, so that it can learn to write from far more text than there is speech (see `pipelines.speech_en.posteriors`).
 
 Legend of axis suffixes: B batch, T frames, V tokens of the head that is read.
 """
@@ -77,7 +77,7 @@ class CascadedRNNT(RNNT):
     """(B, T, C) -> (B, ceil(T / stack), predictor): CTC posteriors, Conformer layers, projected for the joint network.
 
     The last piece of a word comes when the word is over, some `delay` of its own steps later: see
-    `transducer.training.aligned`.
+    `pipelines.speech_en.aligned`.
 
     Args:
         channels: of the frames that the head gets.

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transducer.atomic import atomic_write
+from transducer.data.pairs import PairSource, fingerprint
 from transducer.errors import UsageError
 from transducer.model.config import to_json
-from transducer.training.pairs import PairRecipe
-from transducer.training.recipe import Recipe
+from transducer.training.recipe import Phase, Recipe
 
+# Of states, of files that take their name when they are whole, and of checkpoints that do.
+_TEMPORARY = ".transducer-*.tmp"
+_LEFT_OVER = ("phases/*.partial", _TEMPORARY, f"phases/{_TEMPORARY}", ".*-????????.new", ".*-????????.old")
+_OLD = 24 * 3600  # seconds after which nobody is still writing a file
 _BEFORE = {"lock", "cache"}  # what a folder may have before its run begins: data can turn out to be wrong
 
 
@@ -47,10 +53,6 @@ class RunFolder:
     def tensorboard(self) -> Path:
         return self.root / "tensorboard"
 
-    def alignments(self, phase: str) -> Path:
-        """The table of alignments that were made after a phase."""
-        return self.root / "phases" / f"{phase}.alignments.tsv"
-
     def check(self, resume: bool) -> bool:
         """Whether it has a run. Raises UsageError where that, or what else it has, does not go with `resume`."""
         if self.root.exists() and not self.root.is_dir():
@@ -60,13 +62,14 @@ class RunFolder:
             raise UsageError(f"{self.root} has a run already: go on with it by --resume, or choose another --output")
         if resume and not begun:
             raise UsageError(f"{self.root} has no run to go on with: leave out --resume to start one")
-        strange = {path.name for path in self.root.iterdir()} - _BEFORE if self.root.is_dir() else set()
+        names = {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
+        strange = {name for name in names - _BEFORE if not name.startswith(".transducer-")}
         if not begun and strange:
             raise UsageError(f"{self.root} has files in it that are no run: choose another --output")
         return begun
 
     @contextmanager
-    def claim(self, recipe: Recipe | PairRecipe, resume: bool) -> Iterator[None]:
+    def claim(self, recipe: Recipe, resume: bool) -> Iterator[None]:
         """Make the folder this run's own, for as long as the context is open.
 
         Raises:
@@ -80,11 +83,25 @@ class RunFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise UsageError(f"{self.root}: another process is training in this folder") from None
+            self.tidy()
             if begun:
                 self._compare(json.loads(json.dumps(describe(recipe))))
             yield
 
-    def begin(self, recipe: Recipe | PairRecipe) -> None:
+    def tidy(self) -> None:
+        """Remove what a process that was killed left half written; the folder must be claimed.
+
+        In the cache that is what nobody can be at any more: features go on where they stopped, and other runs may
+        share it.
+        """
+        for pattern in _LEFT_OVER:
+            for path in self.root.glob(pattern):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        for path in self.cache.rglob(_TEMPORARY):
+            if path.stat().st_mtime < time.time() - _OLD:
+                path.unlink(missing_ok=True)
+
+    def begin(self, recipe: Recipe) -> None:
         """Write down what the run is; from now on the folder has one."""
         with atomic_write(self.description) as file:
             json.dump(describe(recipe), file, indent=1)
@@ -109,26 +126,30 @@ class RunFolder:
             )
 
 
-def describe(recipe: Recipe | PairRecipe) -> dict[str, Any]:
+def describe(recipe: Recipe) -> dict[str, Any]:
     """What a run depends on, as JSON data; files by their names, so that a data folder may move."""
-    if isinstance(recipe, PairRecipe):
-        return recipe.describe()
-    dev, noise = ([table] if table else [] for table in (recipe.dev, recipe.noise))
     return {
         "name": recipe.name,
         "model": to_json(recipe.model),
         "units": {name: list(tokenizer.tokens) for name, tokenizer in recipe.units.items()},
         "data": {
-            "train": [[table.path.name, table.rows] for table in recipe.train],
-            "dev": [[table.path.name, table.rows] for table in dev],
-            "noise": [[table.path.name, table.rows] for table in noise],
-            **{
-                name: path.name if (path := getattr(recipe, name)) else None
-                for name in ("lexicon", "alignments", "initial")
-            },
-            "normalise": recipe.normalise,
-            "speeds": list(recipe.speeds),
+            "train": _source(recipe.train),
+            "dev": _source(recipe.dev),
+            "initial": recipe.initial.name if recipe.initial else None,
         },
         "seed": recipe.seed,
-        "phases": {phase.name: asdict(phase) for phase in recipe.phases},
+        "phases": {phase.name: _phase(phase) for phase in recipe.phases},
     }
+
+
+def _phase(phase: Phase) -> dict[str, Any]:
+    apart = ("objectives", "train", "batches", "after")
+    return {
+        **{name: value for name, value in vars(phase).items() if name not in apart},
+        "objectives": [objective.describe() for objective in phase.objectives],
+        "train": _source(phase.train),
+    }
+
+
+def _source(source: PairSource | None) -> Any:
+    return None if source is None else fingerprint(source)

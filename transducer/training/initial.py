@@ -1,12 +1,42 @@
-"""Weights of another checkpoint to start from."""
+"""The network before the first phase: drawn at random from the seed, or with the weights of another checkpoint."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
+from torch import nn
+
+from transducer.data.loader import collate
+from transducer.data.pairs import Measured, PairSource, enters, fixed_pair
+from transducer.frontends.audio_visual import AudioVisual
+from transducer.frontends.logmel import LogMel
+from transducer.heads.ctc import CTC
 from transducer.model.checkpoint import load_checkpoint
 from transducer.model.network import Network
 from transducer.training.progress import say
+from transducer.training.recipe import Recipe
+
+_STATISTICS = 100  # examples that the mean and standard deviation of sounds are taken from
+
+
+def build_network(recipe: Recipe) -> Network:
+    """The network of a recipe, whose sources are prepared."""
+    units = {name: len(tokenizer) for name, tokenizer in recipe.units.items()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = Network(replace(recipe.model, units=units))
+        for head in network.heads.values():
+            if isinstance(head, CTC):
+                # Nearly uniform at first: otherwise the first steps go into unlearning random preferences.
+                nn.init.normal_(head.module[0].weight, std=0.02)
+    if recipe.initial:
+        take_weights(network, recipe.initial)
+    else:
+        measure_sound(network, recipe.train)
+    return network
 
 
 def take_weights(network: Network, folder: Path) -> None:
@@ -20,3 +50,34 @@ def take_weights(network: Network, folder: Path) -> None:
     network.load_state_dict(fitting, strict=False)
     if anew := sorted(own.keys() - fitting.keys()):
         say(f"Not in {folder}, trained anew: {', '.join(anew[:8])}{' ...' if len(anew) > 8 else ''}")
+
+
+@torch.no_grad()
+def measure_sound(network: Network, source: PairSource) -> None:
+    """Set the mean and standard deviation of the network's log-mel front-end, if it has one: as the source knows
+    them, or from some examples."""
+    frontend = network.frontend
+    mel = frontend.audio if isinstance(frontend, AudioVisual) else frontend
+    if not isinstance(mel, LogMel):
+        return
+    if isinstance(source, Measured):
+        mean, std = map(torch.from_numpy, source.statistics())
+    else:
+        mel.mean.zero_()
+        mel.std.fill_(1)
+        features = torch.cat(list(_features(network, mel, source)))
+        mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-3)
+    mel.mean.copy_(mean)
+    mel.std.copy_(std)
+
+
+def _features(network: Network, mel: LogMel, source: PairSource):
+    for index in np.linspace(0, len(source) - 1, min(_STATISTICS, len(source))).round().astype(int).tolist():
+        batch = collate([fixed_pair(source, index)], enters(source))
+        if batch.enters == "encoder":
+            features, mask = batch.x, batch.mask
+        else:
+            features, mask = network.frontend(batch.x, batch.mask)
+        if network.frontend is not mel:
+            features = features[..., network.frontend.video.size :]  # behind those of the picture
+        yield features[mask].reshape(-1, len(mel.mean))

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from transducer.data.loader import Batch, BatchLoader
-from transducer.errors import CheckpointError, TransducerError
+from transducer.errors import CheckpointError, TransducerError, UsageError
 from transducer.heads.head import Loss
 from transducer.model.network import Network
-from transducer.training.losses import batch_losses
+from transducer.training.context import Batches
+from transducer.training.encoded import Encoded
+from transducer.training.objectives import Objective
 from transducer.training.optimizer import Average, Optimizers
 from transducer.training.ranks import Ranks
 from transducer.training.recipe import Phase
-from transducer.training.silence import Silences, silence_loss
-from transducer.training.splice import SplicedTexts, spliced_losses
-from transducer.training.targets import Targets
 
 # Keys that keep the random streams of the loop apart from each other and from those of the data.
 _CHUNK, _DROPOUT = 7, 8
@@ -30,39 +29,35 @@ _CHUNK, _DROPOUT = 7, 8
 Report = Callable[[int, dict[str, float]], None]
 
 
-class PhaseTrainer:
+class Trainer:
     """Trains a network through one phase, keeping all that a continuation needs in `folder`.
 
-    `texts` is for the "text" losses and `silences` for the one on "silence", if the phase has them.
+    The data order and augmentation are a function of the seed and of the position of the batch, the chunk and dropout
+    of (seed, step) and (seed, step, rank). So 2N steps are N steps, a save, a load and N steps.
 
-    The data order and augmentation are a function of (seed, epoch, step, rank), the chunk and dropout of
-    (seed, step) and (seed, step, rank). So 2N steps are N steps, a save, a load and N steps.
-
-    Attributes:
-        speed: what the log calls the amount of data a second.
+    Args:
+        network: on its device.
+        objectives: of the phase, at work: see `Objective.start`.
     """
-
-    speed = "audio_per_second"
 
     def __init__(
         self,
         network: Network,
-        loader: BatchLoader,
-        targets: Targets,
+        batches: Batches,
         phase: Phase,
         folder: Path,
         seed: int,
         ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
-        texts: SplicedTexts | None = None,
-        silences: Silences | None = None,
+        objectives: Sequence[Objective] | None = None,
     ):
-        self.network, self.loader, self.targets, self.phase = network, loader, targets, phase
+        self.network, self.batches, self.phase = network, batches, phase
         self.folder, self.seed, self.ranks = folder, seed, ranks
-        self.texts, self.silences = texts, silences
+        self.objectives = list(phase.objectives if objectives is None else objectives)
+        self.device = next(network.parameters()).device
         self.optimizers = Optimizers(network, phase)
         self.average = Average(network, phase.average_decay)
         self.step = 0
-        self.position: tuple[int, ...] = (0, 0)  # of the next batch: epoch and step
+        self.position: tuple[int, ...] = ()  # of this rank's next batch; () is the beginning
 
     @property
     def path(self) -> Path:
@@ -82,32 +77,35 @@ class PhaseTrainer:
         until: int | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Train up to step `until` (the phase's end by default), or until `stop` says so after a step."""
+        """Train up to step `until` (the phase's end by default), or until `stop` says so after a step.
+
+        States are saved, and evaluations made, every so many steps and at the end; 0 is only at the end.
+        """
         until = self.phase.steps if until is None else min(until, self.phase.steps)
         if self.step >= until:
             return
-        batches = self.loader.stream(*self.position)
+        batches = self.batches.stream(*self.position)
         started = time.monotonic()
         try:
             while self.step < until:
                 batch = next(batches)
                 numbers = self.train_step(batch)
-                self.position = self._following(batch)
+                self.position = batch.following
                 now = time.monotonic()
-                amount, stopping = self.ranks.sum([self._amount(batch), stop()])
-                speed = {"seconds": now - started, self.speed: amount / (now - started)}
+                amount, stopping = self.ranks.sum([batch.amount, stop()])
+                speed = {"seconds": now - started, "frames_per_second": amount / max(now - started, 1e-9)}
                 report(self.step, {**numbers, "epoch": batch.epoch, **speed})
-                if stopping or (save_every and (self.step % save_every == 0 or self.step == until)):
+                if stopping or _due(self.step, save_every, self.phase.steps):
                     self.save()
                 if stopping:
                     return
-                if evaluate and evaluate_every and (self.step % evaluate_every == 0 or self.step == until):
+                if evaluate and _due(self.step, evaluate_every, self.phase.steps):
                     report(self.step, evaluate())
                 started = time.monotonic()
         finally:
             batches.close()
 
-    def train_step(self, batch: Batch) -> dict[str, float]:
+    def train_step(self, batch: Any) -> dict[str, float]:
         """One optimizer step on one batch; the numbers worth telling.
 
         Losses are means over the batches of all ranks together: what one process would compute on all of them.
@@ -119,7 +117,7 @@ class PhaseTrainer:
         self.network.set_chunk(int(chunks[draw.integers(len(chunks))]))
         dropout = np.random.SeedSequence(self.seed, spawn_key=(_DROPOUT, self.step, self.ranks.rank))
         self.optimizers.zero_grad()
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(int(dropout.generate_state(1, np.uint64)[0]))
             numbers = self._gradients(batch)
         self.ranks.sum_gradients(self.network.parameters())
@@ -132,49 +130,40 @@ class PhaseTrainer:
         rate = self.optimizers.step(self.step)
         self.average.update(self.network)
         self.step += 1
-        loss = sum(phase.losses[name] * value for name, value in numbers.items())
-        return {"loss": loss, **numbers, "norm": norm, "rate": rate}
+        total = sum(o.weight * numbers[o.name] for o in self.objectives if o.name in numbers)
+        losses = {f"loss:{name}": value for name, value in numbers.items()}
+        return {"loss": total, **losses, "norm": norm, "rate": rate}
 
-    def _gradients(self, batch: Batch) -> dict[str, float]:
-        """Add this rank's share of the gradient of every loss; the losses."""
-        phase = self.phase
-        speech = [name for name in phase.losses if not name.startswith("text:") and name != "silence"]
-        heads = [name.removeprefix("text:") for name in phase.losses if name.startswith("text:")]
-        numbers = self._backward(speech, batch_losses(self.network, batch, self.targets, speech, phase.bf16))
+    def _gradients(self, batch: Any) -> dict[str, float]:
+        """Add this rank's share of the gradient of every objective; the losses."""
         number = self.step * self.ranks.world + self.ranks.rank
-        if "silence" in phase.losses:
-            loss = silence_loss(self.network, self.silences.draw(number), phase.bf16)
-            numbers |= self._backward(["silence"], {"silence": loss})
-        if heads:
-            self.texts.renew(self.step, self.average.weights)
-            spliced = self.texts.draw(number)
-            losses = spliced_losses(self.network, spliced, self.targets, heads, phase.bf16)
-            numbers |= self._backward([f"text:{head}" for head in heads], losses)
+        encoded = Encoded(self.network, batch.to(self.device), self.phase.bf16, number)
+        numbers: dict[str, float] = {}
+        together = [objective for objective in self.objectives if not objective.apart]
+        for group in (together, *([objective] for objective in self.objectives if objective.apart)):
+            for objective in group:
+                objective.renew(self.step, self.average.weights)
+            losses = [objective.loss(self.network, encoded) for objective in group]
+            numbers |= self._backward(group, losses)
         return numbers
 
-    def _following(self, batch: Batch) -> tuple[int, ...]:
-        """The position after a batch."""
-        return (batch.epoch, batch.step + 1)
-
-    def _amount(self, batch: Batch) -> float:
-        """How much data a batch is, in the unit of `speed`: seconds of audio."""
-        return float(batch.lengths.sum()) * self.network.frontend.hop / self.network.frontend.rate
-
-    def _backward(self, names: Sequence[str], losses: Mapping[str, Loss]) -> dict[str, float]:
+    def _backward(self, objectives: Sequence[Objective], losses: Sequence[Loss | None]) -> dict[str, float]:
         """Add this rank's share of the gradient of the losses' means over all ranks; the means."""
-        counts = self.ranks.sum(losses[name].count if name in losses else 0 for name in names)
+        counts = self.ranks.sum(loss.count if loss else 0 for loss in losses)
+        zero = torch.zeros((), device=self.device)
         shares = {
-            name: losses[name].total / count if name in losses else torch.zeros(())
-            for name, count in zip(names, counts, strict=True)
+            objective.name: loss.total / count if loss else zero
+            for objective, loss, count in zip(objectives, losses, counts, strict=True)
             if count
         }
-        total = sum((self.phase.losses[name] * share for name, share in shares.items()), torch.zeros(()))
+        total = sum((o.weight * shares[o.name] for o in objectives if o.name in shares), zero)
         if total.requires_grad:
             total.backward()
         return dict(zip(shares, self.ranks.sum(share.item() for share in shares.values()), strict=True))
 
     def save(self) -> None:
         """Write everything that a continuation needs, atomically; only the first rank does."""
+        positions = self.ranks.gather(self.position)
         if not self.ranks.first:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -185,8 +174,8 @@ class PhaseTrainer:
                 "optimizers": self.optimizers.state_dict(),
                 "average": self.average.state_dict(),
                 "step": self.step,
-                "position": self.position,
-                "texts": self.texts.state_dict() if self.texts else None,
+                "positions": positions,
+                "objectives": {objective.name: objective.state_dict() for objective in self.objectives},
             },
             partial,
         )
@@ -196,19 +185,31 @@ class PhaseTrainer:
         """Continue from what `save` wrote; False where there is nothing.
 
         Raises:
-            CheckpointError: the file is damaged, or of another model.
+            CheckpointError: the file is damaged, or of another model. UsageError: it is of other many processes.
         """
         if not self.path.exists():
             return False
         try:
-            state = torch.load(self.path, weights_only=True)
+            state = torch.load(self.path, weights_only=True, map_location=self.device)
+            positions = [tuple(position) for position in state["positions"]]
             self.network.load_state_dict(state["network"])
             self.optimizers.load_state_dict(state["optimizers"])
             self.average.load_state_dict(state["average"])
-            if self.texts:
-                self.texts.load_state_dict(state["texts"])
-            self.step, self.position = state["step"], tuple(state["position"])
+            for objective in self.objectives:
+                objective.load_state_dict(state["objectives"][objective.name])
+            self.step = state["step"]
         except Exception as error:  # torch raises RuntimeError, KeyError, EOFError, pickle's and zip's errors
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(f"{self.path} cannot be continued ({reason}): delete it to redo the phase") from error
+        if not self.finished and len(positions) != self.ranks.world:
+            raise UsageError(
+                f"{self.path} was trained by {len(positions)} processes, and this is one of {self.ranks.world}: "
+                "go on with as many"
+            )
+        self.position = positions[self.ranks.rank] if self.ranks.rank < len(positions) else ()
         return True
+
+
+def _due(step: int, every: int, last: int) -> bool:
+    """Whether something is done after a step: every so many, and after the last."""
+    return step == last or bool(every and step % every == 0)

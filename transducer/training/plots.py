@@ -24,7 +24,7 @@ def plot_losses(rows: Rows, path: Path) -> None:
     """Every loss of every phase over its steps, as a running mean over what each step had."""
     steps = [row for row in rows if "loss" in row]
     phases = list(dict.fromkeys(row["phase"] for row in steps))
-    names = sorted({name for row in steps for name in row if _is_loss(name)})
+    names = sorted({name for row in steps for name in row if name.startswith("loss:")})
     colours = dict(zip(names, COLOURS * len(names), strict=False))
     figure = _figure(min(4.5 * len(phases) + 2, 14), 4.2)
     panels = figure.subplots(1, len(phases), squeeze=False)[0]
@@ -34,7 +34,7 @@ def plot_losses(rows: Rows, path: Path) -> None:
             if points:
                 x, y = np.array(points).T
                 axes.plot(x, y, color=colours[name], alpha=0.15, linewidth=0.8)
-                axes.plot(x, _running_mean(y), color=colours[name], linewidth=1.8, label=name)
+                axes.plot(x, _running_mean(y), color=colours[name], linewidth=1.8, label=name.removeprefix("loss:"))
         axes.set_title(f"phase: {phase}", fontsize=11)
         axes.set_xlabel("step")
         axes.set_ylim(bottom=0)
@@ -44,48 +44,31 @@ def plot_losses(rows: Rows, path: Path) -> None:
     figure.savefig(path)
 
 
-def plot_error_rates(rows: Rows, phases: Sequence[tuple[str, int]], path: Path) -> None:
-    """Error rates on the dev table over all steps; `phases` are names and numbers of steps, in order."""
+def plot_rates(rows: Rows, phases: Sequence[tuple[str, int]], path: Path) -> None:
+    """What was measured on held-out examples along the way: fractions, drawn in per cent.
+
+    Args:
+        phases: names and numbers of steps, in order.
+    """
     offsets, total = {}, 0
     for phase, steps in phases:
         offsets[phase], total = total, total + steps
+    rated = [row for row in rows if "loss" not in row and row["phase"] in offsets]
+    names = sorted({name for row in rated for name in row if name not in ("phase", "step")})
     figure = _figure(8, 4.2)
     axes = figure.subplots()
-    rated = [row for row in rows if "loss" not in row and row["phase"] in offsets]
-    names = sorted({name for row in rated for name in row if name.startswith(("wer:", "cer:", "per:"))})
     for name, colour in zip(names, COLOURS * len(names), strict=False):
         points = [(offsets[row["phase"]] + row["step"], 100 * row[name]) for row in rated if name in row]
         x, y = np.array(points).T
         text = f"{label(name)}: {y[-1]:.1f} %"
         axes.plot(x, y, color=colour, marker="o", markersize=4, linewidth=1.6, label=text, clip_on=False)
-    for phase, start in offsets.items():
+    for phase, start in offsets.items() if len(offsets) > 1 else ():
         axes.axvline(start, color="#999999", linewidth=0.8, linestyle=":")
         axes.annotate(
             f" {phase}", (start, 1), xycoords=("data", "axes fraction"), fontsize=9, color="#555555", va="top"
         )
     axes.set_xlim(0, total)
-    axes.set_ylim(0, max(100.0, *axes.get_ylim()) if not rated else max(5.0, axes.get_ylim()[1]))
-    axes.set_xlabel("step")
-    axes.set_ylabel("% errors on the dev table")
-    axes.legend(frameon=False, loc="best")
-    _plain(axes)
-    figure.savefig(path)
-
-
-def plot_rates(rows: Rows, path: Path) -> None:
-    """What was measured on held-out examples along the way: fractions, drawn in per cent."""
-    rated = [row for row in rows if "loss" not in row]
-    names = sorted({name for row in rated for name in row if name not in ("phase", "step")})
-    figure = _figure(8, 4.2)
-    axes = figure.subplots()
-    for name, colour in zip(names, COLOURS * len(names), strict=False):
-        points = [(row["step"], 100 * row[name]) for row in rated if name in row]
-        x, y = np.array(points).T
-        axes.plot(
-            x, y, color=colour, marker="o", markersize=4, linewidth=1.6, label=f"{label(name)}: {y[-1]:.1f} %",
-            clip_on=False,
-        )  # fmt: skip
-    axes.set_ylim(0, 100)
+    axes.set_ylim(0, max(100.0, axes.get_ylim()[1]))
     axes.set_xlabel("step")
     axes.set_ylabel("% on held-out examples")
     axes.legend(frameon=False, loc="best", fontsize=9)
@@ -166,13 +149,6 @@ def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#EEEEEE")
     axes.set_axisbelow(True)
-
-
-def _is_loss(name: str) -> bool:
-    return (
-        name.startswith(("ctc:", "crf:", "rnnt:", "frames:", "framewise:", "pooled:", "text:", "aligned:", "lm:"))
-        or name == "frames"
-    )
 
 
 def _running_mean(values: np.ndarray) -> np.ndarray:

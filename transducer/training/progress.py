@@ -17,22 +17,14 @@ class Progress:
         title: of the phase, such as "phase 2 of 3: joint".
         steps: of the whole phase; done: how many are over.
         quiet: show nothing.
-        speed: what reports call the amount of data a second, and its unit.
     """
 
-    def __init__(
-        self,
-        title: str,
-        steps: int,
-        done: int = 0,
-        quiet: bool = False,
-        speed: tuple[str, str] = ("audio_per_second", "s of audio"),
-    ):
+    def __init__(self, title: str, steps: int, done: int = 0, quiet: bool = False):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        self.title, self.steps, self.quiet, self.speed = title, steps, quiet, speed
+        self.title, self.steps, self.quiet = title, steps, quiet
         self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._terminal = self._console.is_terminal
         self._bar = Bar(
@@ -64,7 +56,7 @@ class Progress:
             self._rates = "  ".join(f"{label(name)} {100 * value:.1f} %" for name, value in numbers.items())
             self.say(f"{self.title}, step {step}: {self._rates}")
             return
-        for name in ("loss", self.speed[0]):
+        for name in ("loss", "frames_per_second"):
             self._recent[name].append(numbers[name])
         if self._terminal:
             recent = {name: values[-20:] for name, values in self._recent.items()}
@@ -79,7 +71,7 @@ class Progress:
 
     def _sentence(self, recent: dict[str, list[float]]) -> str:
         means: dict[str, Any] = {name: sum(values) / len(values) for name, values in recent.items() if values}
-        return f"loss {means['loss']:.3f}, {means[self.speed[0]]:.0f} {self.speed[1]} a second"
+        return f"loss {means['loss']:.3f}, {means['frames_per_second']:.0f} frames a second"
 
     def _left(self, step: int) -> str:
         seconds = (time.monotonic() - self._began) / max(1, step - self._first) * (self.steps - step)
@@ -87,13 +79,10 @@ class Progress:
 
 
 def label(name: str) -> str:
-    """An error rate's name for people: "wer:characters" -> "WER", "per:phones" -> "phone error rate"."""
-    kind, _, decoder = name.partition(":")
-    if kind in ("accuracy", "error"):
-        return f"{kind} ({decoder})"
-    if kind == "per":
-        return "phone error rate" if decoder == "phones" else f"phone error rate ({decoder})"
-    return kind.upper() if decoder in ("", "characters", "ctc", "rnnt") else f"{kind.upper()} ({decoder})"
+    """What was measured, for people: "wer:words" -> "WER (words)", "accuracy:labels" -> "accuracy (labels)"."""
+    kind, _, head = name.partition(":")
+    kind = kind.upper() if kind.islower() and len(kind) <= 3 else kind  # abbreviations
+    return f"{kind} ({head})" if head else kind
 
 
 def clock(seconds: float) -> str:

@@ -2,87 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from transducer.data.augment.features import AugmentConfig
+from transducer.data.pairs import PairSource
+from transducer.errors import UsageError
 from transducer.model.config import ModelConfig
+from transducer.model.network import Network
 from transducer.search.tokens.word_model import WordModel
-from transducer.text.english.lexicon import Pronunciations
 from transducer.text.tokenizers.tokenizer import Tokenizer
+from transducer.training.checks import check_name, check_number, check_type, check_whole
+from transducer.training.objectives import Objective
 
-Pronounce = Callable[[Sequence[str], Pronunciations], Pronunciations]
+if TYPE_CHECKING:
+    from transducer.training.context import Batches, Context
 
+# (network, examples) -> name -> a fraction, such as "accuracy:labels" or "wer:words".
+Evaluate = Callable[[Network, PairSource], Mapping[str, float]]
 
-@dataclass(frozen=True)
-class Table:
-    """A table of recordings (see `transducer.data.table`).
-
-    Attributes:
-        path: of the table, JSON lines or TSV.
-        name, licence: as the model's card is to name them; the name is the file's without its ending if empty.
-        rows: at most so many, spread evenly over the table; None takes all.
-    """
-
-    path: Path
-    name: str = ""
-    licence: str = ""
-    rows: int | None = None
-
-    @property
-    def title(self) -> str:
-        return self.name or self.path.stem
+STORAGES = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one objective and one learning-rate curve.
+    """A stretch of training with the same objectives and one learning-rate curve.
 
     Attributes:
         name: for the log and the files of its state.
-        steps: optimizer steps.
-        losses: name of a loss -> weight. "ctc:NAME" and "rnnt:NAME" train decoder NAME; "crf:NAME" a CTC decoder on
-            what sets its target apart from all else that might have been said (see `training.crf`). "frames" is
-            cross-entropy of the intermediate head, "frames:NAME" of decoder NAME, on frame labels (alignments).
-            "text:NAME" trains decoder NAME and the layers above the intermediate head on sentences of the recipe's
-            `texts`, spliced from features of recorded phones (see `training.splice`). "silence" makes the blanks of all
-            CTC heads likely on the recipe's `silence` (see `training.silence`). "aligned:NAME" trains the cascaded
-            RNN-T NAME on what the head that it reads says of the recordings, and of sentences of the recipe's `texts`
-            spliced from that; "lm:NAME" may join it, and lets its predictor read these texts alone (see
-            `training.aligned`). A phase with these has no other losses.
-        aligned_only: use only the utterances whose alignment is given.
-        frames_per_batch: features (10 ms) in a batch, padding counted.
-        learning_rate: of AdamW, at the peak; `matrix_learning_rate`: of Muon, at the peak.
+        steps: of the optimizer.
+        objectives: what is learned, see `training.objectives`; the sum of their losses times their weights.
+        train: the examples of this phase; None takes the recipe's.
+        batch_frames: steps of x in a batch, padding counted; a longer example is a batch of its own.
+        buckets: where lengths are not known, batches are cut from so many batches' worth of examples.
+        learning_rate: of AdamW, at the peak; matrix_learning_rate: of Muon, at the peak.
+        weight_decay: of both.
         warmup: steps of linear rise; then the rate falls linearly to `final_fraction` of the peak, at the last step.
         clip: norm of the gradient, at most.
-        augment: None trains on the features as they are.
         average_decay: of the exponential moving average of the weights that is evaluated and shipped.
         bf16: compute the network in bfloat16 where autocast does; weights and losses stay float32.
-        text_frames: encoder frames in a batch of spliced sentences.
-        passes: for "aligned": how the recordings are augmented, each time that the network hears them all.
-        text_renewal: steps after which the features that they are spliced from are computed anew.
-        realign: after the phase, align every utterance with a pronunciation anew, for the phases that follow.
+        batches: makes the phase's own batches, where its objectives read no pairs.
+        after: called at the end of the phase, and again when a run that is past it goes on.
     """
 
     name: str
     steps: int
-    losses: Mapping[str, float]
-    aligned_only: bool = False
-    frames_per_batch: int = 16000
+    objectives: tuple[Objective, ...]
+    train: PairSource | None = None
+    batch_frames: int = 3000
+    buckets: int = 4
     learning_rate: float = 2e-3
     matrix_learning_rate: float = 0.02
     weight_decay: float = 0.01
     warmup: int = 50
     final_fraction: float = 0.02
     clip: float = 5.0
-    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
     average_decay: float = 0.99
     bf16: bool = True
-    text_frames: int = 2200
-    text_renewal: int = 700
-    passes: tuple[AugmentConfig, ...] = ()
-    realign: bool = False
+    batches: Callable[[Context], Batches] | None = None
+    after: Callable[[Context], None] | None = None
+
+    def __post_init__(self) -> None:
+        check_name("a phase", self.name)
+        owner = f"phase {self.name}"
+        for name, least in (("steps", 1), ("batch_frames", 1), ("buckets", 1), ("warmup", 0)):
+            check_whole(owner, name, getattr(self, name), least)
+        for name in ("learning_rate", "matrix_learning_rate", "weight_decay"):
+            check_number(owner, name, getattr(self, name))
+        check_number(owner, "final_fraction", self.final_fraction, most=1.0)
+        check_number(owner, "clip", self.clip, above=True)
+        check_number(owner, "average_decay", self.average_decay, most=1.0)
+        check_type(owner, "bf16", self.bf16, bool, "true or false")
+        check_type(owner, "objectives", self.objectives, tuple, "a tuple of objectives")
+        for objective in self.objectives:
+            check_type(owner, "an objective", objective, Objective, "an Objective")
+        names = [objective.name for objective in self.objectives]
+        if not names or len(set(names)) < len(names):
+            raise UsageError(f"{owner}: it needs objectives, each with a name of its own; it has {names}")
 
 
 @dataclass(frozen=True)
@@ -91,51 +88,82 @@ class Recipe:
 
     Attributes:
         name: of the checkpoint folder.
-        model: what is trained; its `chunks` are drawn from at random, one a batch. The run fills in `units` and
-            the card.
-        units: name of units -> tokenizer. Those called "phones" need `lexicon`; all others spell the text itself.
-        train: tables of recordings.
-        dev: table for the error rates on the way, or None.
+        model: what is trained; its `chunks` are drawn from at random, one a batch. The run fills in `units`.
+        units: name of units -> tokenizer.
+        train: the examples, see `data.pairs`.
+        dev: for the evaluations on the way and at the end; evaluated with the same random numbers every time.
         phases: in order; each starts from the averaged weights of the one before.
-        noise: table of noise clips to mix in.
-        silence: makes a table of recordings without speech, for the "silence" loss, in a folder that it may keep
-            files in.
-        lexicon: a pronouncing dictionary in CMUdict's format, for the units "phones".
-        pronounce: for words that the lexicon lacks: (words, lexicon) -> word -> pronunciations, the likeliest first.
-            Without it, utterances with such words are not trained on phones.
-        alignments: a table of phone alignments (utterance, phones, starts, ends), for the "frames" losses.
-        texts: gives the sentences for the "text" losses, spelled as transcripts are.
+        evaluate: None measures each trained head by its own metric, see `training.evaluation`.
         initial: a checkpoint folder to start from; parts that it lacks, or has in other shapes, start anew.
-        normalise: whether texts go through `text.english.normalise` first; False for units that are no plain text.
-        word_model: makes the lexicon and language model of the beam search, in a folder that it may keep files in.
-        auxiliary: decoders that help to train the rest, and are not in the checkpoint.
-        storage: of the weights on disk, "float16" or "int8".
-        speeds: of the copies of each recording to train on.
-        variants: further copies, ("reverb", seed) in a simulated room, ("codec", seed) through a codec or telephone;
-            an epoch has one of all the copies of a recording.
+        card: what the model's card is to say, beside what the run knows itself.
+        auxiliary: heads that help to train the rest, and are not in the checkpoint.
+        word_model: makes the lexicon and language model of a beam search, in a folder that it may keep files in.
+        storage: of the weights on disk, "float32", "float16" or "int8".
+        workers: processes that make the examples; 0 makes them in a thread.
         seed: of everything random.
-        evaluate_every, save_every: in steps; both also happen at the end of a phase.
+        evaluate_every, save_every: in steps; both also happen at the end of a phase, and 0 leaves it at that.
     """
 
     name: str
     model: ModelConfig
     units: Mapping[str, Tokenizer]
-    train: tuple[Table, ...]
-    dev: Table | None
+    train: PairSource
+    dev: PairSource | None
     phases: tuple[Phase, ...]
-    noise: Table | None = None
-    silence: Callable[[Path], Table] | None = None
-    lexicon: Path | None = None
-    pronounce: Pronounce | None = None
-    alignments: Path | None = None
-    texts: Callable[[], Sequence[str]] | None = None
+    evaluate: Evaluate | None = None
     initial: Path | None = None
-    normalise: bool = True
-    word_model: Callable[[Path], WordModel] | None = None
+    card: dict[str, Any] = field(default_factory=dict)
     auxiliary: tuple[str, ...] = ()
+    word_model: Callable[[Path, Network], WordModel | None] | None = None
     storage: str = "float16"
-    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
-    variants: tuple[tuple[str, float], ...] = ()
+    workers: int = 1
     seed: int = 1
     evaluate_every: int = 200
     save_every: int = 50
+
+    def __post_init__(self) -> None:
+        check_name("a recipe", self.name)
+        owner = f"recipe {self.name}"
+        check_type(owner, "model", self.model, ModelConfig, "a ModelConfig")
+        check_type(owner, "phases", self.phases, tuple, "a tuple of phases")
+        for phase in self.phases:
+            check_type(owner, "a phase", phase, Phase, "a Phase")
+        names = [phase.name for phase in self.phases]
+        if not names or len(set(names)) < len(names):
+            raise UsageError(f"{owner}: it needs phases, each with a name of its own; it has {names}")
+        for name in ("workers", "seed", "evaluate_every", "save_every"):
+            check_whole(owner, name, getattr(self, name), 0)
+        if self.storage not in STORAGES:
+            raise UsageError(f"{owner}: storage is {self.storage!r}; there are {', '.join(STORAGES)}")
+        heads, units = self.model.heads, {name: len(tokenizer) for name, tokenizer in self.units.items()}
+        parts = {f"head {name}": part for name, part in heads.items()}
+        parts["the intermediate head"] = self.model.conditioning
+        for name, part in parts.items():
+            if part is not None and part.units not in units:
+                known = ", ".join(units) or "none"
+                raise UsageError(f"{owner}: {name} writes {part.units!r}; the units are {known}")
+        if strange := set(self.auxiliary) - heads.keys():
+            raise UsageError(f"auxiliary: the model has no head {min(strange)!r}, but {', '.join(heads)}")
+        model = replace(self.model, units=units)
+        for phase in self.phases:
+            for objective in phase.objectives:
+                objective.check(model)
+
+    @property
+    def sources(self) -> list[PairSource]:
+        """What is trained on, each once: the recipe's own, and those of the phases in their order."""
+        found: list[PairSource] = []
+        for source in (self.train, *(self.source(phase) for phase in self.phases)):
+            if not any(source is known for known in found):
+                found.append(source)
+        return found
+
+    def source(self, phase: Phase) -> PairSource:
+        """What a phase is trained on."""
+        return self.train if phase.train is None else phase.train
+
+    def trained_heads(self, phases: int | None = None) -> list[str]:
+        """The heads that the first so many phases train, or all of them, in the order of the model."""
+        objectives = [objective for phase in self.phases[:phases] for objective in phase.objectives]
+        heads = {head for objective in objectives for head in objective.heads}
+        return [name for name in self.model.heads if name in heads]

@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from transducer.errors import TransducerError, UsageError
-from transducer.training.pairs import PairRecipe
 from transducer.training.recipe import Recipe
+from transducer.training.settings import apply_settings, convert, parse_settings
 
 FUNCTION = "recipe"
-_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def load_recipe(
-    spec: str, data: Path, quick: bool, settings: Sequence[str] = (), cache: Path | None = None
-) -> Recipe | PairRecipe:
+def load_recipe(spec: str, data: Path, quick: bool, settings: Sequence[str] = (), cache: Path | None = None) -> Recipe:
     """Call the function FILE or FILE:FUNCTION: `recipe(data: Path, quick: bool, *, NAME: TYPE = DEFAULT, ...)`.
 
     A folder stands for its file recipe.py.
@@ -28,7 +25,8 @@ def load_recipe(
     The file may import its neighbours by the name of their folder: `from pipelines.speech_en.word_lm import ...`.
 
     Args:
-        settings: "NAME=VALUE" for the keyword parameters of the function, which are the settings that it has.
+        settings: "NAME=VALUE" for the keyword parameters of the function, or for what all recipes have, see
+            `training.settings`.
         cache: a folder for a function with the parameter `cache`.
 
     Raises:
@@ -39,18 +37,16 @@ def load_recipe(
     known = {parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
     types = typing.get_type_hints(function)
     values: dict[str, Any] = {"cache": cache} if "cache" in known else {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        name = name.strip().replace("-", "_")
-        if not equals:
-            raise UsageError(f"--set {setting}: a setting is NAME=VALUE")
-        if name not in known:
-            raise UsageError(f"{spec} has no setting {name!r}; it has {', '.join(sorted(known)) or 'none'}")
-        values[name] = _convert(name, value.strip(), types.get(name, str))
+    others = {}
+    for name, value in parse_settings(settings).items():
+        if name in known:
+            values[name] = convert(name, value, types.get(name, str))
+        else:
+            others[name] = value
     recipe = function(data, quick, **values)
-    if not isinstance(recipe, Recipe | PairRecipe):
-        raise UsageError(f"{spec}: the function returned {type(recipe).__name__}, not a Recipe or PairRecipe")
-    return recipe
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"{spec}: the function returned {type(recipe).__name__}, not a Recipe")
+    return apply_settings(recipe, others, spec, sorted(known - {"cache"})) if others else recipe
 
 
 def _find(spec: str) -> Callable[..., Any]:
@@ -83,16 +79,3 @@ def _find(spec: str) -> Callable[..., Any]:
     if not callable(function):
         raise UsageError(f"{path} has no function {name!r}, which would return the recipe")
     return function
-
-
-def _convert(name: str, value: str, kind: Any) -> Any:
-    options = [option for option in typing.get_args(kind) if option is not type(None)] or [kind]
-    if type(None) in typing.get_args(kind) and value.lower() in ("", "none"):
-        return None
-    for option in options:
-        try:
-            return _TRUTH[value.lower()] if option is bool else option(value)
-        except (KeyError, ValueError, TypeError):
-            continue
-    wanted = " or ".join(getattr(option, "__name__", str(option)) for option in options)
-    raise UsageError(f"--set {name}={value}: {value!r} is no {wanted}")

@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
+from typing import Any
 
 import numpy as np
-import torch
 
 from transducer.atomic import atomic_write
-from transducer.data.features import FeatureStore
-from transducer.heads.ctc import CONDITIONING
-from transducer.heads.rnnt import RNNT
-from transducer.model.network import Network
-from transducer.model.sequence import Aux
-from transducer.search.build import build_greedy_search
-from transducer.training.align import best_path, path_to_alignment
-from transducer.training.corpus import PHONES, Corpus
-from transducer.training.export import Results, default_chunk, frame_ms
+from transducer.data.pairs import Described
+from transducer.evaluation.confusion import write_confusion_matrix
+from transducer.heads.head import Target
+from transducer.training.evaluation import chunks_of, default_chunk
+from transducer.training.export import Results, chunk_text
 from transducer.training.folder import RunFolder
 from transducer.training.log import read_log
+from transducer.training.pictures import alignment_of
 from transducer.training.progress import clock, label
 from transducer.training.recipe import Recipe
+from transducer.training.words import WordErrors
 
-_EXAMPLES = 5
-_PICTURED = 4.5  # seconds: an utterance of about this length fits a picture
+_EXAMPLES, _SHOWN = 5, 200  # and characters of each
+Rows = Sequence[Mapping[str, Any]]
 
 
-def write_report(
-    recipe: Recipe,
-    folder: RunFolder,
-    corpus: Corpus,
-    results: Results,
-    decoders: Sequence[str],
-    command: Sequence[str] = (),
-) -> Path:
+def write_report(recipe: Recipe, folder: RunFolder, results: Results, command: Sequence[str] = ()) -> Path:
     """Write report.md and its pictures into the run's folder; without matplotlib there are no pictures."""
     rows = read_log(folder.log)
-    parts = [f"# {recipe.name}\n", *_model(recipe, results.network), *_data(recipe, corpus)]
-    parts += _phases(recipe, rows)
+    parts = [f"# {recipe.name}\n", *_model(results), *_data(recipe), *_phases(recipe, rows)]
     if results.rates:
         parts += _results(recipe, results)
-        parts += _examples(recipe, corpus, results, decoders[0])
-    parts += _pictures(recipe, folder, corpus, results, decoders, rows)
+        parts += _examples(recipe, results)
+    parts += _pictures(recipe, folder, results, rows)
     if command:
         parts += ["## To do it again\n", f"```sh\n{shlex.join(command)}\n```\n"]
     path = folder.root / "report.md"
@@ -52,145 +43,107 @@ def write_report(
     return path
 
 
-def _model(recipe: Recipe, network: Network) -> Iterable[str]:
+def _model(results: Results) -> Iterable[str]:
+    network = results.network
     config = network.config
-    cores = [
-        f"{type(core).__name__.removesuffix('Config')}, {core.layers} layers of {core.channels} channels"
-        for core in config.cores
-    ]
+    cores = (
+        f"{_kind(core)}, {getattr(core, 'layers', '?')} layers of {core.channels} channels" for core in config.cores
+    )
+    heads = (f"{name}: {_kind(part)} on {part.units}" for name, part in config.heads.items())
     yield (
         f"{sum(parameter.numel() for parameter in network.parameters()) / 1e6:.2f} M parameters: "
-        f"{', '.join(cores)}; "
-        + ", ".join(f"{type(part).__name__.removesuffix('Config')} on {part.units}" for part in config.heads.values())
-        + f"; chunks of {', '.join(f'{chunk * frame_ms(config):g}' for chunk in config.chunks)} ms.\n"
+        f"{'; '.join(cores)}; {', '.join(heads)}. Chunks of "
+        f"{', '.join(chunk_text(network, chunk) for chunk in chunks_of(network))}; "
+        f"look-ahead: {network.encoder.lookahead} encoder frames.\n"
     )
 
 
-def _data(recipe: Recipe, corpus: Corpus) -> Iterable[str]:
+def _data(recipe: Recipe) -> Iterable[str]:
     yield "## Trained on\n"
-    rows = [(table.title, f"{corpus.hours[table.title]:.2f} h", table.licence) for table in recipe.train]
-    if recipe.noise:
-        rows.append((recipe.noise.title, f"{len(corpus.noise)} clips of noise", recipe.noise.licence))
-    yield markdown_table(("data", "amount", "licence"), rows)
-    speeds = ", ".join(f"{speed:g}" for speed in recipe.speeds)
-    aligned = sum(utterance.id in corpus.targets.alignments for utterance in corpus.train.utterances)
-    yield f"{len(corpus.train)} utterances, {aligned} with frame labels; speeds {speeds}; seed {recipe.seed}.\n"
+    parts = recipe.train.describe() if isinstance(recipe.train, Described) else recipe.card.get("trained_on", ())
+    if parts:
+        names = list(dict.fromkeys(name for part in parts for name in part))
+        yield markdown_table(names, [[part.get(name, "") for name in names] for part in parts])
+    held_out = len(recipe.dev) if recipe.dev is not None else 0
+    yield f"{len(recipe.train)} examples, {held_out} held out; seed {recipe.seed}.\n"
 
 
-def _phases(recipe: Recipe, rows: Sequence[dict]) -> Iterable[str]:
+def _phases(recipe: Recipe, rows: Rows) -> Iterable[str]:
     yield "## Phases\n"
     table = []
     for phase in recipe.phases:
         steps = [row for row in rows if row["phase"] == phase.name and "loss" in row]
-        losses = ", ".join(f"{weight:g} {name}" for name, weight in phase.losses.items())
-        if not steps:
-            table.append((phase.name, phase.steps, losses, "-", "-", "-"))
-            continue
-        speed = float(np.median([row["audio_per_second"] for row in steps]))
-        seconds = sum(row["seconds"] for row in steps)
-        last = float(np.mean([row["loss"] for row in steps[-20:]]))
-        table.append((phase.name, phase.steps, losses, f"{last:.3f}", f"{speed:.0f}", clock(seconds)))
-    yield markdown_table(("phase", "steps", "losses", "loss at the end", "s of audio a second", "h:mm:ss"), table)
+        objectives = ", ".join(f"{objective.weight:g} {objective.name}" for objective in phase.objectives)
+        cells: list[str] = ["-"] * 4
+        if steps:
+            cells = [
+                f"{steps[-1]['epoch'] + 1}",
+                f"{float(np.mean([row['loss'] for row in steps[-20:]])):.3f}",
+                f"{float(np.median([row['frames_per_second'] for row in steps])):.0f}",
+                clock(sum(row["seconds"] for row in steps)),
+            ]
+        table.append((phase.name, phase.steps, objectives, phase.batch_frames, *cells))
+    header = ("phase", "steps", "objectives", "frames a batch", "epochs", "loss at the end", "frames a second")
+    yield markdown_table((*header, "h:mm:ss"), table)
 
 
 def _results(recipe: Recipe, results: Results) -> Iterable[str]:
-    yield f"## Error rates on {recipe.dev.title}\n"
-    config = results.network.config
+    yield f"## On {getattr(recipe.dev, 'title', 'held-out examples')}\n"
     names = list(next(iter(results.rates.values())))
-    rows = [
-        (f"{chunk * frame_ms(config):g} ms", *(f"{100 * rates[name]:.1f} %" for name in names))
-        for chunk, rates in results.rates.items()
-    ]
-    yield markdown_table(("chunk", *(label(name) for name in names)), rows)
-    yield "Greedy, from the weights in the checkpoint. Nothing of this table was trained on.\n"
+    if len(results.rates) == 1:
+        (found,) = results.rates.values()
+        yield markdown_table(("measure", "%"), [(label(name), f"{100 * found[name]:.1f}") for name in names])
+    else:
+        rows = [
+            (chunk_text(results.network, chunk), *(f"{100 * found[name]:.1f} %" for name in names))
+            for chunk, found in results.rates.items()
+        ]
+        yield markdown_table(("chunk", *map(label, names)), rows)
+    yield "From the weights in the checkpoint. Nothing of these examples was trained on.\n"
 
 
-def _examples(recipe: Recipe, corpus: Corpus, results: Results, decoder: str) -> Iterable[str]:
-    yield f"What was said, and what was heard in chunks of {_default_ms(results):g} ms:\n"
-    references = corpus.dev_texts(results.network.config.heads[decoder].units)
-    chosen = np.linspace(0, len(references) - 1, min(_EXAMPLES, len(references))).round().astype(int)
-    yield markdown_table(("said", "heard"), [(references[i], results.heard[i]) for i in dict.fromkeys(chosen.tolist())])
+def _examples(recipe: Recipe, results: Results) -> Iterable[str]:
+    """What the first head that writes was to write, and what it wrote."""
+    network = results.network
+    written = [head for head in results.metrics if network.heads[head].target is Target.TOKENS][:1]
+    if not written:
+        return
+    pairs = WordErrors(recipe.units, written).texts(network, recipe.dev)[written[0]]
+    yield f"What was right, and what was found, in chunks of {chunk_text(network, default_chunk(network))}:\n"
+    chosen = np.linspace(0, len(pairs) - 1, min(_EXAMPLES, len(pairs))).round().astype(int)
+    shown = [[shorten(text, _SHOWN, placeholder=" ...") for text in pairs[i]] for i in dict.fromkeys(chosen.tolist())]
+    yield markdown_table(("right", "found"), shown)
 
 
-def _default_ms(results: Results) -> float:
-    return default_chunk(results.network.config) * frame_ms(results.network.config)
-
-
-def _pictures(
-    recipe: Recipe, folder: RunFolder, corpus: Corpus, results: Results, decoders: Sequence[str], rows: Sequence[dict]
-) -> Iterable[str]:
+def _pictures(recipe: Recipe, folder: RunFolder, results: Results, rows: Rows) -> Iterable[str]:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         yield "No pictures: they need matplotlib, part of the extra `train`.\n"
         return
-    from transducer.training.plots import plot_alignment, plot_error_rates, plot_losses
+    from transducer.training.plots import plot_alignment, plot_losses, plot_rates
 
-    plot_losses(rows, folder.root / "loss.png")
-    yield "## Losses\n\n![Losses of each phase](loss.png)\n"
+    if any("loss" in row for row in rows):
+        plot_losses(rows, folder.root / "loss.png")
+        yield "## Losses\n\n![Losses of each phase](loss.png)\n"
     if any("loss" not in row for row in rows):
-        plot_error_rates(rows, [(phase.name, phase.steps) for phase in recipe.phases], folder.root / "error_rates.png")
-        yield "## Error rates while training\n\n![Error rates over steps](error_rates.png)\n"
-    if decoders:
-        store = corpus.dev or corpus.train
-        index = int(np.argmin(np.abs(store.frames[:, 0] * store.config.hop / store.config.rate - _PICTURED)))
-        aligned = align_for_picture(results.network, corpus, store, index, decoders[0])
-        text = store.utterances[index].text
-        plot_alignment(store.features(index).astype(np.float32), *aligned, text, folder.root / "alignment.png")
+        plot_rates(rows, [(phase.name, phase.steps) for phase in recipe.phases], folder.root / "rates.png")
+        yield "## Held-out examples while training\n\n![Rates over steps](rates.png)\n"
+    for head, metric in results.metrics.items():
+        if (matrix := getattr(metric, "matrix", None)) is not None:
+            names = recipe.units[results.network.config.heads[head].units].tokens
+            write_confusion_matrix(matrix, names, folder.root / f"confusion-{head}.png", head)
+            yield f"![confusion matrix of {head}](confusion-{head}.png)\n"
+    if picture := alignment_of(recipe, results):
+        plot_alignment(*picture, folder.root / "alignment.png")
         yield (
-            "## An utterance\n\nAbove, what is aligned to the sound; below, what the decoder "
-            f"{decoders[0]} thinks at every frame.\n\n![Spectrogram with its alignment](alignment.png)\n"
+            "## An example\n\nAbove, what is aligned to the sound; below, what the head thinks at every frame.\n\n"
+            "![Spectrogram with its alignment](alignment.png)\n"
         )
 
 
-@torch.inference_mode()
-def align_for_picture(
-    network: Network, corpus: Corpus, store: FeatureStore, index: int, decoder: str
-) -> tuple[list[tuple[str, float, float]], np.ndarray, Sequence[str]]:
-    """The aligned units of an utterance (label, start, end in s), a decoder's posteriors (T, V), and its tokens.
-
-    Phones where the network has an intermediate head for them and all words have a pronunciation; else the
-    decoder's own units: aligned for CTC, as greedy search emits them for RNN-T.
-    """
-    network.eval()
-    network.set_chunk(default_chunk(network.config))
-    raw = torch.from_numpy(store.features(index).astype(np.float32))
-    features = ((raw - network.frontend.mean) / network.frontend.std)[None]
-    aux: Aux = {}
-    frames, mask = network.encoder(features, torch.ones(features.shape[:2], dtype=torch.bool), aux=aux)
-    head, units = network.heads[decoder], network.config.heads[decoder].units
-    seconds, text = frame_ms(network.config) / 1000, store.utterances[index].text
-    tokens, spelled = corpus.targets.tokens(text, units), corpus.targets.units[units].tokens
-    output = head(frames, mask)[0][0]
-    if isinstance(head, RNNT):
-        search, seconds = build_greedy_search(network, decoder), seconds * head.stride
-        found = search.best(search.step(search.init(), output))
-        posteriors = torch.zeros(len(output), len(spelled))
-        posteriors[:, 0] = 1
-        for frame, token, confidence in zip(found.frames, found.tokens, found.confidences, strict=True):
-            posteriors[frame, token], posteriors[frame, 0] = confidence, 1 - confidence
-        runs = [
-            (spelled[token], start * seconds, end * seconds)
-            for token, start, end in zip(found.tokens, found.frames, found.ends, strict=True)
-        ]
-        return runs, posteriors.numpy(), spelled
-    log_probs = output
-    posteriors = output.exp().numpy()
-    labels = spelled
-    conditioning = network.config.conditioning
-    phones = corpus.targets.tokens(text, PHONES) if conditioning and conditioning.units == PHONES else None
-    if phones:
-        log_probs, tokens = aux[CONDITIONING][0][0].log_softmax(dim=-1), phones
-        labels = corpus.targets.units[PHONES].tokens
-    path = best_path(log_probs, tokens or [])
-    if path is None:
-        return [], posteriors, spelled
-    runs = [
-        ("␣" if labels[token] == " " else labels[token], start, end)
-        for token, start, end in zip(*path_to_alignment(path, seconds), strict=True)
-        if token
-    ]
-    return runs, posteriors, spelled
+def _kind(part: object) -> str:
+    return type(part).__name__.removesuffix("Config")
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

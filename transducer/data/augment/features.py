@@ -11,12 +11,19 @@ where both are equally loud.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
-from transducer.data.loader import Store
-
 DB = np.log(10) / 10  # a decibel, in the natural logarithm of a power
+
+
+class Store(Protocol):
+    """What is asked of a `transducer.data.features.FeatureStore`."""
+
+    utterances: Sequence[Any]
+
+    def features(self, utterance: int, variant: int = 0) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)

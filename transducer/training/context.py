@@ -1,0 +1,46 @@
+"""What the parts of a recipe that do something in a run are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from transducer.model.network import Network
+from transducer.training.ranks import Ranks
+from transducer.training.recipe import Phase, Recipe
+
+
+class Batches(Protocol):
+    """Where the batches of a phase come from; `transducer.data.loader.PairLoader` is one."""
+
+    def stream(self, *position: int) -> Iterator[Any]:
+        """Batches without end from a position on, the beginning if none is given.
+
+        Each has `epoch`, `following` (the position of the next batch, up to three integers), `amount` (steps in it),
+        and `to(device)`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """A phase of a run.
+
+    Attributes:
+        network: at the beginning of the phase, or, for `Phase.after`, at its end.
+        seed: of this phase.
+        folder: for files of the phase; cache: for what several runs may share.
+    """
+
+    recipe: Recipe
+    phase: Phase
+    network: Network
+    seed: int
+    folder: Path
+    cache: Path
+    ranks: Ranks
+    device: torch.device

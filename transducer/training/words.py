@@ -1,0 +1,54 @@
+"""Word and character error rates of heads that write text, while training and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from transducer.data.pairs import PairSource
+from transducer.evaluation.wer import count_errors
+from transducer.model.network import Network
+from transducer.search.build import build_greedy_search
+from transducer.text.tokenizers.tokenizer import Tokenizer
+from transducer.training.evaluation import outputs
+from transducer.training.objectives import is_known
+
+
+@dataclass(frozen=True)
+class WordErrors:
+    """`Recipe.evaluate` for text: `wer:HEAD` and `cer:HEAD` as fractions, greedy.
+
+    Attributes:
+        units: name of units -> tokenizer, as the recipe has them.
+        heads: that are measured.
+    """
+
+    units: Mapping[str, Tokenizer]
+    heads: Sequence[str]
+
+    def __call__(self, network: Network, source: PairSource) -> dict[str, float]:
+        result: dict[str, float] = {}
+        for head, pairs in self.texts(network, source).items():
+            if pairs:
+                counts = count_errors(*zip(*pairs, strict=True))
+                result |= {f"wer:{head}": counts.wer, f"cer:{head}": counts.cer}
+        return result
+
+    def texts(self, network: Network, source: PairSource) -> dict[str, list[tuple[str, str]]]:
+        """Head -> what was said and what was heard, of each example that has a target for it."""
+        found: dict[str, list[tuple[str, str]]] = {head: [] for head in self.heads if head in network.heads}
+        for pair, said in outputs(network, source, list(found)):
+            for head, output in said.items():
+                target, tokenizer = pair.target(head), self.units[network.config.heads[head].units]
+                if is_known(target):
+                    heard = tokenizer.decode(greedy_tokens(network, head, output))
+                    found[head].append((tokenizer.decode(target), heard))
+        return found
+
+
+def greedy_tokens(network: Network, head: str, output: torch.Tensor) -> list[int]:
+    """What a greedy search finds in the output of a head of tokens for one example."""
+    search = build_greedy_search(network, head)
+    return list(search.best(search.step(search.init(), output.numpy())).tokens)
