@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from transducer.heads.head import Loss
 
 from pipelines.speech_en.aligned import aligned_loss, predictor_loss, spell
 from pipelines.speech_en.posteriors import PosteriorBank, Row, hear
@@ -20,6 +19,7 @@ from transducer.data.augment.features import AugmentConfig
 from transducer.data.loader import in_background
 from transducer.errors import UsageError
 from transducer.heads.cascaded_rnnt import CascadedRNNTConfig
+from transducer.heads.head import Loss
 from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.text.tokenizers.tokenizer import Tokenizer
