@@ -63,6 +63,9 @@ def raise_level(chunks: Iterable[NDArray[np.float32]], rate: int) -> Iterator[ND
     most 48 dB a second, and falls at once. It stays where it is as long as all blocks are about as loud, as those of a
     room in which nobody speaks. Where it is 1, samples go through as they are: so speech of a usual level is not
     changed at all.
+
+    Word errors of speech-en on 20 recordings of LibriSpeech (bench/level.py), as they are and raised: at their level
+    16.8 and 16.8 %, 20 dB below it 19.5 and 17.4 %, 30 dB 29.7 and 17.8 %, 40 dB 92.3 and 20.8 %, 54 dB 100 and 24.2 %.
     """
     size = round(BLOCK * rate)
     gain, loudest, quietest = 1.0, 0.0, math.inf
