@@ -42,6 +42,7 @@ def imports(*folders: str) -> dict[str, str]:
         "transducer",
         "pipelines",
         "sample_media",
+        *(path.stem for path in (ROOT / "bench").glob("*.py")),
         *(path.stem for path in (ROOT / "tests" / "helpers").glob("*.py")),
     }
     return {name: path for name, path in found.items() if name not in sys.stdlib_module_names | own}

@@ -152,10 +152,6 @@ def test_warnings_go_to_standard_error_and_into_json(models, folder, capsys):
         (["one.mp4", "--frames", "--format", "srt"], "--frames goes into json, csv, tsv"),
         (["-", "-"], "standard input (-) can be read only once"),
         (["one.mp4", "--model", "huge"], "unknown model 'huge'"),
-        (
-            ["one.mp4", "--model", "speech"],
-            "the model speech gives words, and this takes a model of events; use transducer t",
-        ),
         (["one.mp4", "two.mp4", "--overlay", "out.mp4"], "--overlay makes a copy of one video: name one source"),
         (["one.mp4", "--overlay", "."], "--overlay needs a file"),
         (["one.mp4", "--overlay", "out.doc"], "end the name with one of .mp4"),
@@ -407,10 +403,6 @@ def test_annotate_keeps_what_came_before_it_broke_off(models, folder, capsys):
     [
         (["one.mp4", "--format", "edl"], "unknown format 'edl'; there are json, jsonl, txt, srt, vtt, html"),
         (["one.mp4", "--threshold", "2"], "--threshold 2 is no probability between 0 and 1"),
-        (
-            ["one.mp4", "--shots", "speech"],
-            "the model speech gives words, and this takes a model of events; use transducer t",
-        ),
         (
             ["one.mp4", "--model", "labels"],
             "the model labels gives events, and this takes a model of words; use transducer l",

@@ -86,7 +86,7 @@ class FrameClock:
     """
 
     def __init__(self, times: Sequence[float], stride: int = 1, ended: bool = True):
-        self.times, self.stride, self.ended, self.steady = times, stride, ended, False
+        self.times, self.stride, self.ended, self.steady, self.final = times, stride, ended, False, None
 
     def frame(self, step: int) -> int:
         return min(step * self.stride, len(self.times) - 1) if self.ended else step * self.stride

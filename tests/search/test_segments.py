@@ -280,7 +280,7 @@ def test_results_have_the_times_of_the_clock(case, shift, stride):
     timer = WordTimer(CHARACTERS, FRAME, shift)
     search = SegmentSearch(CTCGreedySearch(CHARACTERS.silence), timer, rules(after_words=4, max_length=9))
     times = [stride * FRAME * n * n / 50 for n in range(stride * len(frames) + 20)]
-    steady = SimpleNamespace(steady=True, seconds=lambda step: 0.0)
+    steady = SimpleNamespace(steady=True, final=None, seconds=lambda step: 0.0)
     state, seen, waiting, kept = search.init(), 0, [], set()
     for piece in [*pieces(frames, cuts), None]:
         if piece is None:

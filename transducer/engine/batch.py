@@ -227,6 +227,8 @@ class StreamBatch:
         client.waiting.push(self._silence(client))
         if isinstance(client.clock, FrameClock):
             client.clock.close(float(1 / client.rate))
+        else:
+            client.clock.close(float(client.received / client.rate))
         return self.engine.tail
 
     def _silence(self, client: Client) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from fractions import Fraction
 
@@ -12,16 +13,28 @@ class SteadyClock:
     Args:
         rate: output steps per second.
         start: second at which the first of them begins.
+
+    Attributes:
+        end: second at which the stream has ended; None before that.
+        final: the last output step of a stream that has ended; None before that.
     """
 
     steady = True
 
     def __init__(self, rate: Fraction, start: float = 0.0):
         self.rate, self.start = rate, start
+        self.end: float | None = None
+        self.final: int | None = None
+
+    def close(self, seconds: float) -> None:
+        """The stream has ended after so many seconds."""
+        self.end = self.start + seconds
+        self.final = max(0, math.ceil(seconds * self.rate - 1e-6) - 1)
 
     def seconds(self, step: float) -> float:
-        """The time at which an output step begins."""
-        return self.start + float(step / self.rate)
+        """The time at which an output step begins, or at which the stream ends."""
+        seconds = self.start + float(step / self.rate)
+        return seconds if self.end is None else min(seconds, self.end)
 
     def frame(self, step: int) -> int:
         """Where there are no pictures, the output steps themselves are what is counted."""
@@ -65,10 +78,17 @@ class FrameClock:
             self.closing = self.received
             self.entries[self.closing] = (last + period, frame + 1)
 
+    @property
+    def final(self) -> int | None:
+        """The last output step of a stream that has ended; None before that."""
+        return None if self.closing is None else -(-self.closing // self.stride) - 1
+
     def forget(self, judged: int, needed: Collection[int]) -> None:
         """Drop the times before output step `judged` - 1, but for those of the output steps `needed`."""
         kept = {self._input(step) for step in needed}
-        for step in [step for step in self.entries if step < (judged - 1) * self.stride and step not in kept]:
+        # The newest one tells how times go on.
+        end = min((judged - 1) * self.stride, self.received - 1)
+        for step in [step for step in self.entries if step < end and step not in kept]:
             del self.entries[step]
 
     def knows(self, step: int) -> bool:

@@ -23,10 +23,12 @@ class Clock(Protocol):
     ends, its frame the number of frames that there were.
 
     Attributes:
+        final: the last output step of a stream that has ended; None before that.
         steady: the steps follow each other at the nominal rate from 0 seconds on, so that nominal seconds are right.
     """
 
     steady: bool
+    final: int | None
 
     def knows(self, step: int) -> bool:
         """Whether the time of an output step is known; True of all up to the newest that are still needed."""

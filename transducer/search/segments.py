@@ -17,6 +17,8 @@ from transducer.search.tokens.hypothesis import Hypothesis, Search
 from transducer.search.tokens.words import Cut, WordTimer
 from transducer.search.transcript import TranscriptBuilder
 
+_SQUEEZED = 0.5  # seconds
+
 
 class SegmentState(NamedTuple):
     """State of a stream.
@@ -186,7 +188,8 @@ class SegmentSearch:
         """See `ResultSearch`. On a clock that is not steady, times go from nominal seconds to the clock's."""
         if clock.steady:
             start = clock.seconds(0)
-            return _later(segment, start) if start else segment
+            segment = _later(segment, start) if start else segment
+            return segment if clock.final is None else _until(segment, clock.seconds(clock.final + 1))
         at = self.timer.frame_at
         if not clock.knows(math.ceil(at(segment.end))):
             return None
@@ -247,3 +250,18 @@ def _later(segment: Segment, seconds: float) -> Segment:
     """The same segment so many seconds later."""
     words = tuple(replace(word, start=word.start + seconds, end=word.end + seconds) for word in segment.words)
     return replace(segment, words=words, start=segment.start + seconds, end=segment.end + seconds)
+
+
+def _until(segment: Segment, limit: float) -> Segment:
+    """The same segment, the last half second of it squeezed if need be so that it ends by the limit."""
+    if segment.end <= limit:
+        return segment
+    first = max(segment.start, limit - _SQUEEZED)
+    place = min(first, max(0.0, limit - 0.1 * _SQUEEZED))
+    slope = (limit - place) / (segment.end - first)
+
+    def squeeze(time: float) -> float:
+        return time if time <= first else place + (time - first) * slope
+
+    words = tuple(replace(word, start=squeeze(word.start), end=squeeze(word.end)) for word in segment.words)
+    return replace(segment, words=words, start=min(squeeze(segment.start), limit), end=limit)

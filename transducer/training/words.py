@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from transducer.data.pairs import PairSource
 from transducer.evaluation.wer import count_errors
+from transducer.heads.cascaded_rnnt import CONTEXT, CascadedRNNTConfig
+from transducer.heads.ctc import CTCConfig
 from transducer.model.network import Network
-from transducer.search.build import build_greedy_search
+from transducer.search.tokens.ctc import CTCGreedySearch
+from transducer.search.tokens.hypothesis import Search
+from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 from transducer.text.tokenizers.tokenizer import Tokenizer
 from transducer.training.evaluation import outputs
 from transducer.training.objectives import is_known
@@ -50,5 +55,15 @@ class WordErrors:
 
 def greedy_tokens(network: Network, head: str, output: torch.Tensor) -> list[int]:
     """What a greedy search finds in the output of a head of tokens for one example."""
-    search = build_greedy_search(network, head)
+    search = greedy_search(network, head)
     return list(search.best(search.step(search.init(), output.numpy())).tokens)
+
+
+def greedy_search(network: Network, name: str) -> Search[Any]:
+    """Greedy search over the outputs of a head, CTC's or RNN-T's, as the model's config wants it."""
+    head, part = network.heads[name], network.config.heads[name]
+    if isinstance(part, CTCConfig):
+        return CTCGreedySearch()
+    window = network.config.decoding.blank_window
+    context = CONTEXT if isinstance(part, CascadedRNNTConfig) else 0
+    return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, (), window, context, head.tile)

@@ -132,6 +132,8 @@ def timed_event(found: Found, clock: Clock, transition: bool = False) -> Event |
     the first one: the frames in between belong to neither shot.
     """
     label, start, end, score = found
+    if clock.final is not None:  # a head that writes late may go on in the silence behind the end
+        start, end = min(start, clock.final), min(end, clock.final)
     after = end if transition else end + 1
     if not clock.knows(after):
         return None
