@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# The networks of the tests are tiny, and threads that wait for each other take ten times as long as one. Programs that
+# tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # First calls load libraries, and machines are busy: time is measured in bench/, not here.
 settings.register_profile("transducer", deadline=None)
 settings.load_profile("transducer")

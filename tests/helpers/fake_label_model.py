@@ -62,6 +62,10 @@ class FakeLabelSession:
     def position(self) -> float:
         return self.frames / FPS
 
+    @property
+    def incomplete(self) -> bool:
+        return bool(self.warnings)
+
     def __enter__(self) -> FakeLabelSession:
         return self
 

@@ -34,6 +34,10 @@ class FakeSession:
         self._lines = lines
         self._finals: list[Segment] = []
 
+    @property
+    def incomplete(self) -> bool:
+        return bool(self.warnings)
+
     def __enter__(self) -> FakeSession:
         return self
 

@@ -158,7 +158,7 @@ def _follow_both(
     if annotation.transcript is not None:
         segments = tuple(stages(annotation.transcript.segments))
         annotation = replace(annotation, transcript=replace(annotation.transcript, segments=segments))
-    return failure, annotation, lacks_parts(annotation.transcript, annotation.labelling)
+    return failure, annotation, lacks_parts(session)
 
 
 def _pieces(plan: Plan, result: Any, format: str, pictures: Pictures) -> Iterator[str]:

@@ -69,6 +69,6 @@ def transcript(session: Any, segments: tuple[Segment, ...], name: str) -> Transc
     return replace(session.result(), segments=segments, source=name)
 
 
-def lacks_parts(*halves: Any) -> bool:
-    """Whether something of these sessions' or results' sources could not be read."""
-    return any(getattr(half, "incomplete", bool(half.warnings)) for half in halves if half is not None)
+def lacks_parts(session: Any) -> bool:
+    """Whether something of a session's source could not be read."""
+    return session.incomplete

@@ -103,6 +103,11 @@ class AnnotateSession:
         known = [half.session.duration for half in self._halves if half.session is not None]
         return max((seconds for seconds in known if seconds is not None), default=None)
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether something of the source could not be read; known at the end."""
+        return any(half.session.incomplete for half in self._halves if half.session is not None)
+
     def run(self) -> None:
         """Work until the end of the source.
 

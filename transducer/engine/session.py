@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from collections.abc import Iterator
@@ -47,6 +48,8 @@ class Session:
         block = block or medium.block_for(reader)
         self._stream = Stream(engine, block, rate=self._rate, listener=self._builder.outputs, start=reader.start)
         self._position = 0.0
+        self._heard = False
+        self._notes: list[str] = []
         self._blocks: Iterator[Block] = reader
         if medium.read_ahead:
             self._blocks = Prefetch(reader)
@@ -82,7 +85,7 @@ class Session:
     @property
     def latency(self) -> float:
         """Algorithmic latency in seconds."""
-        return self._stream.latency
+        return self._stream.latency + self._reader.delay
 
     @property
     def position(self) -> float:
@@ -97,7 +100,12 @@ class Session:
     @property
     def warnings(self) -> list[str]:
         """One line for each thing that could not be read, or is strange; grows on the way."""
-        return self._reader.warnings
+        return [*self._reader.warnings, *self._notes]
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether something of the source could not be read; known at the end."""
+        return self._reader.incomplete
 
     @property
     def scenes(self) -> list[Any]:
@@ -124,10 +132,21 @@ class Session:
         results = self._stream.finish()
         self._position = max(self._position, self._stream.judged[0])
         yield from self._announce(results)
+        self._note_silence()
         self._builder.close(self._source())
+
+    def _note_silence(self) -> None:
+        """Nothing said and nothing told would leave people without a hint."""
+        level = self._reader.level
+        if self.kind != "words" or self._heard or level is None or not self._position:
+            return
+        peak = f"its peak is {20 * math.log10(level.peak):.0f} dB" if level.peak else "all of it is 0"
+        what = "the sound is silent" if level.is_silent else "no words were heard, but there is sound"
+        self._notes.append(f"{self.name}: {what}: {peak}")
 
     def _announce(self, results: list[Any]) -> Iterator[Any]:
         for result in results:
+            self._heard = self._heard or bool(getattr(result, "words", ()))
             if self._builder.add(result):
                 yield result
 

@@ -75,6 +75,7 @@ class BlockReader(Iterator[Block]):
         blocks: of it.
         rate: gives steps per second, as far as it is known by now.
         frames: how many frames the header tells of; None where it doesn't, or there are none.
+        delay: seconds by which steps come later than they were read.
         start: second of the source at which the first step begins, where steps have no times of their own.
     """
 
@@ -85,9 +86,10 @@ class BlockReader(Iterator[Block]):
         rate: Callable[[], Fraction],
         frames: int | None = None,
         start: float = 0.0,
+        delay: float = 0.0,
     ) -> None:
         self._reader, self._blocks, self._rate = reader, blocks, rate
-        self.frames, self.start = frames, start
+        self.frames, self.start, self.delay = frames, start, delay
 
     @property
     def name(self) -> str:

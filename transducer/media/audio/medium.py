@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transducer.errors import UsageError
+from transducer.media.audio.level import BLOCK as LEVEL_DELAY
 from transducer.media.audio.reader import open_audio
-from transducer.media.io.sources import RawFormat
+from transducer.media.io.sources import RawFormat, is_media_source
 from transducer.media.medium import Block, BlockReader
 
 
@@ -49,14 +50,20 @@ class Samples:
         track: int | None = None,
         start: float = 0.0,
         length: float | None = None,
-        level: bool = False,
+        level: bool | None = None,
         block: int | None = None,
     ) -> BlockReader:
-        """As `open_audio`, see there; blocks hold at most `block` samples, or what the decoder gives at a time."""
+        """As `open_audio`, see there; blocks hold at most `block` samples, or what the decoder gives at a time.
+
+        Args:
+            level: None raises quiet sound of files, addresses and pipes, and leaves arrays as they are.
+        """
         if raw is not None and not isinstance(raw, RawFormat):
             raw = RawFormat(*raw)
+        level = is_media_source(source) if level is None else level
         reader = open_audio(source, int(self.rate), raw, track, start=start, length=length, level=level)
-        return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate, start=reader.start)
+        delay = LEVEL_DELAY if level else 0.0
+        return BlockReader(reader, sample_blocks(reader, block), lambda: self.rate, start=reader.start, delay=delay)
 
 
 def sample_blocks(arrays: Iterable[NDArray[np.float32]], size: int | None) -> Iterator[Block]:

@@ -223,9 +223,9 @@ class Timeline:
         end = start + step / self._rate
         if self._damage is not None:
             if step > 0:
-                self._warn(f"damaged from {start:.2f} s to {end:.2f} s; silence is put in its place")
+                self._warn(f"damaged from {start:.2f} s to {end:.2f} s; silence is put in its place", incomplete=True)
             else:
-                self._warn(f"damaged at {start:.2f} s; what can't be decoded there is left out")
+                self._warn(f"damaged at {start:.2f} s; what can't be decoded there is left out", incomplete=True)
         elif self._heard and step >= GAP_WORTH_TELLING * self._rate:
             self._warn(f"no sound from {start:.2f} s to {end:.2f} s (a pause or damage); silence is put in its place")
         elif self._heard and not self._cutting and -step >= GAP_WORTH_TELLING * self._rate:

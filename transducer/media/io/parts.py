@@ -34,7 +34,7 @@ def parts(source: Source, warn: Callable[[str], None]) -> Iterator[Source]:
     else:
         starts, end, rest = part_starts(source)
         if rest:
-            warn(f"{rest} bytes behind its end are of a kind that can't be read; they are left out")
+            warn(f"{rest} bytes behind its end are of a kind that can't be read; they are left out", incomplete=True)
         if len(starts) < 2:
             yield source
             return

@@ -150,11 +150,16 @@ class FrameClock:
     def _tell_damage(self, time: Fraction) -> None:
         if self._damage is None:
             if not self._corrupt:
-                self._warn(f"damaged at {float(time):.2f} s; the pictures show it until the next key frame")
+                self._warn(
+                    f"damaged at {float(time):.2f} s; the pictures show it until the next key frame", incomplete=True
+                )
         elif self._last is not None and time - self._last > self._step * Fraction(3, 2):
-            self._warn(f"damaged from {float(self._last):.2f} s to {float(time):.2f} s; the frames there are lost")
+            self._warn(
+                f"damaged from {float(self._last):.2f} s to {float(time):.2f} s; the frames there are lost",
+                incomplete=True,
+            )
         else:
-            self._warn(f"damaged at {float(time):.2f} s; what can't be decoded there is left out")
+            self._warn(f"damaged at {float(time):.2f} s; what can't be decoded there is left out", incomplete=True)
         self._damage = None
 
     def _finish(self) -> None:
