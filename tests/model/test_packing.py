@@ -86,6 +86,9 @@ def test_the_gates_of_an_lstm_are_packed_where_that_loses_nothing():
             weight.copy_(weight.half() if name != "float32" else weight + 1e-7)
     plain = copy.deepcopy(layers["lstm"])
     pack_linears(layers)
+    assert type(layers["lstm"]) is nn.LSTM  # whoever has it may need all of it
+    layers.steps_by_gates = True
+    pack_linears(layers)
     assert [name for name, layer in layers.items() if isinstance(layer, PackedGates)] == ["lstm"]
     assert is_packed(layers["lstm"]) and not is_packed(layers)
     x, hidden, cell = torch.randn(5, 8), torch.randn(5, 12), torch.randn(5, 12)

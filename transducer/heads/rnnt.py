@@ -58,6 +58,8 @@ class StatelessPredictor(nn.Module):
 class LSTMPredictor(nn.Module):
     """An LSTM over the tokens, as in the original. Its state is (hidden, cell), (N, C) each."""
 
+    steps_by_gates = True  # `extend` works without the LSTM's own kernel: see `transducer.model.packing`
+
     def __init__(self, tokens: int, channels: int):
         super().__init__()
         self.channels = channels

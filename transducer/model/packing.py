@@ -41,15 +41,20 @@ class PackedGates(nn.Module):
 
 
 def pack_linears(module: nn.Module) -> None:
-    """Pack the linear layers and the LSTMs of one layer below a module, in place, where that is possible and changes
-    no weight."""
+    """Pack the linear layers below a module, and the LSTMs of modules that say `steps_by_gates`, in place, where that
+    is possible and changes no weight."""
     if not _available():
         return
     for parent in module.modules():
         for name, child in parent.named_children():
             if type(child) is nn.Linear and child.bias is not None and _is_half(child.weight):
                 setattr(parent, name, PackedLinear(child))
-            elif type(child) is nn.LSTM and _is_plain(child) and all(map(_is_half, child.all_weights[0][:2])):
+            elif (
+                type(child) is nn.LSTM
+                and getattr(parent, "steps_by_gates", False)
+                and _is_plain(child)
+                and all(map(_is_half, child.all_weights[0][:2]))
+            ):
                 setattr(parent, name, PackedGates(child))
 
 
@@ -63,6 +68,12 @@ def _packed(weight: Tensor, bias: Tensor) -> PackedLinear:
     linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     linear.weight, linear.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
     return PackedLinear(linear)
+
+
+def _is_half_lstm(module: nn.Module) -> bool:
+    if type(module) is not nn.LSTM or not all(map(_is_half, module.all_weights[0][:2])):
+        return False
+    return _is_plain(module)
 
 
 def _is_plain(lstm: nn.LSTM) -> bool:
