@@ -154,7 +154,7 @@ def test_memory_is_constant(name, search):
         for seed in range(2):
             stream.push(speech(seed))
         batch = stream._batch
-        client = batch._clients[stream]
+        (client,) = batch._clients.values()
         assert len(client.waiting) < stream.block
         assert sum(map(len, client.waiting._parts)) == len(client.waiting)
         sizes.append(([t.shape for t in flat(batch._state)], len(pickle.dumps(client.search))))

@@ -189,7 +189,10 @@ class SegmentSearch:
         if clock.steady:
             start = clock.seconds(0)
             segment = _later(segment, start) if start else segment
-            return segment if clock.final is None else _until(segment, clock.seconds(clock.final + 1))
+            if clock.final is None:
+                return segment
+            # Up to the end of the last step, which may be shorter than the others.
+            return _until(segment, start + (clock.final + 1) * self.timer.seconds_per_frame)
         at = self.timer.frame_at
         if not clock.knows(math.ceil(at(segment.end))):
             return None
@@ -254,7 +257,7 @@ def _later(segment: Segment, seconds: float) -> Segment:
 
 def _until(segment: Segment, limit: float) -> Segment:
     """The same segment, the last half second of it squeezed if need be so that it ends by the limit."""
-    if segment.end <= limit:
+    if segment.end <= limit + 1e-6:
         return segment
     first = max(segment.start, limit - _SQUEEZED)
     place = min(first, max(0.0, limit - 0.1 * _SQUEEZED))

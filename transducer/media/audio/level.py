@@ -13,7 +13,7 @@ TARGET = 10 ** (-30 / 20)  # RMS of a block of speech: quieter sound is raised u
 LARGEST = 10 ** (40 / 20)  # gain
 _FLOOR = 10 ** (-92 / 20)  # RMS of what holds nothing: rounding of 16 bits and the like
 _RISE = 10 ** (48 * BLOCK / 20)  # 48 dB a second
-_LIVELY = 10 ** (6 / 20)  # the loudest block by the quietest one: steady noise has less, and is not raised
+_LIVELY = 10 ** (12 / 20)  # the loudest block by the quietest one: steady noise has less, and is not raised
 _FORGET = 10 ** (-0.5 * BLOCK / 20)  # half a dB a second, of the loudest block so far
 
 
