@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from transducer.media.io.sources import STANDARD_INPUT
 from transducer.media.medium import Block, BlockReader
 from transducer.media.video.arrays import pixels
 from transducer.media.video.medium import Frames, block_size
-from transducer.media.video.reader import VideoReader
+
+if TYPE_CHECKING:
+    from transducer.media.video.reader import VideoReader
 
 
 @dataclass(frozen=True)

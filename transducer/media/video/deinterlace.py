@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from fractions import Fraction
+from typing import cast
 
 import av
 import av.filter
@@ -48,7 +49,7 @@ def _build(frame: av.VideoFrame, small: bool) -> av.filter.Graph:
     return graph
 
 
-def _pull(graph: av.filter.Graph, tick: Any, flush: bool = False) -> Iterator[av.VideoFrame]:
+def _pull(graph: av.filter.Graph, tick: Fraction | None, flush: bool = False) -> Iterator[av.VideoFrame]:
     if flush:
         graph.push(None)
     while True:
@@ -57,7 +58,7 @@ def _pull(graph: av.filter.Graph, tick: Any, flush: bool = False) -> Iterator[av
         except (av.BlockingIOError, av.EOFError):
             return
         if frame.pts is not None and frame.time_base != tick:
-            assert frame.time_base is not None
+            assert frame.time_base is not None and tick is not None
             frame.pts = round(frame.pts * frame.time_base / tick)  # yadif counts in half ticks
         frame.time_base = tick
         yield frame
