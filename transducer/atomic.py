@@ -34,7 +34,7 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
     Raises:
         OSError: as from open, write or rename.
     """
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "", "errors": "backslashreplace"}
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "", "errors": "backslashreplace"}
     # Renaming over a device or a pipe would replace it, and what is open as standard output would not see it;
     # a folder must fail before anything is written.
     if (os.path.exists(path) and not os.path.isfile(path)) or os.path.abspath(path).startswith(_OPEN_FILES):

@@ -57,7 +57,7 @@ class LongScenes:
         self._close()
 
     def result(self) -> Labelling:
-        found = self._session.result()
+        found: Labelling = self._session.result()
         rest = _as_one([*self._open, *found.segments[self._seen :]])
         return replace(found, events=tuple(self._kept), segments=(*self.scenes, *rest))
 

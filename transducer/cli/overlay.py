@@ -18,7 +18,7 @@ def check_overlay(sources: Sequence[str], output: str) -> None:
         raise UsageError("--overlay makes a copy of one video: name one source")
     if is_live(sources[0]):
         raise UsageError("--overlay needs a source that can be read twice, and a live address cannot")
-    from transducer.media.overlay.copy import CONTAINERS
+    from transducer.media.overlay.pictures import CONTAINERS
 
     require_file_name(Path(output), "--overlay", sources[0], CONTAINERS)
 

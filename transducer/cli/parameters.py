@@ -28,7 +28,10 @@ class Device(StrEnum):
 def format_option(result_type: type) -> typer.models.OptionInfo:
     """--format, with the formats that there are."""
     names = ", ".join(formats(result_type))
-    return typer.Option("--format", "-f", help=f"One of {names}; may be repeated, or a list with commas.")
+    option: typer.models.OptionInfo = typer.Option(
+        "--format", "-f", help=f"One of {names}; may be repeated, or a list with commas."
+    )
+    return option
 
 
 Files = Annotated[

@@ -38,7 +38,7 @@ class _Recorder:
         return self._keep(self._read1(size))
 
     def fileno(self) -> int:
-        return self._pipe.fileno()
+        return int(self._pipe.fileno())
 
     def seekable(self) -> bool:
         return False

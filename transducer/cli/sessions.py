@@ -56,19 +56,21 @@ def listing(session: Any) -> Iterator[Event | Scene]:
 
 def certain_scenes(session: Any) -> list[Scene]:
     """The scenes of a session of events that will not change any more, growing on the way."""
-    return session.scenes
+    scenes: list[Scene] = session.scenes
+    return scenes
 
 
 def kind_of_events(session: Any) -> str:
     """See `transducer.search.events.rules`."""
-    return session.events_kind
+    return str(session.events_kind)
 
 
 def transcript(session: Any, segments: tuple[Segment, ...], name: str) -> Transcript:
     """What has been said so far, in these final segments."""
-    return replace(session.result(), segments=segments, source=name)
+    found: Transcript = session.result()
+    return replace(found, segments=segments, source=name)
 
 
 def lacks_parts(session: Any) -> bool:
     """Whether something of a session's source could not be read."""
-    return session.incomplete
+    return bool(session.incomplete)

@@ -54,7 +54,7 @@ class ChunkAttention(ChunkedStage):
         self.out = nn.Linear(channels, channels)
 
     @property
-    def latency(self) -> int:  # type: ignore[override]
+    def latency(self) -> int:
         return self.look_ahead * self.chunk
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,10 +20,10 @@ class Pointwise(Streaming):
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         return self.module(x), mask
 
-    def init_state(self, batch: int, like: Tensor) -> tuple:
+    def init_state(self, batch: int, like: Tensor) -> tuple[()]:
         return ()
 
-    def step(self, x: Tensor, mask: Tensor, state: tuple) -> tuple[Tensor, Tensor, tuple]:
+    def step(self, x: Tensor, mask: Tensor, state: tuple[()]) -> tuple[Tensor, Tensor, tuple[()]]:
         return self.module(x), mask, state
 
 

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -34,6 +35,11 @@ from transducer.data.item import Item
 from transducer.data.item_file import read_items, write_items
 from transducer.errors import UsageError
 from transducer.media.audio.reader import read_audio_at
+
+if TYPE_CHECKING:
+    from transducer.frontends.logmel import LogMel
+
+T = TypeVar("T")
 
 FORMAT = 3
 Variant = tuple[str, float]
@@ -91,10 +97,10 @@ class FeatureStore:
         self.frames = np.array([frames for _, frames in _read_index(self.folder / "index.jsonl")], dtype=np.int64)
         ends = np.cumsum(self.frames.reshape(-1))
         self._starts = (ends - self.frames.reshape(-1)).reshape(self.frames.shape)
-        self._data = np.memmap(self.folder / "features.bin", dtype=np.float16, mode="r")
-        if len(self._data) != ends[-1] * self.config.bins or len(self.utterances) != len(self.frames):
+        data = np.memmap(self.folder / "features.bin", dtype=np.float16, mode="r")
+        if len(data) != ends[-1] * self.config.bins or len(self.utterances) != len(self.frames):
             raise UsageError(f"{self.folder}: the feature cache is damaged; delete it and build it anew")
-        self._data = self._data.reshape(-1, self.config.bins)
+        self._data = data.reshape(-1, self.config.bins)
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -172,7 +178,7 @@ class FeatureStore:
         return cls(final)
 
 
-def utterance_features(utterance: Item, config: FeatureConfig, frontend) -> list[np.ndarray]:
+def utterance_features(utterance: Item, config: FeatureConfig, frontend: "LogMel") -> list[np.ndarray]:
     """Decode one recording, as it is decoded in use, and compute every variant: a list of (frames, bins) float16."""
     import torch
 
@@ -192,13 +198,13 @@ def utterance_features(utterance: Item, config: FeatureConfig, frontend) -> list
     return result
 
 
-def _frontend(config: FeatureConfig):
+def _frontend(config: FeatureConfig) -> "LogMel":
     from transducer.frontends.logmel import LogMel
 
     return LogMel(rate=config.rate, bins=config.bins, window=config.window, hop=config.hop).eval()
 
 
-_worker: list = []
+_worker: list[Any] = []
 
 
 def _start_worker(config: FeatureConfig) -> None:
@@ -224,7 +230,7 @@ def _compute(utterances: Sequence[Item], config: FeatureConfig, workers: int) ->
         yield from pool.imap(_work, utterances, chunksize=4)
 
 
-def _watch(results: Iterable, total: int, done: int, progress: bool) -> Iterator:
+def _watch(results: Iterable[T], total: int, done: int, progress: bool) -> Iterator[T]:
     if not progress:
         yield from results
         return
@@ -236,7 +242,7 @@ def _watch(results: Iterable, total: int, done: int, progress: bool) -> Iterator
         task = bar.add_task("features", total=total, completed=done) if bar else None
         for result in results:
             yield result
-            if bar:
+            if bar and task is not None:
                 bar.advance(task)
 
 

@@ -5,7 +5,7 @@ B examples, T steps, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import TypeVar
@@ -106,7 +106,7 @@ class PairLoader:
                 raise UsageError(f"the source of pairs has {len(source)} examples and the lengths of {len(lengths)}")
             self._plan = BatchPlan(lengths, batch_frames, seed, world, rank)
 
-    def stream(self, *position: int) -> Iterator[Batch]:
+    def stream(self, *position: int) -> Generator[Batch, None, None]:
         """Batches without end from a position on. One stream at a time; close it before the next."""
         found = self._planned if self._plan else self._windowed
         return in_background(found(*(position or START)), self.prefetch)
@@ -118,6 +118,7 @@ class PairLoader:
 
     def _planned(self, epoch: int, first: int, _: int) -> Iterator[Batch]:
         plan = self._plan
+        assert plan is not None
         pairs = self._maker.pairs(self._planned_keys(epoch, first))
         while True:
             batches = plan.epoch(epoch)
@@ -128,15 +129,18 @@ class PairLoader:
             epoch, first = epoch + 1, 0
 
     def _planned_keys(self, epoch: int, first: int) -> Iterator[Key]:
-        variants = self._plan.lengths.shape[1]
+        plan = self._plan
+        assert plan is not None
+        variants = plan.lengths.shape[1]
         for number in count(epoch):
-            chosen = self._plan.variants(number)
-            for batch in self._plan.epoch(number)[first if number == epoch else 0 :]:
+            chosen = plan.variants(number)
+            for batch in plan.epoch(number)[first if number == epoch else 0 :]:
                 for index in batch:
                     yield Key(self._number, self.seed, number, index * variants + int(chosen[index]))
 
     def _windowed(self, epoch: int, start: int, step: int) -> Iterator[Batch]:
         plan = self._windows
+        assert plan is not None
         pairs = self._maker.pairs(self._window_keys(epoch, start))
         while True:
             total = len(plan.order(epoch))
@@ -153,8 +157,10 @@ class PairLoader:
             epoch, start, step = after
 
     def _window_keys(self, epoch: int, start: int) -> Iterator[Key]:
+        plan = self._windows
+        assert plan is not None
         for number in count(epoch):
-            for index in self._windows.order(number)[start if number == epoch else 0 :].tolist():
+            for index in plan.order(number)[start if number == epoch else 0 :].tolist():
                 yield Key(self._number, self.seed, number, index)
 
 
@@ -178,7 +184,7 @@ def collate(pairs: Sequence[Pair], where: str = "frontend", epoch: int = 0, foll
     return Batch(torch.from_numpy(x), torch.from_numpy(lengths), tuple(pairs), where, epoch, following)
 
 
-def in_background(source: Iterator[Item], ahead: int) -> Iterator[Item]:
+def in_background(source: Iterator[Item], ahead: int) -> Generator[Item, None, None]:
     """The same items, prepared by a thread that ends with this generator; its errors are raised here."""
     if ahead < 1:
         yield from source

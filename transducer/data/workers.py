@@ -34,7 +34,7 @@ class Key(NamedTuple):
     source: int
     seed: int
     epoch: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides a method of tuples
 
 
 class PairMaker:

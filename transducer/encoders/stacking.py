@@ -23,10 +23,10 @@ class Stack(Streaming):
             mask = nn.functional.pad(mask, (0, missing))
         return self._stack(x, mask), mask_stride(mask, self.stride)
 
-    def init_state(self, batch: int, like: Tensor) -> tuple:
+    def init_state(self, batch: int, like: Tensor) -> tuple[()]:
         return ()
 
-    def step(self, x: Tensor, mask: Tensor, state: tuple) -> tuple[Tensor, Tensor, tuple]:
+    def step(self, x: Tensor, mask: Tensor, state: tuple[()]) -> tuple[Tensor, Tensor, tuple[()]]:
         return self._stack(x, mask), mask_stride(mask, self.stride), state
 
     def _stack(self, x: Tensor, mask: Tensor) -> Tensor:

@@ -159,11 +159,13 @@ class Model:
 
     def transcribe(self, source: Any, **options: Any) -> Transcript:
         """The words of a source. Raises UsageError where the model writes none."""
-        return self.predict(source, results="words", **options)
+        transcript: Transcript = self.predict(source, results="words", **options)
+        return transcript
 
     def label(self, source: Any, **options: Any) -> Labelling:
         """The events of a source, and the scenes between them; the words of a model that writes words are events."""
-        return self.predict(source, results="events", **options)
+        labelling: Labelling = self.predict(source, results="events", **options)
+        return labelling
 
     def stream(
         self, *, block: int | None = None, state: StreamState | None = None, fps: float | None = None, **options: Any
@@ -229,6 +231,7 @@ class Model:
         if chunk % head.stride:
             step = head.stride * self._step_ms
             raise UsageError(f"the head {name} of the model {self.name} needs chunks of a multiple of {step:g} ms")
+        assert head.config is not None  # set by what built it
         stages = Serial(network.frontend, network.encoder, head)
         context = SearchContext(
             options=options,

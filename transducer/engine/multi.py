@@ -47,10 +47,10 @@ def annotate(
     """
     from transducer.engine.model import Model, load
 
-    models = [model if isinstance(model, Model) else load(model, device) for model in (speech, scenes)]
+    first, second = (model if isinstance(model, Model) else load(model, device) for model in (speech, scenes))
     both = {name: value for name, value in (("start", start), ("length", length)) if value is not None}
     events = both if threshold is None else {**both, "threshold": threshold}
-    with AnnotateSession(*models, source, {**both, **options}, events) as session:
+    with AnnotateSession(first, second, source, {**both, **options}, events) as session:
         session.run()
         result = session.result()
     if result is None:
@@ -172,9 +172,10 @@ class AnnotateSession:
             source = self._resources.enter_context(io.FileIO(source))
         else:
             open_source(source).close()
-            return tuple(self._resources.enter_context(_File(source)) for _ in range(2))
+            return self._resources.enter_context(_File(source)), self._resources.enter_context(_File(source))
         self._split = FanOut(source, 2, name)
-        return self._split.readers
+        first, second = self._split.readers
+        return first, second
 
     def _stop(self) -> None:
         """End the threads; those that only an address holds up are left behind."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -120,7 +120,7 @@ class Session:
         end, frames = self._stream.judged
         return Source(self.name, self._position, tuple(self.warnings), self.fps, frames, end, self._language)
 
-    def _run(self) -> Iterator[Any]:
+    def _run(self) -> Generator[Any, None, None]:
         for block in self._blocks:
             self._builder.block(block)
             with _spare_core(self.engine.medium.read_ahead):

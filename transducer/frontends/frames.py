@@ -12,7 +12,7 @@ from transducer.model.config import FrontendConfig, register
 from transducer.model.sequence import Streaming, apply_mask
 
 if TYPE_CHECKING:
-    from transducer.media.medium import Medium
+    from transducer.media.video.medium import Frames as Pictures
 
 HALF = 127.5  # half of the range of a byte
 LARGEST_SIDE = 8192  # pixels
@@ -27,7 +27,7 @@ class FramesConfig(FrontendConfig):
     width: int = 48
     channels: int = 3
 
-    def medium(self) -> Medium:
+    def medium(self) -> Pictures:
         from transducer.media.video.medium import Frames as Pictures
 
         return Pictures(self.height, self.width, self.channels)
@@ -70,8 +70,8 @@ class Frames(Streaming):
         # In place on what is a copy: at thousands of frames a second, every pass over the pixels counts.
         return apply_mask(x, mask).mul_(1 / HALF).sub_(1.0), mask
 
-    def init_state(self, batch: int, like: Tensor) -> tuple:
+    def init_state(self, batch: int, like: Tensor) -> tuple[()]:
         return ()
 
-    def step(self, x: Tensor, mask: Tensor, state: tuple) -> tuple[Tensor, Tensor, tuple]:
+    def step(self, x: Tensor, mask: Tensor, state: tuple[()]) -> tuple[Tensor, Tensor, tuple[()]]:
         return *self(x, mask), state

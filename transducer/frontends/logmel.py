@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ class LogMelConfig(FrontendConfig):
     def medium(self) -> Medium:
         from transducer.media.audio.medium import Samples
 
-        return Samples(self.rate)
+        return Samples(Fraction(self.rate))
 
     def build(self) -> LogMel:
         return LogMel(self.rate, self.bins, self.window, self.hop, self.low_hz, floor=self.floor)

@@ -73,8 +73,8 @@ class Words(Streaming):
         letters = nn.functional.embedding_bag(ngrams.reshape(-1, self.ngrams), self.ngram_embedding.weight, mode="sum")
         return self.word_embedding(word) + letters.view(*mask.shape, self.channels), mask
 
-    def init_state(self, batch: int, like: Tensor) -> tuple:
+    def init_state(self, batch: int, like: Tensor) -> tuple[()]:
         return ()
 
-    def step(self, x: Tensor, mask: Tensor, state: tuple) -> tuple[Tensor, Tensor, tuple]:
+    def step(self, x: Tensor, mask: Tensor, state: tuple[()]) -> tuple[Tensor, Tensor, tuple[()]]:
         return *self(x, mask), state

@@ -123,15 +123,15 @@ class CascadedRNNT(RNNT):
         nn.init.normal_(self.out.weight, std=0.02)
 
     @property
-    def stride(self) -> int:  # type: ignore[override]
+    def stride(self) -> int:
         return self.core.stride
 
     @property
-    def latency(self) -> int:  # type: ignore[override]
+    def latency(self) -> int:
         return self.core.latency
 
     @property
-    def block(self) -> int:  # type: ignore[override]
+    def block(self) -> int:
         return self.core.block
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -125,8 +125,10 @@ class SelfConditioning(Streaming):
             aux[self.aux_outputs[0]] = logits, mask
         return x + self.back(logits.softmax(dim=-1)), mask
 
-    def init_state(self, batch: int, like: Tensor) -> tuple:
+    def init_state(self, batch: int, like: Tensor) -> tuple[()]:
         return ()
 
-    def step(self, x: Tensor, mask: Tensor, state: tuple, aux: Aux | None = None) -> tuple[Tensor, Tensor, tuple]:
+    def step(
+        self, x: Tensor, mask: Tensor, state: tuple[()], aux: Aux | None = None
+    ) -> tuple[Tensor, Tensor, tuple[()]]:
         return *self(x, mask, aux), state

@@ -145,10 +145,10 @@ class RNNT(Head):
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         return self.frames(x), mask
 
-    def init_state(self, batch: int, like: Tensor) -> tuple:
+    def init_state(self, batch: int, like: Tensor) -> tuple[()]:
         return ()
 
-    def step(self, x: Tensor, mask: Tensor, state: tuple) -> tuple[Tensor, Tensor, tuple]:
+    def step(self, x: Tensor, mask: Tensor, state: tuple[()]) -> tuple[Tensor, Tensor, tuple[()]]:
         return self.frames(x), mask, state
 
     def joint_logits(self, frames: Tensor, predicted: Tensor) -> Tensor:

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transducer.errors import UsageError
-from transducer.media.audio.reader import open_audio
+from transducer.media.audio.reader import AudioReader, open_audio
 from transducer.media.io.sources import STANDARD_INPUT
 from transducer.media.medium import Block, BlockReader
 from transducer.media.video.arrays import pixels
 from transducer.media.video.medium import Frames, block_size
+
+if TYPE_CHECKING:
+    from transducer.media.video.reader import VideoReader
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class FramesAndSamples:
 class _Both:
     """Two readers of one source."""
 
-    def __init__(self, video: Any, audio: Any):
+    def __init__(self, video: VideoReader, audio: AudioReader):
         self._video, self._audio = video, audio
         self.name = video.name
 

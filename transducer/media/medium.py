@@ -38,10 +38,12 @@ class Medium(Protocol):
         options: names of the options that `open` takes.
     """
 
-    steady: bool
-    read_ahead: bool
-    options: tuple[str, ...]
-
+    @property
+    def steady(self) -> bool: ...
+    @property
+    def read_ahead(self) -> bool: ...
+    @property
+    def options(self) -> tuple[str, ...]: ...
     @property
     def name(self) -> str: ...
     @property
@@ -64,6 +66,20 @@ class Medium(Protocol):
         """Open a source of steps. Raises MediaError, UsageError."""
 
 
+class MediaReader(Protocol):
+    """What is asked of the reader of an open source; what more there is depends on its kind."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def duration(self) -> float | None: ...
+    @property
+    def position(self) -> float: ...
+    @property
+    def warnings(self) -> list[str]: ...
+    def close(self) -> None: ...
+
+
 class BlockReader(Iterator[Block]):
     """The steps of an open source, and a context manager.
 
@@ -81,7 +97,7 @@ class BlockReader(Iterator[Block]):
 
     def __init__(
         self,
-        reader: Any,
+        reader: MediaReader,
         blocks: Iterator[Block],
         rate: Callable[[], Fraction],
         frames: int | None = None,

@@ -33,8 +33,9 @@ class PackedGates(nn.Module):
 
     def __init__(self, lstm: nn.LSTM):
         super().__init__()
-        self.of_input = _packed(lstm.weight_ih_l0, lstm.bias_ih_l0)
-        self.of_state = _packed(lstm.weight_hh_l0, lstm.bias_hh_l0)
+        of: Any = lstm  # its weights have names that it makes up
+        self.of_input = _packed(of.weight_ih_l0, of.bias_ih_l0)
+        self.of_state = _packed(of.weight_hh_l0, of.bias_hh_l0)
 
     def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
         return self.of_input(x) + self.of_state(hidden)

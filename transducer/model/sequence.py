@@ -29,7 +29,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,7 @@ from transducer.errors import UsageError
 
 # A state is a tensor with the batch on dimension 0, or a tuple (NamedTuple) or mapping of states; () is no state.
 State = Any
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 Side = Mapping[str, Tensor]
 Aux = dict[str, tuple[Tensor, Tensor]]
 
@@ -134,7 +135,7 @@ class ChunkedStage(Streaming):
     chunk: int
 
     @property
-    def block(self) -> int:  # type: ignore[override]
+    def block(self) -> int:
         return self.chunk
 
 
@@ -154,14 +155,14 @@ class Serial(Streaming):
 
     # Properties, because a stage's block changes with `set_chunk`.
     @property
-    def stride(self) -> int:  # type: ignore[override]
+    def stride(self) -> int:
         stride = 1
         for stage in self.stages:
             stride *= stage.stride
         return stride
 
     @property
-    def latency(self) -> int:  # type: ignore[override]
+    def latency(self) -> int:
         latency = 0
         for stage in self.stages:
             if latency % stage.block:
@@ -174,7 +175,7 @@ class Serial(Streaming):
         return latency
 
     @property
-    def block(self) -> int:  # type: ignore[override]
+    def block(self) -> int:
         block, stride = 1, 1
         for stage in self.stages:
             block = math.lcm(block, stage.block * stride)
@@ -220,11 +221,11 @@ class Residual(Streaming):
         self.can_step, self.side_inputs, self.aux_outputs = body.can_step, body.side_inputs, body.aux_outputs
 
     @property
-    def latency(self) -> int:  # type: ignore[override]
+    def latency(self) -> int:
         return self.body.latency
 
     @property
-    def block(self) -> int:  # type: ignore[override]
+    def block(self) -> int:
         return self.body.block
 
     def forward(
@@ -304,7 +305,7 @@ def set_chunk(module: nn.Module, chunk: int) -> None:
             stage.chunk = chunk
 
 
-def share_weights(module: nn.Module) -> nn.Module:
+def share_weights(module: AnyModule) -> AnyModule:
     """A copy of a module that shares its parameters and buffers: another chunk size costs no memory."""
     memo = {id(t): t for t in (*module.parameters(), *module.buffers())}
     return copy.deepcopy(module, memo)

@@ -27,8 +27,10 @@ class Clock(Protocol):
         steady: the steps follow each other at the nominal rate from 0 seconds on, so that nominal seconds are right.
     """
 
-    steady: bool
-    final: int | None
+    @property
+    def steady(self) -> bool: ...
+    @property
+    def final(self) -> int | None: ...
 
     def knows(self, step: int) -> bool:
         """Whether the time of an output step is known; True of all up to the newest that are still needed."""

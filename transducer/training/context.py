@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from transducer.training.recipe import Phase, Recipe
 class Batches(Protocol):
     """Where the batches of a phase come from; `transducer.data.loader.PairLoader` is one."""
 
-    def stream(self, *position: int) -> Iterator[Any]:
+    def stream(self, *position: int) -> Generator[Any, None, None]:
         """Batches without end from a position on, the beginning if none is given.
 
         Each has `epoch`, `following` (the position of the next batch, up to three integers), `amount` (steps in it),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,7 +76,7 @@ def features(network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
     """What the encoder takes of a batch, and its mask: see `PairSource.enters`."""
     if batch.enters == "frontend":
         return network.frontend(batch.x, batch.mask)
-    frontend = network.frontend
+    frontend: Any = network.frontend  # with the mean and the deviation that it normalises by
     return apply_mask((batch.x - frontend.mean) / frontend.std, batch.mask), batch.mask
 
 

@@ -12,9 +12,10 @@ import torch
 
 from transducer.data.fingerprint import trained_items
 from transducer.data.pairs import Described, FromFiles
+from transducer.heads.ctc import SelfConditioningConfig
 from transducer.heads.metrics import Metric
 from transducer.model.checkpoint import load_checkpoint, save_checkpoint
-from transducer.model.config import ModelConfig
+from transducer.model.config import HeadConfig, ModelConfig
 from transducer.model.network import Network
 from transducer.training.evaluation import chunks_of, default_chunk, measure, rates
 from transducer.training.progress import label
@@ -107,7 +108,8 @@ def config_without(config: ModelConfig, heads: Sequence[str]) -> ModelConfig:
     kept = {name: part for name, part in config.heads.items() if name not in heads}
     read = {getattr(part, "source", None) for part in kept.values()}
     kept = {name: part for name, part in config.heads.items() if name in kept or name in read}
-    used = {part.units for part in (*kept.values(), *filter(None, [config.conditioning]))}
+    writers: list[HeadConfig | SelfConditioningConfig] = [*kept.values(), *filter(None, [config.conditioning])]
+    used = {part.units for part in writers}
     gone = {part.units for name, part in config.heads.items() if name not in kept} - used
     units = {name: size for name, size in config.units.items() if name not in gone}
     return replace(config, heads=kept, units=units)

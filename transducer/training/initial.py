@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from transducer.data.loader import collate
 from transducer.data.pairs import Measured, PairSource, enters, fixed_pair
@@ -31,7 +33,7 @@ def build_network(recipe: Recipe) -> Network:
         for head in network.heads.values():
             if isinstance(head, CTC):
                 # Nearly uniform at first: otherwise the first steps go into unlearning random preferences.
-                nn.init.normal_(head.module[0].weight, std=0.02)
+                nn.init.normal_(cast(nn.Linear, cast(nn.Sequential, head.module)[0]).weight, std=0.02)
     if recipe.initial:
         take_weights(network, recipe.initial)
     else:
@@ -71,7 +73,7 @@ def measure_sound(network: Network, source: PairSource) -> None:
     mel.std.copy_(std)
 
 
-def _features(network: Network, mel: LogMel, source: PairSource):
+def _features(network: Network, mel: LogMel, source: PairSource) -> Iterator[Tensor]:
     for index in np.linspace(0, len(source) - 1, min(_STATISTICS, len(source))).round().astype(int).tolist():
         batch = collate([fixed_pair(source, index)], enters(source))
         if batch.enters == "encoder":

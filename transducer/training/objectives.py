@@ -96,7 +96,7 @@ class HeadLoss(Objective):
         check_number(f"objective {self.name}", "weight", self.weight)
 
     @property
-    def heads(self) -> tuple[str, ...]:  # type: ignore[override]
+    def heads(self) -> tuple[str, ...]:
         return (self.head,)
 
     def check(self, model: ModelConfig) -> None:
@@ -140,7 +140,8 @@ def target_of(network: Network, head: str, pair: Pair, outputs: int) -> Any:
     Raises:
         UsageError: the pair's target is not what the head needs.
     """
-    module, target, where = network.heads[head], pair.target(head), f"pair {pair.id!r}"
+    target: Any = pair.target(head)
+    module, where = network.heads[head], f"pair {pair.id!r}"
     module.check_target(target, where)
     if module.target is not Target.LABELS:
         return target

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from transducer.cores.tcn import DilatedConv
 from transducer.heads.cascaded_rnnt import CascadedRNNT
+from transducer.heads.rnnt import LSTMPredictor
 from transducer.training.recipe import Phase
 
 
@@ -21,11 +24,13 @@ class Optimizers:
         apart: set[int] = set()
         for name, part in network.named_modules():  # parents come before their parts
             if isinstance(part, CascadedRNNT):
+                assert isinstance(part.predictor, LSTMPredictor)
                 inside = {id(p) for inner in (part.core, part.predictor.lstm) for p in inner.parameters()}
                 apart |= {id(p) for p in part.parameters()} - inside
             elif _is_apart(name, part):
                 apart |= {id(p) for p in part.parameters()}
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for parameter in network.parameters():
             (matrices if parameter.ndim == 2 and id(parameter) not in apart else others).append(parameter)
         self.phase = phase
@@ -52,10 +57,10 @@ class Optimizers:
             part.step()
         return fraction
 
-    def state_dict(self) -> list[dict]:
+    def state_dict(self) -> list[dict[str, Any]]:
         return [part.state_dict() for part in self.parts]
 
-    def load_state_dict(self, states: list[dict]) -> None:
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
         for part, state in zip(self.parts, states, strict=True):
             part.load_state_dict(state)
 
@@ -94,8 +99,8 @@ class Average:
             else:
                 self.weights[name].copy_(value)
 
-    def state_dict(self) -> dict[str, Tensor | int]:
+    def state_dict(self) -> dict[str, Any]:
         return {"weights": self.weights, "updates": self.updates}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.weights, self.updates = state["weights"], state["updates"]

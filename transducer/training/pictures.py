@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ def alignment_of(recipe: Recipe, results: Results) -> Picture | None:
     pair = min(pairs, key=lambda pair: abs(len(pair.x) * step - _PICTURED))
     network.set_chunk(default_chunk(network))
     encoded = Encoded(network, collate([pair], enters(source)).to(next(network.parameters()).device), bf16=False)
-    log_probs, tokens = encoded.outputs(head)[0][0].float().cpu(), list(pair.target(head))
+    log_probs, tokens = encoded.outputs(head)[0][0].float().cpu(), list(cast("Sequence[int]", pair.target(head)))
     features = encoded.features[0][0] * network.frontend.std + network.frontend.mean
     units, seconds = recipe.units[network.config.heads[head].units], network.hop / network.frontend.rate
     path, runs = best_path(log_probs, tokens), []

@@ -107,8 +107,8 @@ def plot_alignment(
         cmap="magma", vmin=np.percentile(decibels, 5), vmax=np.percentile(decibels, 99.7),
     )  # fmt: skip
     for number, (name, start, end) in enumerate(runs):
-        for time in {start, end}:
-            top.axvline(time, color="white", linewidth=0.7, alpha=0.75)
+        for edge in {start, end}:
+            top.axvline(edge, color="white", linewidth=0.7, alpha=0.75)
         height = 1.015 + 0.045 * (number % 2)  # short ones would touch their neighbours
         top.annotate(
             name, ((start + end) / 2, height), xycoords=("data", "axes fraction"), ha="center", va="bottom",
@@ -120,7 +120,7 @@ def plot_alignment(
 
     time = (np.arange(len(posteriors)) + 0.5) * seconds / len(posteriors)
     bottom.fill_between(time, posteriors[:, 0], color="#DDDDDD", linewidth=0, label="blank")
-    for number, token in enumerate(np.flatnonzero(posteriors[:, 1:].max(axis=0) > 0.2) + 1):
+    for number, token in enumerate((np.flatnonzero(posteriors[:, 1:].max(axis=0) > 0.2) + 1).tolist()):
         curve, colour = posteriors[:, token], COLOURS[number % len(COLOURS)]
         bottom.plot(time, curve, color=colour, linewidth=1.1)
         for peak in _peaks(curve):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from transducer.data.pairs import PairSource
 from transducer.errors import UsageError
-from transducer.model.config import ModelConfig
+from transducer.model.config import HeadConfig, ModelConfig
 from transducer.model.network import Network
 from transducer.search.tokens.word_model import WordModel
 from transducer.text.tokenizers.tokenizer import Tokenizer
@@ -17,6 +17,7 @@ from transducer.training.checks import check_name, check_number, check_type, che
 from transducer.training.objectives import Objective
 
 if TYPE_CHECKING:
+    from transducer.heads.ctc import SelfConditioningConfig
     from transducer.training.context import Batches, Context
 
 # (network, examples) -> name -> a fraction, such as "accuracy:labels" or "wer:words".
@@ -136,7 +137,9 @@ class Recipe:
         if self.storage not in STORAGES:
             raise UsageError(f"{owner}: storage is {self.storage!r}; there are {', '.join(STORAGES)}")
         heads, units = self.model.heads, {name: len(tokenizer) for name, tokenizer in self.units.items()}
-        parts = {f"head {name}": part for name, part in heads.items()}
+        parts: dict[str, HeadConfig | SelfConditioningConfig | None] = {
+            f"head {name}": part for name, part in heads.items()
+        }
         parts["the intermediate head"] = self.model.conditioning
         for name, part in parts.items():
             if part is not None and part.units not in units:

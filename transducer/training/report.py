@@ -108,6 +108,7 @@ def _examples(recipe: Recipe, results: Results) -> Iterable[str]:
     written = [head for head in results.metrics if network.heads[head].target is Target.TOKENS][:1]
     if not written:
         return
+    assert recipe.dev is not None  # it was measured on
     pairs = WordErrors(recipe.units, written).texts(network, recipe.dev)[written[0]]
     yield f"What was right, and what was found, in chunks of {chunk_text(network, default_chunk(network))}:\n"
     chosen = np.linspace(0, len(pairs) - 1, min(_EXAMPLES, len(pairs))).round().astype(int)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -12,6 +12,7 @@ from transducer.data.pairs import PairSource
 from transducer.evaluation.wer import count_errors
 from transducer.heads.cascaded_rnnt import CONTEXT, CascadedRNNTConfig
 from transducer.heads.ctc import CTCConfig
+from transducer.heads.rnnt import RNNT
 from transducer.model.network import Network
 from transducer.search.tokens.ctc import CTCGreedySearch
 from transducer.search.tokens.hypothesis import Search
@@ -38,7 +39,8 @@ class WordErrors:
         for head, pairs in self.texts(network, source).items():
             if pairs:
                 counts = count_errors(*zip(*pairs, strict=True))
-                result |= {f"wer:{head}": counts.wer, f"cer:{head}": counts.cer}
+                # None only where nothing is said, and no target is empty.
+                result |= {f"wer:{head}": cast(float, counts.wer), f"cer:{head}": cast(float, counts.cer)}
         return result
 
     def texts(self, network: Network, source: PairSource) -> dict[str, list[tuple[str, str]]]:
@@ -49,7 +51,7 @@ class WordErrors:
                 target, tokenizer = pair.target(head), self.units[network.config.heads[head].units]
                 if is_known(target):
                     heard = tokenizer.decode(greedy_tokens(network, head, output))
-                    found[head].append((tokenizer.decode(target), heard))
+                    found[head].append((tokenizer.decode(cast(Sequence[int], target)), heard))
         return found
 
 
@@ -64,6 +66,7 @@ def greedy_search(network: Network, name: str) -> Search[Any]:
     head, part = network.heads[name], network.config.heads[name]
     if isinstance(part, CTCConfig):
         return CTCGreedySearch()
+    assert isinstance(head, RNNT)
     window = network.config.decoding.blank_window
     context = CONTEXT if isinstance(part, CascadedRNNTConfig) else 0
     return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, (), window, context, head.tile)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 
 from transducer.data.augment.waveform import change_speed
 from transducer.media import read_audio
@@ -49,7 +50,7 @@ def encode(samples: np.ndarray, codec: Codec, bit_rate: int | None = None) -> by
     """Samples at the codec's rate -> a file."""
     file = io.BytesIO()
     with av.open(file, "w", format=codec.container) as container:
-        stream = container.add_stream(codec.name, rate=codec.rate, layout="mono")
+        stream = cast(AudioStream, container.add_stream(codec.name, rate=codec.rate, layout="mono"))
         if bit_rate:
             stream.bit_rate = bit_rate
         whole = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)

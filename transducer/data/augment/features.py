@@ -21,7 +21,8 @@ DB = np.log(10) / 10  # a decibel, in the natural logarithm of a power
 class Store(Protocol):
     """What is asked of a `transducer.data.features.FeatureStore`."""
 
-    utterances: Sequence[Any]
+    @property
+    def utterances(self) -> Sequence[Any]: ...
 
     def features(self, utterance: int, variant: int = 0) -> np.ndarray: ...
 
@@ -103,6 +104,7 @@ class FeatureAugment:
 
     def _draw_noise(self, frames: int, rng: np.random.Generator) -> np.ndarray:
         """A stretch of a random clip, from a random frame on, round and round where the clip is shorter."""
+        assert self.noise is not None
         clip = self.noise.features(int(rng.integers(len(self.noise.utterances))))
         start = int(rng.integers(len(clip)))
         return clip[(start + np.arange(frames)) % len(clip)].astype(np.float32)

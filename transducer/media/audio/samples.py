@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from transducer.errors import MediaError
 from transducer.media.audio.mixing import Mixer
@@ -32,7 +33,7 @@ class Sound(NamedTuple):
     """A decoded frame: mono float32 samples at `rate`; its timestamp, where it has one, is pts * tick seconds."""
 
     pts: int | None
-    tick: Fraction
+    tick: Fraction | None
     rate: int
     samples: np.ndarray
 
@@ -53,10 +54,12 @@ def read_channels(frame: av.AudioFrame) -> tuple[np.ndarray, np.ndarray | None]:
     dtype, zero, scale = _FORMATS.get(name.removesuffix("p"), (None, 0.0, 1.0))
     if dtype is None:
         raise ValueError(f"samples of the format {name} can't be read; convert the file, for example to FLAC")
+    planes: Any = frame.planes  # buffers, which PyAV's stubs do not say
+    stored: NDArray[Any]
     if frame.format.is_planar:
-        stored = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in frame.planes])
+        stored = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in planes])
     else:
-        stored = np.frombuffer(frame.planes[0], dtype, frame.samples * count).reshape(-1, count).T
+        stored = np.frombuffer(planes[0], dtype, frame.samples * count).reshape(-1, count).T
     bad = None
     # Also false where a channel holds NaN.
     if dtype in (np.float32, np.float64) and stored.size and not np.abs(stored).max() < _LOUDEST:
@@ -64,7 +67,9 @@ def read_channels(frame: av.AudioFrame) -> tuple[np.ndarray, np.ndarray | None]:
         stored = np.where(good, stored, 0)
         bad = np.flatnonzero(~good.all(axis=0))
     # float32 holds 24 bits; wider samples are added up before they are rounded.
-    channels = stored.astype(np.float32 if dtype in (np.uint8, np.int16, np.float32) else np.float64, order="C")
+    channels: NDArray[Any] = stored.astype(
+        np.float32 if dtype in (np.uint8, np.int16, np.float32) else np.float64, order="C"
+    )
     if zero:
         channels -= zero
     if scale != 1:
@@ -99,7 +104,7 @@ class SampleReader:
                     yield frame
                     continue
                 try:
-                    sound = self._read_frame(frame)
+                    sound: Sound | Damage = self._read_frame(frame)
                 except ValueError as error:
                     if not self._decoded:
                         raise MediaError(f"{self._name}: {error}") from None
@@ -122,11 +127,13 @@ class SampleReader:
         channels, bad = read_channels(frame)
         samples = self._mixer.mix(channels, frame.sample_rate)
         if self._origin is None and frame.pts is not None:
+            assert frame.time_base is not None
             self._origin = frame.pts * frame.time_base
         if bad is not None:
             if not self._bad:
                 start = Fraction(self._decoded, frame.sample_rate)
                 if frame.pts is not None:
+                    assert frame.time_base is not None and self._origin is not None
                     start = frame.pts * frame.time_base - self._origin
                 self._first_bad = start + Fraction(int(bad[0]), frame.sample_rate)
             self._bad += len(bad)

@@ -27,7 +27,7 @@ def drop_lone_jumps(sounds: Iterable[Sound | Damage]) -> Iterator[Sound | Damage
 
     Lazy; waits for the next sound only where a timestamp jumps by more than a second.
     """
-    end = None  # seconds, by the timestamp of the last sound
+    end: float | None = None  # seconds, by the timestamp of the last sound
     waiting: list[Sound | Damage] = []
     for sound in sounds:
         if isinstance(sound, Damage) or sound.pts is None:
@@ -36,10 +36,12 @@ def drop_lone_jumps(sounds: Iterable[Sound | Damage]) -> Iterator[Sound | Damage
             else:
                 yield sound
             continue
+        assert sound.tick is not None
         start = sound.pts * sound.tick.numerator / sound.tick.denominator
         seconds = len(sound.samples) / sound.rate
         if waiting:
             held = waiting[0]
+            assert isinstance(held, Sound) and end is not None
             expected = end + sum(len(s.samples) / s.rate for s in waiting if isinstance(s, Sound))
             if abs(start - expected) < RESTART:
                 held, end = held._replace(pts=None), expected
@@ -143,6 +145,7 @@ class Timeline:
         self._damage = None
         self._heard = self._heard or not self._cutting
         if self._trim:
+            assert self._end is not None
             beyond = self._count + len(samples) - round((self._end - self._base) * self._rate)
             if 0 < beyond <= min(_PADDING, len(samples)):
                 self._tail = sound._replace(samples=samples[-beyond:])
@@ -162,12 +165,14 @@ class Timeline:
         ahead = self._ahead(sound)
         seconds = ahead / self._rate
         if not self._is_plausible(seconds):
+            assert self._origin is not None
             self._origin += Fraction(ahead, self._rate)
             self._clock = None
             self._tell_damage(0)
             if self._heard:
                 self._warn(f"timestamps jump by {seconds:+.2f} s at {float(self.position):.2f} s; taken as going on")
             return 0
+        assert sound.tick is not None
         step = self._real_step(ahead, sound.tick)
         partly = -len(sound.samples) < step < 0
         self._overlaps = self._overlaps + 1 if partly else 0 if step == 0 else self._overlaps
@@ -181,6 +186,7 @@ class Timeline:
 
     def _ahead(self, sound: Sound) -> int:
         """Samples from the end of what was given to where the timestamp says; exact, rounded once."""
+        assert sound.pts is not None and sound.tick is not None
         if self._clock is None or self._clock[0] != sound.tick:
             if self._origin is None:
                 self._origin = sound.pts * sound.tick - self.position

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import av
 import av.error
@@ -67,7 +67,8 @@ def open_audio_stream(container: InputContainer, source: Source, index: int | No
     if index is not None and not 0 <= index < len(sounds):
         there = ", ".join(describe_sounds(container))
         raise UsageError(f"{name}: has {len(sounds)} audio stream(s), numbered from 0: {there}; there is no {index}")
-    stream = sounds[index] if index is not None else container.streams.best("audio") or sounds[0]
+    chosen = sounds[index] if index is not None else container.streams.best("audio") or sounds[0]
+    stream = cast(AudioStream, chosen)
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all  # the demuxer skips it
@@ -106,7 +107,7 @@ def decode(container: InputContainer, stream: AudioStream, source: Source) -> It
             yield packet
             continue
         try:
-            frames = packet.decode()
+            frames = cast(list[av.AudioFrame], packet.decode())
         except av.FFmpegError:
             yield Damage()
             continue
@@ -118,7 +119,7 @@ def decode(container: InputContainer, stream: AudioStream, source: Source) -> It
             yield Damage()
 
 
-def read_packets(container: InputContainer, stream: Stream, source: Source) -> Iterator[av.Packet | Damage]:
+def read_packets(container: InputContainer, stream: Stream, source: Source) -> Iterator[av.Packet[Any] | Damage]:
     """A stream's packets, a `Damage` where some can't be read, and at the end an empty packet. Lazy."""
     failures = 0
     packets = container.demux(stream)

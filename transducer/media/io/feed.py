@@ -64,7 +64,7 @@ class FileFeed:
         return self._seekable
 
     def tell(self) -> int:
-        return self._file.tell() - self._start - len(self._held)
+        return int(self._file.tell() - self._start - len(self._held))
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_SET:
@@ -73,7 +73,7 @@ class FileFeed:
             offset -= len(self._held)
         self._held = b""
         try:
-            return self._file.seek(offset, whence) - self._start
+            return int(self._file.seek(offset, whence) - self._start)
         except BaseException as error:
             self.failure = error
             return -1

@@ -25,7 +25,7 @@ _RIFF = (b"RIFF", b"RIFX")
 _OPEN_ENDS = (range(1), range(0x7FFF0000, 0x80010000), range(0xFFFF0000, 0x100000000))
 
 
-def parts(source: Source, warn: Callable[[str], None]) -> Iterator[Source]:
+def parts(source: Source, warn: Callable[..., None]) -> Iterator[Source]:
     """The source itself, or the files in it, one after the other; each is to be read to its end before the next."""
     if isinstance(source.target, str) and source.is_address:
         yield source
@@ -110,7 +110,7 @@ class Window(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         left = max(self._stop - self._start - self._place, 0)
         self._file.seek(self._start + self._place)
-        data = self._file.read(left if size < 0 else min(size, left))
+        data: bytes = self._file.read(left if size < 0 else min(size, left))
         self._place += len(data)
         return data
 

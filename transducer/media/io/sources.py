@@ -10,7 +10,7 @@ import stat
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 from transducer.errors import MediaError, UsageError
@@ -261,7 +261,7 @@ def _prepare_pipe(source: Source, feed: FileFeed) -> None:
     spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the source
     source._owned.append(spool)
     try:
-        shutil.copyfileobj(feed, spool)
+        shutil.copyfileobj(cast(BinaryIO, feed), spool)
         feed.raise_failure()
         if feed.failure is not None:
             raise feed.failure

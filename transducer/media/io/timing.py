@@ -22,6 +22,7 @@ def time_origin(container: InputContainer, stream: Stream) -> Fraction | None:
         return None
     start = Fraction(container.start_time, _MICROSECONDS)
     if stream.start_time is not None:
+        assert stream.time_base is not None
         exact = stream.start_time * stream.time_base
         # The container's start is rounded to microseconds. When it is this stream's, take it as it is.
         if abs(exact - start) <= Fraction(2, _MICROSECONDS):
@@ -34,6 +35,7 @@ def stream_end(container: InputContainer, stream: Stream) -> Fraction | None:
     if stream.duration is None or stream.duration <= 0:
         return _container_end(container)
     origin = time_origin(container, stream) or Fraction(0)
+    assert stream.time_base is not None
     start = stream.start_time * stream.time_base if stream.start_time is not None else origin
     end = start - origin + stream.duration * stream.time_base
     return end if end > 0 else None
@@ -45,7 +47,7 @@ def _container_end(container: InputContainer) -> Fraction | None:
     end = Fraction(container.duration, _MICROSECONDS)
     # These formats count from timestamp 0, not from where the first stream starts.
     if container.format.name.split(",")[0] in ("matroska", "flv") and container.start_time is not None:
-        end -= max(Fraction(container.start_time, _MICROSECONDS), 0)
+        end -= max(Fraction(container.start_time, _MICROSECONDS), Fraction(0))
     return end if end > 0 else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def microphone(rate: int = 16000, device: int | str | None = None) -> Iterator[n
     return resample(_record(stream), rate)
 
 
-def _record(stream) -> Iterator[tuple[int, np.ndarray]]:
+def _record(stream: Any) -> Iterator[tuple[int, np.ndarray]]:
     rate, mixer = round(stream.samplerate), Mixer()
     with stream:
         while True:
@@ -42,7 +43,7 @@ def _record(stream) -> Iterator[tuple[int, np.ndarray]]:
             yield rate, mixer.mix(block.T, rate)
 
 
-def _open_stream(sounddevice, rate: int, device: int | str | None):
+def _open_stream(sounddevice: Any, rate: int, device: int | str | None) -> Any:
     try:
         sounddevice.check_input_settings(device=device, channels=1, dtype="float32", samplerate=rate)
     except sounddevice.PortAudioError:
@@ -51,7 +52,7 @@ def _open_stream(sounddevice, rate: int, device: int | str | None):
     return sounddevice.InputStream(samplerate=rate, device=device, channels=1, dtype="float32", latency="low")
 
 
-def _import_sounddevice():
+def _import_sounddevice() -> Any:
     try:
         import sounddevice
     except ImportError:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.container import OutputContainer
@@ -75,7 +75,7 @@ def _choose_container(source: Any, output: Path, name: str) -> tuple[str, str]:
         raise UsageError(f"{name}: is a folder; name a file")
     path = getattr(source, "name", None) if hasattr(source, "read") else source
     same = isinstance(path, str | bytes | os.PathLike) and os.path.exists(path) and output.exists()
-    if same and os.path.samefile(path, output):
+    if same and os.path.samefile(cast("str | bytes | os.PathLike[str]", path), output):
         raise UsageError(f"{name}: is the source itself; give the copy another name")
     return container_for(output.suffix)
 

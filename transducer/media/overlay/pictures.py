@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import cast
 
 import av
 import numpy as np
@@ -77,7 +78,7 @@ class PictureEncoder:
 
 def _add_stream(container: OutputContainer, encoder: str, reader: VideoReader, height: int, width: int) -> VideoStream:
     rate = reader.fps.limit_denominator(65535)
-    stream = container.add_stream(encoder, rate=rate, options=_OPTIONS[encoder])
+    stream = cast(VideoStream, container.add_stream(encoder, rate=rate, options=_OPTIONS[encoder]))
     stream.height, stream.width = height, width
     # Colour at half the size needs even sides.
     even = height % 2 == 0 == width % 2

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -20,11 +20,13 @@ from transducer.media.video.decoding import clock_origin
 class Sound:
     """The packets of a sound, with times on the clock of the pictures."""
 
-    def __init__(self, stream: AudioStream, packets: Iterator[av.Packet | Damage], origin: Fraction):
+    def __init__(self, stream: AudioStream, packets: Iterator[av.Packet[Any] | Damage], origin: Fraction):
         self._stream = stream
         self._packets = packets
-        self._shift = round(origin / stream.time_base)
-        self._waiting: av.Packet | None = None
+        assert stream.time_base is not None
+        self._tick = stream.time_base
+        self._shift = round(origin / self._tick)
+        self._waiting: av.Packet[Any] | None = None
 
     def start(
         self, container: OutputContainer, warnings: list[str], begin: Fraction = Fraction(0)
@@ -44,7 +46,7 @@ class Sound:
         # else would be shifted. Matroska can say it, and FFmpeg knows how much it is if it was said so before.
         said = container.format.name == "matroska" and self._stream.container.format.name.startswith("matroska")
         skipped = not said and container.format.name not in ("mp4", "mov")
-        start = round(begin / self._stream.time_base)
+        start = round(begin / self._tick)
 
         def copy_until(time: Fraction | None) -> None:
             while True:
@@ -56,6 +58,7 @@ class Sound:
                     continue
                 if packet.dts is None:
                     packet.dts = packet.pts  # sound isn't reordered
+                assert packet.dts is not None
                 if time is not None and (packet.dts - self._shift) * packet.time_base > time:
                     self._waiting = packet
                     return
@@ -100,7 +103,7 @@ def open_sound(source: Any, stack: ExitStack, warnings: list[str]) -> Sound | No
         packets = read_packets(container, stream, opened)
         # An open file has one position, which the pictures need.
         packets = iter([*packets]) if in_memory else packets
-        sound = Sound(stream, packets, clock_origin(container, stream) or Fraction(0))
+        sound = Sound(cast(AudioStream, stream), packets, clock_origin(container, stream) or Fraction(0))
     if in_memory:
         source.seek(place)
     return sound

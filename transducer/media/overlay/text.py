@@ -123,7 +123,7 @@ def _fit(line: Line, scale: float, room: int) -> tuple[str, float]:
         text = line.text if count == len(line.label) else f"{line.label[:count].rstrip()}...{line.detail}"
         return text if _UNICODE else _to_ascii(text)
 
-    def width(text: str, scale: float) -> float:
+    def width(text: str, scale: float) -> int:
         thickness = max(round(scale * 1.6), 1)
         (w, h), _ = cv2.getTextSize(text, _FONT, scale, thickness)
         return w + 4 * max(h // 3, 1)

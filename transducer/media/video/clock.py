@@ -42,6 +42,7 @@ def drop_lone_jumps(
     last: int | None = None
     waiting: list[Stamped | Damage] = []  # a frame that jumps, and what came behind it without a timestamp
     for frame in frames:
+        item: Stamped | Damage
         if isinstance(frame, Damage):
             item, pts = frame, None
         else:
@@ -51,8 +52,10 @@ def drop_lone_jumps(
             if pts is None:
                 waiting.append(item)
                 continue
+            assert last is not None
             expected = last + ticks * (1 + sum(isinstance(w, Stamped) for w in waiting))
             held = waiting.pop(0)
+            assert isinstance(held, Stamped) and held.pts is not None
             if abs(pts - expected) < min(jump, abs(pts - held.pts)):
                 held, last = held._replace(pts=None), pts
             else:
@@ -144,6 +147,7 @@ class FrameClock:
         if -RESTART < ahead <= 0:
             return last + self._step / 2  # two frames at once; half a step leaves room for the next one
         self._warn(f"timestamps jump by {ahead:+.2f} s at {float(last):.2f} s; taken as going on")
+        assert self._origin is not None
         self._set_origin(self._origin + time - last - self._step)
         return last + self._step
 
@@ -170,7 +174,7 @@ class FrameClock:
         declared = self._length.end if self._length.declared else None
         if reason:
             self._warn(f"reading stopped at {float(end):.2f} s: {reason}", incomplete=True)
-        elif declared is not None and declared - end > max(CUT_SHORT, 2 * self._step):
+        elif declared is not None and declared - end > max(Fraction(CUT_SHORT), 2 * self._step):
             self._warn(
                 f"ends at {float(end):.2f} s, but its header says {float(declared):.2f} s; it was cut short or damaged",
                 incomplete=True,

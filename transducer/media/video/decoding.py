@@ -93,7 +93,7 @@ def decode_video(container: InputContainer, stream: VideoStream, source: Source)
             if guessed or frame.pts is None:
                 if delay is None and frame.dts is not None:
                     delay = frame.dts - start if start is not None else 0
-                frame.pts = None if frame.dts is None else frame.dts - delay
+                frame.pts = None if frame.dts is None or delay is None else frame.dts - delay
             yield frame
         if packet.is_corrupt:
             yield Damage()

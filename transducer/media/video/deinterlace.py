@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import cast
 
 import av
 import av.filter
@@ -28,6 +30,7 @@ def deinterlace(frames: Iterable[av.VideoFrame | Damage], small: bool = False) -
             if graph is not None:
                 yield from _pull(graph, tick, flush=True)
             graph, shape, tick = _build(frame, small), new, frame.time_base
+        assert graph is not None
         graph.push(frame)
         yield from _pull(graph, tick)
     if graph is not None:
@@ -46,15 +49,16 @@ def _build(frame: av.VideoFrame, small: bool) -> av.filter.Graph:
     return graph
 
 
-def _pull(graph: av.filter.Graph, tick, flush: bool = False) -> Iterator[av.VideoFrame]:
+def _pull(graph: av.filter.Graph, tick: Fraction | None, flush: bool = False) -> Iterator[av.VideoFrame]:
     if flush:
         graph.push(None)
     while True:
         try:
-            frame = graph.pull()
+            frame = cast(av.VideoFrame, graph.pull())
         except (av.BlockingIOError, av.EOFError):
             return
         if frame.pts is not None and frame.time_base != tick:
+            assert frame.time_base is not None and tick is not None
             frame.pts = round(frame.pts * frame.time_base / tick)  # yadif counts in half ticks
         frame.time_base = tick
         yield frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
@@ -44,7 +45,8 @@ def read_orientation(frame: av.VideoFrame) -> Orientation:
     in row-major 32-bit fixed point (libavutil/display.h).
     """
     try:
-        kinds = [(data.type.name, data) for data in frame.side_data]
+        side_data: Any = frame.side_data  # gives its values and not, as PyAV's stubs say, their names
+        kinds = [(data.type.name, data) for data in side_data]
     except ValueError:  # PyAV doesn't know one of them
         return _QUARTERS[round(frame.rotation / 90) % 4]
     for kind, data in kinds:
@@ -107,6 +109,6 @@ class Picture:
                 frame = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=_FLAGS, threads=1)
         except (av.FFmpegError, ValueError) as error:
             raise ValueError(f"pictures of the format {frame.format.name} can't be read ({error})") from None
-        plane = frame.planes[0]
+        plane: Any = frame.planes[0]  # a buffer, which PyAV's stubs do not say
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
         return rows[:height, : width * 3].reshape(height, width, 3)

@@ -91,7 +91,9 @@ class VideoReader(Reader[TimedFrame], Iterator[VideoFrame]):
         if size < 1:
             raise UsageError(f"a batch must hold at least one frame, got {size}")
         while True:
-            first, times, images = self.index, [], None
+            first = self.index
+            times: list[Fraction] = []
+            images: np.ndarray | None = None
             while len(times) < size:
                 try:
                     image, time = self._next(None if images is None else images[len(times)])
@@ -101,7 +103,7 @@ class VideoReader(Reader[TimedFrame], Iterator[VideoFrame]):
                     images = np.empty((size, *image.shape), np.uint8)
                     images[0] = image
                 times.append(time)
-            if times:
+            if images is not None:
                 yield images[: len(times)], first, times
             if len(times) < size:
                 return
@@ -173,13 +175,13 @@ def open_video(
     """
     check_span(start, length)
     if size is not None:
-        given = size
         try:
-            size = tuple(operator.index(side) for side in size)
+            sides = tuple(operator.index(side) for side in size)
         except TypeError:
-            size = (0,)
-        if len(size) != 2 or min(size) < 1:
-            raise UsageError(f"the size must be two positive whole numbers, height and width, got {given!r}")
+            sides = ()
+        if len(sides) != 2 or min(sides) < 1:
+            raise UsageError(f"the size must be two positive whole numbers, height and width, got {size!r}")
+        size = sides[0], sides[1]
     if isinstance(source, VideoReader):
         if size is not None and source.size != size:
             raise UsageError(f"{source.name}: is open at another size than {size[0]}x{size[1]}")
@@ -198,6 +200,7 @@ def open_video(
         stream = open_video_stream(container, opened)
         origin, known = clock_origin(container, stream), stream_length(container, stream)
         width, height = stream.codec_context.width, stream.codec_context.height
+        assert stream.time_base is not None
         reader.fps, reader.tick = frame_rate(stream), stream.time_base
         if is_still_image(container):
             reader._still = True

@@ -16,7 +16,7 @@ class Stretch(NamedTuple):
 
     label: int
     begin: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides a method of tuples
     score: float
 
 

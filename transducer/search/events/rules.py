@@ -17,7 +17,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from transducer.errors import CheckpointError, UsageError
 from transducer.model.config import register
@@ -150,7 +150,7 @@ class EventRules:
 
 def _check_probability(name: str, value: Any) -> None:
     # NaN is not between anything.
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= cast(float, value) <= 1:
         raise UsageError(f"{name} must be a probability from 0 to 1, got {value!r}")
 
 

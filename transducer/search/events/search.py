@@ -6,7 +6,7 @@ change it, and keeps a state whose size does not depend on how long the stream i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from transducer.results import Event
@@ -47,7 +47,7 @@ class EventSearch(Protocol[State]):
         ...
 
 
-_SEARCHES = {
+_SEARCHES: dict[str, Callable[[tuple[str, ...], EventRules], EventSearch[Any]]] = {
     "transitions": TransitionSearch,
     "spans": SpanSearch,
     "dense": DenseSearch,

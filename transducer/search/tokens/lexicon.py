@@ -136,7 +136,8 @@ class LexiconSearch(Search[LexiconState]):
         rows = [np.maximum(np.asarray(part, dtype=np.float64), _IMPOSSIBLE) for part in frames]
         skipped = [(part[:, BLANK] >= self._skip).tolist() for part in rows]
         rows = [part - self._offset for part in rows]
-        states, ends = list(states), [[] for _ in states]
+        states = list(states)
+        ends: list[list[int | None]] = [[] for _ in states]
         for step in range(max(map(len, rows), default=0)):
             going = [number for number, part in enumerate(rows) if step < len(part)]
             heard = [number for number in going if not skipped[number][step]]
@@ -214,8 +215,9 @@ class LexiconSearch(Search[LexiconState]):
         weights = np.exp((beam.score - beam.score.max()) / self.config.temperature)
         masses = trace.masses(beam.trace, weights / weights.sum(), self.config.temperature)
         return {
-            row: Token(*trace.links[row, WORD:].tolist(), math.log(max(trace.posterior(row, masses), 1e-9)))
+            row: Token(word, start, end, math.log(max(trace.posterior(row, masses), 1e-9)))
             for row in rows
+            for word, start, end in [trace.links[row, WORD:].tolist()]
         }
 
     def _spelled_out(self, beam: Beam) -> tuple[Beam, Ints, Ints]:

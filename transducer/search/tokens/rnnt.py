@@ -14,9 +14,9 @@ Legend: T frames, D features, N hypotheses, V tokens with the blank at 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ class _Candidate:
     def __init__(self, fusion: float, scorer_state: Any):
         self.log_prob = self.path = -INFINITY
         self.alignment: tuple[Token, ...] | None = None
-        self.token: int | None = None
+        self.token: int | None = None  # until something arrives
         self.fusion = fusion
         self.scorer_state = scorer_state
 
@@ -193,6 +193,7 @@ class RNNTBeamSearch(BeamSearch):
     ) -> dict[tuple[bool, tuple[int, ...]], _Candidate]:
         # Keyed by whether the frame is over, too: the two do not have the same future and cannot be merged.
         found: dict[tuple[bool, tuple[int, ...]], _Candidate] = {}
+        candidate: _Candidate | None
         for prefix in beam.done:
             candidate = found[True, prefix.tokens] = _Candidate(prefix.fusion, prefix.scorer_state)
             candidate.arrive(prefix, BLANK, 0.0, beam.frame)
@@ -213,15 +214,17 @@ class RNNTBeamSearch(BeamSearch):
     def _read(self, candidates: list[tuple[tuple[int, ...], _Candidate]]) -> list[Prefix]:
         """Prefixes out of candidates: the predictor reads all their new tokens at once."""
         new = [candidate for _, candidate in candidates if candidate.token != BLANK]
-        read = iter(())
+        read: Iterator[tuple[Tensor, Any]] = iter(())
         if new:
             output, predictor = self.rows.extend(
-                [candidate.token for candidate in new], stack([candidate.source.predictor for candidate in new])
+                [cast(int, candidate.token) for candidate in new],
+                stack([candidate.source.predictor for candidate in new]),
             )
             read = zip(output.split(1), split(predictor), strict=True)
         prefixes = []
         for tokens, candidate in candidates:
             source = candidate.source
+            assert candidate.alignment is not None
             output, predictor = (source.output, source.predictor) if candidate.token == BLANK else next(read)
             prefixes.append(
                 Prefix(

@@ -68,6 +68,7 @@ class Rows:
 
     def _in_tiles(self, call: Callable[[Sequence[int]], Any], count: int) -> Any:
         """The results of a call for `count` rows, one tile of rows after the other."""
+        assert self.tile is not None
         tiles = [range(first, first + self.tile) for first in range(0, count, self.tile)]
         found = stack([call([min(row, count - 1) for row in tile]) for tile in tiles])
         return select(found, range(count))

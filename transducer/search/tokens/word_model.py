@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from transducer.text.english.lexicon import Lexicon
 from transducer.text.json_file import read_json, write_json
 from transducer.text.lm.ngram import SPECIAL, UNK, NGram
 from transducer.text.tokenizers.characters import ENGLISH, Characters
+from transducer.text.tokenizers.symbols import Symbols
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
 CONFIG, LANGUAGE_MODEL, LEXICON, G2P = "words.json", "words.ngram", "lexicon.bin", "g2p.ngram"
@@ -172,7 +173,7 @@ class WordModel:
             return Lexicon.of((word, self.tokenizer.encode(latin_letters(word, alphabet) + " ")) for word in words)
         known = _Pronunciations(self.lexicon, self._ids, self.tokenizer)
         spoken = {word: self._pronounce(word, hotword, known) for word, hotword in words.items()}
-        return Lexicon.pronounced(spoken, self.tokenizer)
+        return Lexicon.pronounced(spoken, cast(Symbols, self.tokenizer))
 
     def _pronounce(self, word: str, hotword: Hotword, known: Mapping[str, list[list[str]]]) -> list[list[str]]:
         letters = latin_letters(word, ENGLISH)
@@ -198,7 +199,7 @@ class _Pronunciations(Mapping[str, list[list[str]]]):
     def __contains__(self, word: object) -> bool:
         return word in self.ids
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.ids)
 
     def __len__(self) -> int:

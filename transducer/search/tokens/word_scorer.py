@@ -113,12 +113,12 @@ class PhraseBoost:
                 pending[child] = max(pending[child], pending[fail[child]])
                 order.append(child)
         edges = sorted((node, word, child) for node, out in enumerate(nodes) for word, child in out.items())
-        node, word, child = np.array(edges, dtype=np.int64).reshape(-1, 3).T
-        self._stride = int(word.max(initial=0)) + 1
-        self._keys = np.append(node * self._stride + word, np.iinfo(np.int64).max)
-        self._reward = np.append(np.array(reward)[child], 0.0)
+        parents, followers, children = np.array(edges, dtype=np.int64).reshape(-1, 3).T
+        self._stride = int(followers.max(initial=0)) + 1
+        self._keys = np.append(parents * self._stride + followers, np.iinfo(np.int64).max)
+        self._reward = np.append(np.array(reward)[children], 0.0)
         # A node that no phrase goes on from is the same as its failure link from now on.
-        target = child.copy()
+        target = children.copy()
         leaf = np.array([not out for out in nodes])
         fail_array = np.array(fail)
         while (ends := leaf[target]).any():

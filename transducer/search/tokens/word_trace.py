@@ -90,7 +90,9 @@ class Trace(NamedTuple):
     def paths(self, rows: Ints, scores: Floats) -> Iterator[tuple[float, tuple[int, ...]]]:
         """All ways through the lattice to some rows, best first, as their words' rows, with their scores."""
         joined = self.joined.tolist()
-        heap = [(-score, row, ()) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
+        heap: list[tuple[float, int, tuple[int, ...]]] = [
+            (-score, row, ()) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
+        ]
         heapq.heapify(heap)
         while heap:
             cost, row, after = heapq.heappop(heap)

@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +122,9 @@ def align(
     possible = counts <= _MOST * lengths
     n = len(phones)
     # Scores of nothing, of one phone and of a pair, for each letter. At first only nearness to the diagonal counts.
+    none: NDArray[np.floating[Any]]
+    one: NDArray[np.floating[Any]]
+    two: NDArray[np.floating[Any]]
     none, one, two = np.zeros(len(letters)), np.zeros((len(letters), n)), np.zeros((len(letters), n * n))
     taken = np.zeros_like(spelling)
     for round_ in range(rounds):
@@ -140,10 +144,11 @@ def align(
         none, one, two = np.log(none / total), np.log(one / total[:, None]), np.log(two / total[:, None])
     result: list[list[tuple[str, tuple[str, ...]]] | None] = []
     for word, sequence, row, fits in zip(words, pronunciations, taken.tolist(), possible.tolist(), strict=True):
-        at, pairs = 0, []
-        for letter, k in zip(word, row, strict=False):
-            pairs.append((letter, tuple(sequence[at : at + k])))
-            at += k
+        place = 0
+        pairs: list[tuple[str, tuple[str, ...]]] = []
+        for written, k in zip(word, row, strict=False):
+            pairs.append((written, tuple(sequence[place : place + k])))
+            place += k
         result.append(pairs if fits else None)
     return result
 
@@ -160,9 +165,9 @@ def _viterbi(
     sound: NDArray[np.int64],
     lengths: NDArray[np.int64],
     counts: NDArray[np.int64],
-    none: NDArray[np.float64],
-    one: NDArray[np.float64],
-    two: NDArray[np.float64],
+    none: NDArray[np.floating[Any]],
+    one: NDArray[np.floating[Any]],
+    two: NDArray[np.floating[Any]],
     diagonal: float,
 ) -> NDArray[np.int64]:
     """How many phones each letter takes on the best path, (words, letters); all words at once."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -253,6 +253,7 @@ def _quantise(values: NDArray[np.float32], levels: int = 256) -> list[bytes]:
     filling lumps them together (measured: 5 % more perplexity against 0.2 %).
     """
     distinct = np.unique(values)
+    book: NDArray[np.floating[Any]]
     if len(distinct) <= levels:
         book, codes = distinct, np.searchsorted(distinct, values)
     else:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,7 @@ def count(corpora: Sequence[Sequence[Ints]], vocabulary: int, order: int) -> lis
             counts = np.stack(
                 [np.bincount(rows[corpus[valid] == k], minlength=len(unique)) for k in range(len(corpora))]
             ).astype(np.int32)
+            assert last is not None
             context = (unique // vocabulary).astype(np.int32)
             starts = context == BOS if n == 2 else last.starts[context]
             table = Table(context, (unique % vocabulary).astype(np.int32), previous[where], counts, starts)
@@ -171,7 +173,12 @@ def mix(models: Sequence[Model], weights: Sequence[float]) -> Model:
     weights = np.array(weights) / np.sum(weights)
     p = [sum(w * m.p[n] for w, m in zip(weights, models, strict=True)) for n in range(len(tables))]
     return renormalise(
-        Model(tables, p, [np.ones(len(t)) for t in tables], [np.ones(len(t), dtype=bool) for t in tables])
+        Model(
+            tables,
+            cast("list[NDArray[np.float64]]", p),
+            [np.ones(len(t)) for t in tables],
+            [np.ones(len(t), dtype=bool) for t in tables],
+        )
     )
 
 

@@ -98,7 +98,8 @@ class Subwords(Tokenizer):
 
     def decode(self, ids: Sequence[int]) -> str:
         self._check_ids(ids)
-        return self._processor.decode([token - 1 for token in ids])
+        text: str = self._processor.decode([token - 1 for token in ids])
+        return text
 
     def starts_word(self, token: int) -> bool:
         return self._starts[token] and token != BLANK
