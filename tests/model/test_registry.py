@@ -29,7 +29,9 @@ from transducer.model.config import (
 from transducer.model.sequence import Serial, Streaming
 
 registry.find("none")  # imports all there are
-PARTS = {tag: kind for tag, kind in registry.TAGS.items() if issubclass(kind, PartConfig)}
+# Other tests may have registered parts of their own.
+OURS = {tag: kind for tag, kind in registry.TAGS.items() if kind.__module__.startswith("transducer.")}
+PARTS = {tag: kind for tag, kind in OURS.items() if issubclass(kind, PartConfig)}
 
 
 def examples_of(kind: type[PartConfig]) -> tuple[PartConfig, ...]:
