@@ -105,7 +105,7 @@ def test_what_is_no_time(text: str) -> None:
     [
         (["--start", "soon"], "--start 'soon' is no time"),
         (["--length", "0"], "--length must be more than 0"),
-        (["--track", "0"], "Invalid value for '--track'"),
+        (["--track", "-1"], "Invalid value for '--track'"),
         (["--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
         (["--threads", "100000"], "--threads 100000 is more than this machine has: use "),
         (["--output", "x.doc"], "x.doc: its name does not say which format it is to have; end it with one of ."),

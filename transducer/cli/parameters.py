@@ -55,7 +55,7 @@ Start = Annotated[
 Length = Annotated[
     str | None, typer.Option("--length", metavar="TIME", help="Take no more than this: seconds, or h:mm:ss.")
 ]
-Track = Annotated[int | None, typer.Option("--track", min=1, max=999, help="Which sound of several, from 1.")]
+Track = Annotated[int | None, typer.Option("--track", min=0, max=999, help="Which sound of several, from 0.")]
 OnDevice = Annotated[Device | None, typer.Option("--device", help="Where the model runs.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads for the model.")]
 

@@ -56,6 +56,7 @@ class Samples:
         """As `open_audio`, see there; blocks hold at most `block` samples, or what the decoder gives at a time.
 
         Args:
+            track: which sound of several, from 0; None for the best one as FFmpeg sees it.
             level: None raises quiet sound of files, addresses and pipes, and leaves arrays as they are.
         """
         if raw is not None and not isinstance(raw, RawFormat):
