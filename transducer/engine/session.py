@@ -140,6 +140,8 @@ class Session:
         level = self._reader.level
         if self.kind != "words" or self._heard or level is None or not self._position:
             return
+        if level.is_silent and any("is silent" in warning for warning in self._reader.warnings):
+            return  # it is said, and which other sounds there are
         peak = f"its peak is {20 * math.log10(level.peak):.0f} dB" if level.peak else "all of it is 0"
         what = "the sound is silent" if level.is_silent else "no words were heard, but there is sound"
         self._notes.append(f"{self.name}: {what}: {peak}")
