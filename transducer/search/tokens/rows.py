@@ -59,12 +59,14 @@ class Rows:
         return self._in_tiles(extend, len(tokens)) if self.tile else self.predictor.extend(tokens, state)
 
     def joint(self, frames: Tensor, outputs: Tensor) -> Tensor:
-        """(N, D), (N, D') -> (N, V) log-probabilities."""
+        """(N, D), (N, D') -> (N, V) log-probabilities, where the frames are: a search works in the main memory."""
+        there = frames.to(outputs.device)
 
         def joint(rows: Sequence[int]) -> Tensor:
-            return self._joint(frames[rows], outputs[rows])
+            return self._joint(there[rows], outputs[rows])
 
-        return self._in_tiles(joint, len(outputs)) if self.tile else self._joint(frames, outputs)
+        found = self._in_tiles(joint, len(outputs)) if self.tile else self._joint(there, outputs)
+        return found.to(frames.device)
 
     def _in_tiles(self, call: Callable[[Sequence[int]], Any], count: int) -> Any:
         """The results of a call for `count` rows, one tile of rows after the other."""
