@@ -251,6 +251,9 @@ class CountSearch:
     def flush(self, state: CountState) -> tuple[CountState, list[Any]]:
         return state._replace(last=0), []
 
+    def idle(self, state: CountState) -> int:
+        return 0
+
     def needed(self, state: CountState) -> set[int]:
         return set()
 

@@ -333,7 +333,9 @@ def test_the_bundled_checkpoints_are_read_whatever_their_format(name):
     assert list(network.heads) == list(config.heads) and config.units == {key: len(units[key]) for key in units}
     assert not {"defaults", "events", "languages"} & config.card.keys() and config.card["trained_on"]
     if name == "speech-en":
-        assert config.decoding == DecodingConfig("beam", chunk_ms=640.0, time_shift=-0.09, blank_window=2)
+        assert config.decoding == DecodingConfig(
+            "beam", chunk_ms=640.0, time_shift=-0.09, blank_window=2, renew_after=0.64
+        )
         assert config.language == "en" and config.events is None
     else:
         assert config.decoding == DecodingConfig(fast_decoding=True)

@@ -172,6 +172,10 @@ class StreamBatch:
             if len(client.waiting) or client.owed > 0
         }
         outputs: dict[int, NDArray[np.float32]] = {}
+        for client in clients.values():
+            if self.engine.is_stale(client.search):
+                self._state = _choose(self._rows([client.slot]), self._renewed(client.block), self._state)
+            client.block = parts.get(client.slot, client.block)
         if parts:
             nothing = np.zeros((0, self.engine.medium.channels), self.engine.medium.dtype)
             rows = [parts.get(slot, nothing) for slot in range(self.capacity)]
@@ -205,10 +209,14 @@ class StreamBatch:
         if not client.ended and self.engine.silence:
             rest = np.concatenate([rest, self._silence(client)])
             owed = self.engine.tail
-        position, encoded, state = 0, client.encoded, select(self._state, [client.slot])
+        newest, position, encoded, state = client.block, 0, client.encoded, select(self._state, [client.slot])
         while (left := len(rest) + owed - position) > 0:
             steps = min(self.block, -(-left // unit) * unit)
-            (outputs,), state = self.engine.encode([rest[position : position + steps]], steps, state)
+            part = rest[position : position + steps]
+            if self.engine.is_stale(client.search):
+                state = self._renewed(newest)
+            newest = part
+            (outputs,), state = self.engine.encode([part], steps, state)
             (found,) = self._search([client], [outputs], encoded)
             results += found
             encoded += len(outputs)
@@ -221,6 +229,10 @@ class StreamBatch:
         results = self.flush(name)
         self.leave(name)
         return results
+
+    def _renewed(self, block: NDArray[Any] | None) -> State:
+        """The network's state after the newest block alone, at whose end something may have begun."""
+        return self._fresh if block is None else self.engine.encode([block], self.block, self._fresh)[1]
 
     def _prepare_end(self, client: Client) -> int:
         """Silence for a head that emits late; the steps after it that do not exist."""

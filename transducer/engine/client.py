@@ -37,6 +37,7 @@ class StreamState(NamedTuple):
         ended: nothing more will come.
         owed: steps after the end that silence and look-ahead still wait for.
         rate: steps per second where they come without times.
+        block: (N, C) the newest steps that have been encoded; None before the first.
     """
 
     network: State
@@ -50,6 +51,7 @@ class StreamState(NamedTuple):
     ended: bool
     owed: int
     rate: Fraction
+    block: NDArray[Any] | None
 
 
 @dataclass
@@ -72,6 +74,7 @@ class Client:
     searched: int = 0
     ended: bool = False
     owed: int = 0
+    block: NDArray[Any] | None = None
     listener: Listener | None = None
 
     @classmethod
@@ -85,7 +88,7 @@ class Client:
         """A client that goes on from a state, which stays as it is: whoever has it may go on from it again."""
         state = copy.deepcopy(state)
         waiting = StepQueue(engine.medium, state.waiting)
-        counts = (state.received, state.encoded, state.searched, state.ended, state.owed)
+        counts = (state.received, state.encoded, state.searched, state.ended, state.owed, state.block)
         return cls(slot, state.search, list(state.pending), state.clock, waiting, state.rate, *counts)
 
     def state(self, network: State) -> StreamState:
@@ -102,6 +105,7 @@ class Client:
             self.ended,
             self.owed,
             self.rate,
+            self.block,
         )
         return copy.deepcopy(found)
 

@@ -25,6 +25,8 @@ class Engine:
         medium: what steps are.
         block: steps to work on at a time, a multiple of the network's block; None for that.
         delay: output steps by which the head emits late. So many steps of silence follow the end of a stream.
+        renew: output steps in which nothing was heard, after which the network remembers the newest block alone; None
+            for never. Needs a network that does not look ahead, whose outputs would be lost.
         device: of the network.
 
     Attributes:
@@ -39,6 +41,7 @@ class Engine:
         medium: Medium,
         block: int | None = None,
         delay: int = 0,
+        renew: int | None = None,
         device: torch.device | str = "cpu",
     ):
         self.network, self.search, self.medium, self.device = network, search, medium, torch.device(device)
@@ -47,6 +50,7 @@ class Engine:
             raise ValueError(f"this network works on {network.block} steps at a time, and {block} is no multiple")
         self.tail = network.latency * network.stride
         self.silence = delay * network.stride
+        self._renew = renew if not self.tail else None
 
     @property
     def kind(self) -> str:
@@ -71,6 +75,13 @@ class Engine:
     def clock(self, start: float = 0.0) -> SteadyClock | FrameClock:
         """The clock of a new stream that begins at a second of its source, where steps have no times of their own."""
         return SteadyClock(self.output_rate, start) if self.medium.steady else FrameClock(self.network.stride)
+
+    def is_stale(self, search: Any) -> bool:
+        """Whether the network's state of a stream has filled with silence, by the state of its search.
+
+        Blocks lie where they lie, so that this depends on the media and not on its packets.
+        """
+        return self._renew is not None and self.search.idle(search) >= self._renew
 
     def init_state(self, batch: int) -> State:
         """The network's state before the first step of so many streams."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -244,7 +245,10 @@ class Model:
             model=self.name,
         )
         block = chunk * network.hop if self.medium.steady else None
-        return Engine(stages, head.search(context), self.medium, block, head.delay, self.device)
+        renew = self.config.decoding.renew_after
+        # A head that writes late would lose the beginning of what it has not written yet.
+        steps = None if renew is None or head.delay else math.ceil(renew / context.seconds_per_step - 1e-6)
+        return Engine(stages, head.search(context), self.medium, block, head.delay, steps, self.device)
 
     def _head(self, options: Options) -> str:
         """The head to read: the one that was asked for, or the first that goes with the search."""

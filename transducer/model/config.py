@@ -138,6 +138,8 @@ class DecodingConfig:
         chunk_ms: milliseconds of media to work on at a time; None for the middle one of the model's `chunks`.
         time_shift: seconds to be added to where words begin and end.
         blank_window: frames around a token in which the blank must win before the same token may come again.
+        renew_after: seconds in which nothing is heard after which the network remembers no more than the newest block,
+            until something is: a state full of silence makes it miss first words. None for never.
         fast_decoding: videos may be decoded without the loop filter: faster, and a little less exact.
 
     Raises:
@@ -149,6 +151,7 @@ class DecodingConfig:
     chunk_ms: float | None = None
     time_shift: float = 0.0
     blank_window: int | None = None
+    renew_after: float | None = None
     fast_decoding: bool = False
 
     def __post_init__(self) -> None:
@@ -156,6 +159,8 @@ class DecodingConfig:
             raise UsageError(f"a beam needs at least 1 hypothesis, got {self.beam}")
         if self.chunk_ms is not None and not self.chunk_ms > 0:
             raise UsageError(f"a chunk must be longer than 0 ms, got {self.chunk_ms:g}")
+        if self.renew_after is not None and not self.renew_after > 0:
+            raise UsageError(f"a state is renewed after more than 0 seconds, got {self.renew_after:g}")
         if self.blank_window is not None and self.blank_window < 0:
             raise UsageError(f"a window of blanks cannot be negative, got {self.blank_window}")
 

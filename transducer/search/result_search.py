@@ -69,6 +69,10 @@ class ResultSearch(Protocol[State, Item]):
         """Everything up to here, final now. The stream may go on; then nothing comes twice."""
         ...
 
+    def idle(self, state: State) -> int:
+        """Output steps in which nothing was heard; 0 while something goes on, or where silence means nothing."""
+        ...
+
     def needed(self, state: State) -> Collection[int]:
         """The output steps, beside the newest two, whose times a result to come may need."""
         ...

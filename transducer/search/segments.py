@@ -167,6 +167,10 @@ class SegmentSearch:
         search, start = self.search.restart(state.search, state.length), state.start + state.length
         return SegmentState(search, start, 0, None, None, state.offset), finals
 
+    def idle(self, state: SegmentState) -> int:
+        """See `ResultSearch`: since the segment began, as long as nothing was heard in it."""
+        return state.length if self.search.speech_end(state.search) is None else 0
+
     def needed(self, state: SegmentState) -> range:
         """See `ResultSearch`: the segment, from its first frame on, or what a time shift moves that to."""
         return range(max(0, state.start - self._shift), state.start + state.length + 1)

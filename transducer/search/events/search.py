@@ -104,6 +104,10 @@ class EventResultSearch:
         was under way is over."""
         return state._replace(search=self._search.restart(state.search)), self._search.finish(state.search)
 
+    def idle(self, state: EventState) -> int:
+        """See `ResultSearch`: of events, silence says as much as anything."""
+        return 0
+
     def needed(self, state: EventState) -> set[int]:
         """See `ResultSearch`."""
         return self._search.needed(state.search)

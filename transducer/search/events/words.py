@@ -37,6 +37,10 @@ class WordEventSearch:
         state, segments = self.segments.flush(state)
         return state, self._words(segments)
 
+    def idle(self, state: SegmentState) -> int:
+        """See `ResultSearch`."""
+        return self.segments.idle(state)
+
     def needed(self, state: SegmentState) -> range:
         """See `ResultSearch`."""
         return self.segments.needed(state)
