@@ -15,10 +15,9 @@ from pathlib import Path
 
 import fake_label_model
 import pytest
-from command_line import ENVIRONMENT, error_line
+from command_line import ENVIRONMENT, error_line, use_models
 from contact_sheet import Page, write_video
 
-import transducer
 from transducer.cli import main
 from transducer.formats import formats
 from transducer.media.io.fanout import FanOut
@@ -31,13 +30,7 @@ PROGRAM = [sys.executable, fake_label_model.__file__]
 def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """The models by name; what is loaded is one of these."""
     made = {"labels": fake_label_model.FakeLabelModel(), "speech": fake_label_model.FakeSpeechModel()}
-
-    def load(name: str) -> object:
-        fake_label_model.load(name)
-        return made[name]
-
-    # Not setattr, which would look for the real one and import torch for it.
-    monkeypatch.setitem(vars(transducer), "load", load)
+    use_models(monkeypatch, fake_label_model.load, made)
     return made
 
 

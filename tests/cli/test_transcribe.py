@@ -16,9 +16,8 @@ from pathlib import Path
 
 import fake_model
 import pytest
-from command_line import ENVIRONMENT, error_line
+from command_line import ENVIRONMENT, error_line, use_models
 
-import transducer
 from transducer.cli import main
 from transducer.formats import formats, parse_json
 from transducer.media.io.sources import RawFormat
@@ -30,13 +29,7 @@ PROGRAM = [sys.executable, fake_model.__file__]
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> fake_model.FakeModel:
     one = fake_model.FakeModel()
-
-    def load(name: str) -> fake_model.FakeModel:
-        fake_model.load(name)
-        return one
-
-    # Not setattr, which would look for the real one and import torch for it.
-    monkeypatch.setitem(vars(transducer), "load", load)
+    use_models(monkeypatch, fake_model.load, {"fake": one})
     return one
 
 

@@ -14,6 +14,15 @@ import numpy as np
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
+# What stands in files that are no media.
+NO_MEDIA = {
+    "empty": b"",
+    "text": b"This is a letter to a friend, and neither sound nor video.\n" * 50,
+    "subtitles": b"1\n00:00:00,000 --> 00:00:01,000\nHello.\n\n",
+    "noise": np.random.default_rng(0).bytes(20000),
+}
+
+
 def sine(seconds: float, rate: int, frequency: float = 440.0, level: float = 0.5) -> np.ndarray:
     return level * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)
 

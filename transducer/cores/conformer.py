@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from transducer.cores.attention import ChunkAttention
-from transducer.cores.layers import CausalConvModule, FeedForward, Pointwise
+from transducer.cores.layers import CausalConvModule, FeedForward, Pointwise, normed, stack
 from transducer.model.config import CoreConfig, register
 from transducer.model.sequence import Residual, Serial, Streaming
 
@@ -28,8 +28,7 @@ class ConformerConfig(CoreConfig):
     dropout: float = 0.0
 
     def build(self) -> list[Streaming]:
-        sizes = {name: value for name, value in vars(self).items() if name != "layers"}
-        return [ConformerLayer(**sizes) for _ in range(self.layers)]
+        return stack(ConformerLayer, **vars(self))
 
     @classmethod
     def examples(cls) -> tuple[ConformerConfig, ...]:
@@ -37,11 +36,6 @@ class ConformerConfig(CoreConfig):
             cls(8, 2, 12, 2, 5, 4, 6),
             cls(8, 2, 12, 2, 5, 2, 6, look_ahead=1),
         )
-
-
-def normed(channels: int, body: Streaming) -> Serial:
-    """LayerNorm, then the body: the pre-norm half of a residual branch."""
-    return Serial(Pointwise(nn.LayerNorm(channels)), body)
 
 
 class ConformerLayer(Serial):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from transducer.model.sequence import Streaming, apply_mask
+from transducer.model.sequence import Serial, Streaming, apply_mask
 
 
 class Pointwise(Streaming):
@@ -25,6 +26,16 @@ class Pointwise(Streaming):
 
     def step(self, x: Tensor, mask: Tensor, state: tuple[()]) -> tuple[Tensor, Tensor, tuple[()]]:
         return self.module(x), mask, state
+
+
+def normed(channels: int, body: Streaming) -> Serial:
+    """LayerNorm, then the body: the pre-norm half of a residual branch."""
+    return Serial(Pointwise(nn.LayerNorm(channels)), body)
+
+
+def stack(layer: Callable[..., Streaming], layers: int, **sizes: Any) -> list[Streaming]:
+    """So many layers of the same sizes."""
+    return [layer(**sizes) for _ in range(layers)]
 
 
 class FeedForward(nn.Sequential):

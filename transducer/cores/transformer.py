@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from transducer.cores.attention import ChunkAttention
-from transducer.cores.conformer import normed
-from transducer.cores.layers import FeedForward, Pointwise
+from transducer.cores.layers import FeedForward, Pointwise, normed, stack
 from transducer.model.config import CoreConfig, register
 from transducer.model.sequence import Residual, Serial, Streaming
 
@@ -28,8 +27,7 @@ class TransformerConfig(CoreConfig):
     dropout: float = 0.0
 
     def build(self) -> list[Streaming]:
-        sizes = {name: value for name, value in vars(self).items() if name != "layers"}
-        return [TransformerLayer(**sizes) for _ in range(self.layers)]
+        return stack(TransformerLayer, **vars(self))
 
     @classmethod
     def examples(cls) -> tuple[TransformerConfig, ...]:

@@ -171,11 +171,12 @@ class StreamBatch:
             for client in clients.values()
             if len(client.waiting) or client.owed > 0
         }
+        working = {name: client for name, client in clients.items() if client.slot in parts}
         outputs: dict[int, NDArray[np.float32]] = {}
-        for client in clients.values():
+        for client in working.values():
             if self.engine.is_stale(client.search):
                 self._state = _choose(self._rows([client.slot]), self._renewed(client.block), self._state)
-            client.block = parts.get(client.slot, client.block)
+            client.block = parts[client.slot]
         if parts:
             nothing = np.zeros((0, self.engine.medium.channels), self.engine.medium.dtype)
             rows = [parts.get(slot, nothing) for slot in range(self.capacity)]
@@ -184,7 +185,6 @@ class StreamBatch:
             idle = [client.slot for client in self._clients.values() if client.slot not in parts]
             self._state = _choose(self._rows(idle), self._state, state) if idle else state
         results: Results = {}
-        working = {name: client for name, client in clients.items() if client.slot in parts}
         found = self._search(list(working.values()), [outputs[client.slot] for client in working.values()])
         for (name, client), items in zip(working.items(), found, strict=True):
             client.owed -= self.block - len(parts[client.slot])
@@ -204,11 +204,9 @@ class StreamBatch:
         again. So nothing is lost to the network, and times go on. Only this client's row is computed.
         """
         client, results, unit = self._client(name), [], self.engine.network.block
-        owed = client.owed if client.ended else self.engine.silence + self.engine.tail
-        rest = client.waiting.peek()
-        if not client.ended and self.engine.silence:
-            rest = np.concatenate([rest, self._silence(client)])
-            owed = self.engine.tail
+        owed, rest = client.owed, client.waiting.peek()
+        if not client.ended:
+            owed, rest = self.engine.tail, np.concatenate([rest, self._silence(client)])
         newest, position, encoded, state = client.block, 0, client.encoded, select(self._state, [client.slot])
         while (left := len(rest) + owed - position) > 0:
             steps = min(self.block, -(-left // unit) * unit)

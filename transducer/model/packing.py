@@ -71,12 +71,6 @@ def _packed(weight: Tensor, bias: Tensor) -> PackedLinear:
     return PackedLinear(linear)
 
 
-def _is_half_lstm(module: nn.Module) -> bool:
-    if type(module) is not nn.LSTM or not all(map(_is_half, module.all_weights[0][:2])):
-        return False
-    return _is_plain(module)
-
-
 def _is_plain(lstm: nn.LSTM) -> bool:
     return lstm.bias and lstm.num_layers == 1 and not lstm.bidirectional and not lstm.proj_size
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_fixtures import noise, sine, wav, wav_header, write_media
+from media_fixtures import NO_MEDIA, noise, sine, wav, wav_header, write_media
 
 from transducer.errors import CheckpointError, MediaError, TransducerError, UsageError
 from transducer.media import open_audio, read_audio
@@ -32,20 +32,14 @@ def make_bad(folder: Path, kind: str) -> Path:
     path = folder / f"{kind.replace(' ', '-')}.wav"
     if kind == "folder":
         path.mkdir()
-    elif kind == "empty":
-        path.touch()
-    elif kind == "text":
-        path.write_text("This is a letter to a friend, and no sound at all.\n" * 50)
+    elif kind in NO_MEDIA:
+        path.write_bytes(NO_MEDIA[kind])
     elif kind == "short text":
         path.write_text("é")
-    elif kind == "subtitles":
-        path.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello.\n\n")
     elif kind == "image":
         make_image(folder / "image.png").rename(path)
     elif kind == "silent video":
         write_media(folder / "v.mp4", "aac", video=1.0).rename(path)
-    elif kind == "noise":
-        path.write_bytes(np.random.default_rng(0).bytes(20000))
     elif kind == "no samples":
         path.write_bytes(wav_header(0))
     elif kind == "half a header":

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_fixtures import Trickle, noise, sine, wav, write_media
+from media_fixtures import NO_MEDIA, Trickle, noise, sine, wav, write_media
 from video_fixtures import can_encode, number_in, numbered, write_video
 
 from transducer.errors import MediaError, UsageError
@@ -42,15 +42,11 @@ def make_bad(folder: Path, kind: str) -> Path:
     path = folder / f"{kind.replace(' ', '-')}.mp4"
     if kind == "folder":
         path.mkdir()
-    elif kind == "empty":
-        path.touch()
-    elif kind == "text":
-        path.write_text("This is a letter to a friend, and no video at all.\n" * 50)
+    elif kind in NO_MEDIA:
+        path.write_bytes(NO_MEDIA[kind])
     elif kind == "text file":
         path = folder / "letter.txt"
-        path.write_text("This is a letter to a friend, and no video at all.\n" * 50)
-    elif kind == "subtitles":
-        path.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello.\n\n")
+        path.write_bytes(NO_MEDIA["text"])
     elif kind == "sound":
         write_media(folder / "a.m4a", "aac", noise(1.0, 44100)).rename(path)
     elif kind == "wav":
@@ -58,8 +54,6 @@ def make_bad(folder: Path, kind: str) -> Path:
     elif kind == "cover":
         sound = write_media(folder / "a.mp3", "libmp3lame", noise(1.0, 44100))
         path = add_cover(sound, make_image(folder / "cover.png", "png"), folder / "cover.mp3")
-    elif kind == "noise":
-        path.write_bytes(np.random.default_rng(0).bytes(20000))
     elif kind == "index missing":
         whole = write_video(folder / "whole.mp4", images=50).read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
