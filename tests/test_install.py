@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Distributions whose modules have another name.
 MODULES = {"opencv-python": "cv2", "opentimelineio": "opentimelineio", "otio-cmx3600-adapter": "opentimelineio"}
-TOOLS = {"pytest", "ruff", "mypy", "otio-cmx3600-adapter"}  # run, or found by others, and not imported
+# Run, or found by others, and not imported.
+TOOLS = {"pytest", "pytest-xdist", "ruff", "mypy", "otio-cmx3600-adapter", "python-multipart"}
+EXTRAS = ("train", "live", "server", "images")  # of the package; the others are for its developers
 SAMPLE, VIDEO = ROOT / "sample_media" / "the-way.mp3", ROOT / "sample_media" / "shots.mp4"
 
 
@@ -50,7 +52,7 @@ def imports(*folders: str) -> dict[str, str]:
 
 def test_what_is_imported_is_declared() -> None:
     extras = PROJECT["optional-dependencies"]
-    package = modules_of(PROJECT["dependencies"] + extras["train"] + extras["live"]) | {"torch"}
+    package = modules_of(PROJECT["dependencies"] + [name for extra in EXTRAS for name in extras[extra]]) | {"torch"}
     strange = {name: path for name, path in imports("transducer", "pipelines").items() if name not in package}
     # torchaudio is imported by its name as text.
     assert not strange
@@ -72,7 +74,7 @@ def test_the_lock_has_what_is_declared_and_fits_the_ranges() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     locked = dict(line.lower().replace("_", "-").split("==") for line in lines)
     extras = PROJECT["optional-dependencies"]
-    for text in PROJECT["dependencies"] + extras["train"] + extras["live"] + extras["test"]:
+    for text in PROJECT["dependencies"] + [name for extra in (*EXTRAS, "test") for name in extras[extra]]:
         requirement = Requirement(text)
         if requirement.name != PROJECT["name"]:
             assert requirement.specifier.contains(locked[requirement.name.lower()]), text
