@@ -42,8 +42,8 @@ def save_checkpoint(
     """Write a checkpoint folder; it appears whole or not at all, and replaces one of the same name.
 
     Args:
-        dtype: of the weights on disk; int8 stores matrices as bytes with a scale for each row. Statistics and
-            filters of the front-end stay as they are.
+        dtype: of the weights on disk; int8 stores matrices as bytes with a scale for each row. Buffers, such as
+            statistics and filters of the front-end, stay as they are.
         word_model: lexicon and language model for beam search.
 
     Raises:
@@ -85,9 +85,9 @@ def save_checkpoint(
 
 
 def _statistics(network: nn.Module) -> list[str]:
-    """What a front-end has measured or was given, which is no weight."""
+    """What a front-end or a norm has measured or was given, which is no weight."""
     stored = network.state_dict()
-    return [name for name, _ in network.named_buffers() if name.startswith("frontend.") and name in stored]
+    return [name for name, _ in network.named_buffers() if name in stored]
 
 
 def load_checkpoint(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from transducer.data.loader import collate
 from transducer.data.pairs import Measured, PairSource, enters, fixed_pair
+from transducer.encoders.images.encoder import ImageEncoder
 from transducer.frontends.audio_visual import AudioVisual
 from transducer.frontends.logmel import LogMel
 from transducer.heads.ctc import CTC
@@ -34,6 +35,9 @@ def build_network(recipe: Recipe) -> Network:
             if isinstance(head, CTC):
                 # Nearly uniform at first: otherwise the first steps go into unlearning random preferences.
                 nn.init.normal_(cast(nn.Linear, cast(nn.Sequential, head.module)[0]).weight, std=0.02)
+    for part in network.modules():
+        if isinstance(part, ImageEncoder) and part.weights:
+            say(f"The image network starts from {part.weights}, named as {part.start()} names them")
     if recipe.initial:
         take_weights(network, recipe.initial)
     else:

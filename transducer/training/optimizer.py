@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from transducer.cores.tcn import DilatedConv
+from transducer.encoders.images.encoder import ImageEncoder
 from transducer.heads.cascaded_rnnt import CascadedRNNT
 from transducer.heads.rnnt import LSTMPredictor
 from transducer.training.recipe import Phase
@@ -17,7 +18,8 @@ class Optimizers:
     """Muon for the matrices inside the network, AdamW for the rest.
 
     Muon (Jordan et al. 2024, torch.optim.Muon) orthogonalises a matrix's momentum; embeddings, heads,
-    convolutions, norms and biases are no such matrices, and stay with AdamW (Loshchilov & Hutter 2019).
+    convolutions, norms and biases are no such matrices, and stay with AdamW (Loshchilov & Hutter 2019). So do the
+    published weights of an image network that is fine-tuned, at a rate of their own.
     """
 
     def __init__(self, network: nn.Module, phase: Phase):
@@ -29,19 +31,27 @@ class Optimizers:
                 apart |= {id(p) for p in part.parameters()} - inside
             elif _is_apart(name, part):
                 apart |= {id(p) for p in part.parameters()}
+        tuned: list[tuple[float, list[nn.Parameter]]] = []
+        for part in network.modules():
+            if isinstance(part, ImageEncoder) and part.fine_tuned:
+                tuned.append((part.fine_tuned, list(part.network.parameters())))
+        started = {id(p) for _, parameters in tuned for p in parameters}
         matrices: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         for parameter in network.parameters():
-            (matrices if parameter.ndim == 2 and id(parameter) not in apart else others).append(parameter)
+            if parameter.requires_grad and id(parameter) not in started:
+                (matrices if parameter.ndim == 2 and id(parameter) not in apart else others).append(parameter)
         self.phase = phase
         self.parts: list[torch.optim.Optimizer] = []
         if matrices:
             self.parts.append(
                 torch.optim.Muon(matrices, lr=phase.matrix_learning_rate, weight_decay=phase.weight_decay)
             )
-        self.parts.append(
-            torch.optim.AdamW(others, lr=phase.learning_rate, betas=(0.9, 0.98), weight_decay=phase.weight_decay)
-        )
+        for share, parameters in ((1.0, others), *tuned):
+            rate = share * phase.learning_rate
+            self.parts.append(
+                torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=phase.weight_decay)
+            )
         self.peaks = [part.param_groups[0]["lr"] for part in self.parts]
 
     def zero_grad(self) -> None:
