@@ -23,6 +23,7 @@ LAYERS = (
     ("model",),
     ("engine",),
     ("formats",),
+    ("server",),
     ("data", "evaluation"),
     ("training",),
     ("cli", "__main__"),

@@ -302,3 +302,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+from transducer.cli import serve as _serve  # noqa: E402, F401 - registers its command

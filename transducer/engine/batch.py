@@ -111,6 +111,10 @@ class StreamBatch:
             return client.clock.start + float(client.received / client.rate)
         return max(client.last_time, 0.0)
 
+    def waiting(self, name: Hashable) -> int:
+        """How many steps of a client's media have not been worked on."""
+        return len(self._client(name).waiting)
+
     def set_rate(self, name: Hashable, rate: Fraction | float) -> None:
         """Frames per second of a client, known better by now."""
         self._client(name).rate = check_rate(rate, self.engine.medium)
