@@ -71,7 +71,7 @@ class ServerStream:
             raise
 
     def send(self, media: bytes) -> None:
-        """More media: PCM or a container in pieces of any size, or one JPEG picture. Waits while the server is busy."""
+        """More PCM, or more of a container, of any size. Waits while the server is busy."""
         for start in range(0, len(media), PIECE):
             self._send(media[start : start + PIECE])
 
