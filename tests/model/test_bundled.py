@@ -1,12 +1,8 @@
-"""The bundled model, and the README's commands: what a stranger does first."""
+"""The bundled model for speech."""
 
 from __future__ import annotations
 
 import csv
-import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,35 +75,3 @@ def test_hotwords_bring_out_what_was_said(model):
 def test_a_hotword_may_be_new_to_the_lexicon(model):
     transcript = model.transcribe(SAMPLES / "the-way.mp3", search="beam", hotwords=[("the ryver", 25.0)])
     assert "ryver" in transcript.text.split()
-
-
-def readme_commands() -> list[str]:
-    blocks = re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    return [line for block in blocks for line in block.splitlines()]
-
-
-def test_the_readmes_python_runs_as_written(tmp_path):
-    code = re.search(r"```python\n(import transducer.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) > 3
-
-
-def test_the_readmes_first_command_prints_what_it_says():
-    """All but the set-up, which this very environment stands for."""
-    lines = readme_commands()
-    index = next(i for i, line in enumerate(lines) if line.startswith("$ python3 -m venv"))
-    command = lines[index].split("&&")[-1].split()
-    shown = [line for line in lines[index + 1 :] if line][: len(lines) - index]
-    done = subprocess.run([sys.executable, "-m", "transducer", *command[1:]], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    printed = done.stdout.splitlines()
-    assert printed == shown[: len(printed)]
-
-
-def test_a_pipe_works_as_in_the_readme():
-    wav = shlex.quote(str(SAMPLES / "island.wav"))
-    command = f"cat {wav} | {shlex.quote(sys.executable)} -m transducer transcribe - --format jsonl"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert '"final": true' in done.stdout
