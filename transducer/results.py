@@ -164,7 +164,7 @@ class Labelling(_Timed):
         events: in the order of their frames; spans of different labels may overlap.
         segments: at least one, unless there is no frame.
         warnings: what could not be read, and where.
-        kind: of the events: "transitions", "spans", "dense", "peaks", "clip" or "sequence"; see
+        kind: of the events: "transitions", "spans", "dense", "steps", "peaks", "clip" or "sequence"; see
             `transducer.search.events.rules`.
         labels: the names that the model knows; the first is "", the background. Empty for sequences.
         frame_times: when each frame is shown, in seconds; None unless asked for.

@@ -138,7 +138,7 @@ class NumbersConfig(FrontendConfig):
     def build(self) -> Plain:
         return Plain(self.columns)
 
-    def medium(self) -> Numbers:
+    def medium(self, units: object = None) -> Numbers:
         return Numbers(self.columns)
 
 

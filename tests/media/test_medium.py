@@ -101,7 +101,7 @@ def test_frames_and_samples_are_steps_of_one_length(film):
         (Samples(RATE), np.zeros(5)),
         (Samples(RATE), np.zeros((5, 1), np.float32)),
         (Samples(RATE), np.array([0, np.nan], np.float32)),
-        (Frames(8, 8), np.zeros((8, 8), np.uint8)),
+        (Frames(8, 8), np.zeros((8, 8, 4), np.uint8)),
         (Frames(8, 8), [np.zeros((8, 8, 3), np.float32)]),
         (FramesAndSamples(Frames(8, 8), 4, RATE), np.zeros((2, 8, 8, 3), np.uint8)),
         (FramesAndSamples(Frames(8, 8), 4, RATE), np.full((2, 196), np.inf, np.float32)),

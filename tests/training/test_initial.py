@@ -14,7 +14,7 @@ from transducer.frontends.logmel import LogMelConfig
 from transducer.heads.framewise import FramewiseConfig
 from transducer.model.config import ModelConfig
 from transducer.model.network import Network
-from transducer.training.initial import measure_sound
+from transducer.training.initial import measure_inputs
 
 PIXELS, SAMPLES = 8 * 8 * 3, 640
 
@@ -53,8 +53,8 @@ def network(pictures: bool) -> Network:
 
 def test_pictures_beside_it_change_nothing():
     with_pictures, alone = network(True), network(False)
-    measure_sound(with_pictures, Clips(True))
-    measure_sound(alone, Clips(False))
+    measure_inputs(with_pictures, Clips(True))
+    measure_inputs(alone, Clips(False))
     mel = with_pictures.frontend.audio
     assert torch.allclose(mel.mean, alone.frontend.mean, atol=1e-4)
     assert torch.allclose(mel.std, alone.frontend.std, atol=1e-4)

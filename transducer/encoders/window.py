@@ -1,4 +1,4 @@
-"""The encoder of words: one window over their embeddings, all of the model's look-ahead in it."""
+"""The encoder of words and other vectors: one window over them, all of the model's look-ahead in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from transducer.cores.layers import Pointwise
 from transducer.cores.window import Window
-from transducer.frontends.words import Words
+from transducer.encoders.projection import VECTORS
 from transducer.model.config import EncoderConfig, register
 from transducer.model.sequence import Serial, Streaming
 
@@ -16,14 +16,14 @@ from transducer.model.sequence import Serial, Streaming
 @register("window")
 @dataclass(frozen=True)
 class WindowConfig(EncoderConfig):
-    """A `Window` from the features of `WordsConfig` to the core's channels, a norm and SiLU."""
+    """A `Window` over embeddings or rows of numbers to the core's channels, a norm and SiLU."""
 
     past: int = 3
     look_ahead: int = 4
     dropout: float = 0.0
 
     def build(self, frontend: Streaming, channels: int) -> Streaming:
-        if not isinstance(frontend, Words):
+        if not isinstance(frontend, VECTORS):
             raise self.misfit(frontend)
         window = Window(frontend.channels, channels, self.past, self.look_ahead)
         return Serial(window, Pointwise(nn.Sequential(nn.LayerNorm(channels), nn.SiLU(), nn.Dropout(self.dropout))))

@@ -16,6 +16,7 @@ from transducer.engine.engine import Engine
 from transducer.engine.session import Session
 from transducer.engine.stream import Stream
 from transducer.errors import UsageError
+from transducer.media.counted import counts_steps
 from transducer.media.medium import Medium
 from transducer.model.checkpoint import CONFIG, WORDS, load_checkpoint
 from transducer.model.config import ModelConfig, settings
@@ -88,7 +89,7 @@ class Model:
         self.network, self.units = load_checkpoint(folder)
         self.network.to(self.device)
         self.config: ModelConfig = self.network.config
-        self.medium: Medium = self.config.frontend.medium()
+        self.medium: Medium = self.config.frontend.medium(self.units)
         self._packed = share_weights(self.network)
         pack_linears(self._packed)
         self._at_chunk = lru_cache(maxsize=4)(self._network_at_chunk)
@@ -243,6 +244,7 @@ class Model:
             # Megabytes, which other searches have no use for.
             words=self._words() if name in self._spelled(options) else None,
             model=self.name,
+            counted=counts_steps(self.medium),
         )
         block = chunk * network.hop if self.medium.steady else None
         renew = self.config.decoding.renew_after

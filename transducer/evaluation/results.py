@@ -247,6 +247,7 @@ KINDS: dict[str, type[Results]] = {
     "words": Words,
     "spans": Steps,
     "dense": Steps,
+    "steps": Steps,
     "peaks": Steps,
     "transitions": Transitions,
     "clip": Wholes,

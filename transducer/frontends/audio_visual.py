@@ -10,7 +10,7 @@ from torch import Tensor
 
 from transducer.frontends.frames import Frames, FramesConfig
 from transducer.frontends.logmel import LogMel, LogMelConfig
-from transducer.model.config import FrontendConfig, register
+from transducer.model.config import FrontendConfig, Units, register
 from transducer.model.sequence import State, Streaming
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class AudioVisualConfig(FrontendConfig):
     audio: LogMelConfig = field(default_factory=LogMelConfig)
     samples: int = 640
 
-    def medium(self) -> Medium:
+    def medium(self, units: Units | None = None) -> Medium:
         from transducer.media.audiovisual import FramesAndSamples
 
         return FramesAndSamples(self.video.medium(), self.samples, self.audio.rate)

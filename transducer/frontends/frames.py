@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from transducer.model.config import FrontendConfig, register
+from transducer.model.config import FrontendConfig, Units, register
 from transducer.model.sequence import Streaming, apply_mask
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class FramesConfig(FrontendConfig):
     width: int = 48
     channels: int = 3
 
-    def medium(self) -> Pictures:
+    def medium(self, units: Units | None = None) -> Pictures:
         from transducer.media.video.medium import Frames as Pictures
 
         return Pictures(self.height, self.width, self.channels)

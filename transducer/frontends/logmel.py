@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transducer.model.config import FrontendConfig, register
+from transducer.model.config import FrontendConfig, Units, register
 from transducer.model.sequence import Streaming, apply_mask, mask_stride
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class LogMelConfig(FrontendConfig):
     low_hz: float = 20.0
     floor: float = 1e-8
 
-    def medium(self) -> Medium:
+    def medium(self, units: Units | None = None) -> Medium:
         from transducer.media.audio.medium import Samples
 
         return Samples(Fraction(self.rate))

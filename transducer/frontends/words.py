@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from transducer.errors import UsageError
-from transducer.model.config import FrontendConfig, register
+from transducer.model.config import FrontendConfig, Units, register
 from transducer.model.sequence import Streaming, apply_mask
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class WordsConfig(FrontendConfig):
     def examples(cls) -> tuple[WordsConfig, ...]:
         return (cls(5, 4, 2, 6),)
 
-    def medium(self) -> WordMedium:
+    def medium(self, units: Units | None = None) -> WordMedium:
         # With it come the libraries of other media.
         from transducer.media.words import Words as WordMedium
 

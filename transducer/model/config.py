@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from transducer.media.medium import Medium
     from transducer.model.sequence import Streaming
     from transducer.search.events.rules import EventRules
+    from transducer.text.tokenizers.tokenizer import Tokenizer
 
+Units = Mapping[str, "Tokenizer"]
 TAGS: dict[str, type] = {}  # of all classes that have registered themselves so far
 PARTS = ("frontends", "encoders", "cores", "heads", "search.events.rules")  # where the others are, in this package
 LONGEST_CHUNK = 8192  # encoder frames
@@ -86,8 +88,12 @@ class FrontendConfig(PartConfig):
         """The front-end; its `inputs` is how many numbers a step of the media has."""
         raise NotImplementedError
 
-    def medium(self) -> Medium:
-        """What its steps are, and how sources of them are read."""
+    def medium(self, units: Units | None = None) -> Medium:
+        """What its steps are, and how sources of them are read.
+
+        Args:
+            units: the model's tokenizers by name, for a front-end that reads tokens.
+        """
         raise NotImplementedError
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from transducer.errors import UsageError
 from transducer.model.config import DecodingConfig
+from transducer.search.endpoint import EndpointRules
 from transducer.search.events.rules import EventRules
 from transducer.search.options import Options
 from transducer.search.tokens.word_model import WordModel
@@ -23,6 +25,7 @@ class SearchContext:
         seconds_per_step: of the head's output, nominal where steps have times of their own.
         words: lexicon and language model for a beam search over this head's tokens; None without.
         model: its name, for messages.
+        counted: the media's clock counts steps: there are no seconds, and silence ends nothing.
     """
 
     options: Options
@@ -32,11 +35,19 @@ class SearchContext:
     seconds_per_step: float
     words: WordModel | None
     model: str
+    counted: bool = False
 
     @property
     def search(self) -> str:
         """ "greedy" or "beam"."""
         return self.options.search or self.decoding.search
+
+    def endpoint(self, usual: EndpointRules | None = None) -> EndpointRules:
+        """When a segment ends: as was asked for, or by the usual rules of the search. Of counted steps, with the source
+        alone."""
+        if self.options.endpoint is not None:
+            return self.options.endpoint
+        return EndpointRules(math.inf, math.inf, math.inf) if self.counted else usual or EndpointRules()
 
     def refuse(self, names: set[str], because: str) -> None:
         """Raises UsageError if one of these options was given."""

@@ -16,13 +16,14 @@ from transducer.data.pairs import Measured, PairSource, enters, fixed_pair
 from transducer.encoders.images.encoder import ImageEncoder
 from transducer.frontends.audio_visual import AudioVisual
 from transducer.frontends.logmel import LogMel
+from transducer.frontends.series import Series
 from transducer.heads.ctc import CTC
 from transducer.model.checkpoint import load_checkpoint
 from transducer.model.network import Network
 from transducer.training.progress import say
 from transducer.training.recipe import Recipe
 
-_STATISTICS = 100  # examples that the mean and standard deviation of sounds are taken from
+_STATISTICS = 100  # examples that mean and standard deviation are taken from
 
 
 def build_network(recipe: Recipe) -> Network:
@@ -41,7 +42,7 @@ def build_network(recipe: Recipe) -> Network:
     if recipe.initial:
         take_weights(network, recipe.initial)
     else:
-        measure_sound(network, recipe.train)
+        measure_inputs(network, recipe.train)
     return network
 
 
@@ -59,31 +60,33 @@ def take_weights(network: Network, folder: Path) -> None:
 
 
 @torch.no_grad()
-def measure_sound(network: Network, source: PairSource) -> None:
-    """Set the mean and standard deviation of the network's log-mel front-end, if it has one: as the source knows
-    them, or from some examples."""
+def measure_inputs(network: Network, source: PairSource) -> None:
+    """Set the mean and standard deviation of the front-end, of sound or of numbers, if it has them: as the source
+    knows them, or from some examples."""
     frontend = network.frontend
-    mel = frontend.audio if isinstance(frontend, AudioVisual) else frontend
-    if not isinstance(mel, LogMel):
+    part = frontend.audio if isinstance(frontend, AudioVisual) else frontend
+    if not isinstance(part, LogMel | Series):
         return
     if isinstance(source, Measured):
         mean, std = map(torch.from_numpy, source.statistics())
     else:
-        mel.mean.zero_()
-        mel.std.fill_(1)
-        features = torch.cat(list(_features(network, mel, source)))
-        mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-3)
-    mel.mean.copy_(mean)
-    mel.std.copy_(std)
+        part.mean.zero_()
+        part.std.fill_(1)
+        features = torch.cat(list(_features(network, part, source)))
+        mean, std = features.mean(dim=0), features.std(dim=0)
+        # A column that never changes stays what it is; of sound, a step of a thousandth is nothing.
+        std = std.clamp(min=1e-3) if isinstance(part, LogMel) else torch.where(std > 0, std, 1.0)
+    part.mean.copy_(mean)
+    part.std.copy_(std)
 
 
-def _features(network: Network, mel: LogMel, source: PairSource) -> Iterator[Tensor]:
+def _features(network: Network, part: LogMel | Series, source: PairSource) -> Iterator[Tensor]:
     for index in np.linspace(0, len(source) - 1, min(_STATISTICS, len(source))).round().astype(int).tolist():
         batch = collate([fixed_pair(source, index)], enters(source))
         if batch.enters == "encoder":
             features, mask = batch.x, batch.mask
         else:
             features, mask = network.frontend(batch.x, batch.mask)
-        if network.frontend is not mel:
+        if network.frontend is not part:
             features = features[..., network.frontend.video.size :]  # behind those of the picture
-        yield features[mask].reshape(-1, len(mel.mean))
+        yield features[mask].reshape(-1, len(part.mean))

@@ -36,6 +36,8 @@ RULES = {
     "dense": EventRules("dense"),
     "dense, all rules": EventRules("dense", high=0.3, min_frames=3),
     "peaks": EventRules("peaks", high=0.3, window=2),
+    "steps": EventRules("steps"),
+    "steps, all rules": EventRules("steps", high=0.5, thresholds={"wipe": 0.3}),
     "clip": EventRules("clip"),
 }
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transducer.errors import CheckpointError, UsageError
+from transducer.text.tokenizers.bytes import Bytes
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.files import load_tokenizer, save_tokenizer
 from transducer.text.tokenizers.subwords import Subwords
@@ -116,9 +117,14 @@ def test_subwords(subwords):
         Subwords.train([], 60)
 
 
-@pytest.mark.parametrize("kind", ["characters", "subwords", "symbols"])
+@pytest.mark.parametrize("kind", ["bytes", "characters", "subwords", "symbols"])
 def test_files(kind, subwords, tmp_path):
-    tokenizer = {"characters": Characters("ab'"), "subwords": subwords, "symbols": Symbols(["SIL", "A"], ["SIL"])}[kind]
+    tokenizer = {
+        "bytes": Bytes(),
+        "characters": Characters("ab'"),
+        "subwords": subwords,
+        "symbols": Symbols(["SIL", "A"], ["SIL"]),
+    }[kind]
     save_tokenizer(tokenizer, tmp_path)
     assert (
         sorted(path.name for path in tmp_path.iterdir()) == ["tokens.json", "tokens.model"][: 1 + (kind == "subwords")]
@@ -126,7 +132,7 @@ def test_files(kind, subwords, tmp_path):
     loaded = load_tokenizer(tmp_path)
     assert type(loaded) is type(tokenizer)
     assert (loaded.tokens, loaded.silence) == (tokenizer.tokens, tokenizer.silence)
-    text = {"characters": "ab a", "subwords": "the dog", "symbols": "SIL A"}[kind]
+    text = {"bytes": "é a", "characters": "ab a", "subwords": "the dog", "symbols": "SIL A"}[kind]
     assert loaded.encode(text) == tokenizer.encode(text)
 
 

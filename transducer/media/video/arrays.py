@@ -56,8 +56,10 @@ class ArrayFrames:
 
 
 def check_picture(picture: Any, what: str) -> NDArray[np.uint8]:
-    """A picture as it should be. Raises UsageError for anything else."""
+    """A picture (H, W, 3); of a grey one, (H, W), all colours are the same. Raises UsageError for anything else."""
     array = np.asarray(picture)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
         raise UsageError(f"{what} must be uint8 of the shape (height, width, 3), got {array.dtype} of {array.shape}")
     return array

@@ -73,7 +73,8 @@ class Frames:
         length: float | None = None,
         block: int | None = None,
     ) -> BlockReader:
-        """Open what `open_video` takes, or pictures: an iterable of uint8 (H, W, 3) arrays, or one (T, H, W, 3).
+        """Open what `open_video` takes, the file of a still image too, or pictures: an iterable of uint8 (H, W, 3)
+        arrays, one of (T, H, W, 3), or a single one, which may be grey, (H, W).
 
         Args:
             fps: frames per second of pictures, 25 if not given.
@@ -105,6 +106,8 @@ class Frames:
             if fps is not None:
                 raise UsageError("fps is for arrays; a file says itself how fast its frames follow each other")
             return open_video(source, size, fast=fast, start=start, length=length)
+        if isinstance(source, np.ndarray) and source.ndim in (2, 3):
+            source = source[None]  # a still image: a video of one frame
         if not isinstance(source, Iterable):
             kind = type(source).__name__
             raise UsageError(f"{kind} is no source; give a path, an address, an open file, or pictures")

@@ -7,7 +7,7 @@ from transducer.search.context import SearchContext
 from transducer.search.events.rules import EventRules
 from transducer.search.events.search import EventResultSearch
 
-OF_STEPS = ("dense", "transitions", "spans", "peaks")
+OF_STEPS = ("dense", "steps", "transitions", "spans", "peaks")
 
 
 def event_search(context: SearchContext, kind: str) -> EventResultSearch:

@@ -6,6 +6,7 @@ Kinds of events:
         the event from frame b - 1, the last one wholly of the old shot, to frame e, the first wholly of the new one.
     spans: stretches of frames, for each label on its own; spans of different labels may overlap.
     dense: every frame has the one label that is most probable; runs of labels other than the background are events.
+    steps: every step has its most probable label and is an event of its own, as tags of words are.
     peaks: single frames, where the probability of a label is highest.
     clip: one label for the whole; there are no events, and one segment.
     sequence: tokens in a row (CTC, RNN-T), put together to words with times.
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple, cast
 from transducer.errors import CheckpointError, UsageError
 from transducer.model.config import register
 
-KINDS = ("transitions", "spans", "dense", "peaks", "clip", "sequence")
+KINDS = ("transitions", "spans", "dense", "steps", "peaks", "clip", "sequence")
 SEARCHES = ("greedy", "beam")  # of sequences
 LONGEST_TRANSITION = 250  # frames: ten seconds at 25 frames a second
 
@@ -44,7 +45,7 @@ class EventRules:
     Attributes:
         kind: one of `KINDS`.
         high: probability that a run has to reach on one frame; of dense events, clips and peaks: that a label needs
-            to be more than background. None for 0.5, and for 0 with dense events and clips.
+            to be more than background. None for 0.5, and for 0 with dense events, steps and clips.
         low: a run goes on, forwards and backwards from there, while its probability is at least this. None for half
             of `high`.
         thresholds: `high` for single labels.
@@ -122,7 +123,7 @@ class EventRules:
     def high_or_default(self) -> float:
         if self.high is not None:
             return self.high
-        return 0.0 if self.kind in ("dense", "clip") else 0.5
+        return 0.0 if self.kind in ("dense", "steps", "clip") else 0.5
 
     @property
     def lowest_high(self) -> float:

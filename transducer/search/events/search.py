@@ -14,6 +14,7 @@ from transducer.search.events.frames import ClipSearch, DenseSearch, PeakSearch
 from transducer.search.events.labelling import LabellingBuilder
 from transducer.search.events.rules import EventRules, Found
 from transducer.search.events.runs import SpanSearch, TransitionSearch
+from transducer.search.events.steps import StepSearch
 from transducer.search.result_search import Clock
 
 State = TypeVar("State")
@@ -51,6 +52,7 @@ _SEARCHES: dict[str, Callable[[tuple[str, ...], EventRules], EventSearch[Any]]] 
     "transitions": TransitionSearch,
     "spans": SpanSearch,
     "dense": DenseSearch,
+    "steps": StepSearch,
     "peaks": PeakSearch,
     "clip": ClipSearch,
 }

@@ -48,5 +48,5 @@ def word_search(
         search = beam(BeamConfig(options.beam or decoding.beam or max(BeamConfig.size, options.nbest)))
     else:
         search = greedy()
-    segments = SegmentSearch(search, timer, options.endpoint or endpoint, options.nbest)
+    segments = SegmentSearch(search, timer, context.endpoint(endpoint), options.nbest)
     return WordEventSearch(segments) if options.results == "events" else segments

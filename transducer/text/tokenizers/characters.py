@@ -37,6 +37,9 @@ class Characters(Tokenizer):
                 f"no token for the character {error.args[0]!r} in {text!r}: normalise the text or extend the alphabet"
             ) from None
 
+    def encode_known(self, text: str) -> list[int]:
+        return [self._ids.get(character, 0) for character in text]
+
     def decode(self, ids: Sequence[int]) -> str:
         self._check_ids(ids)
         return "".join(self.tokens[token] for token in ids)

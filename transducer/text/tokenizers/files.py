@@ -14,6 +14,7 @@ from typing import Any
 from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError, UsageError
 from transducer.text.json_file import MOST_BYTES, read_bytes, read_json, write_json
+from transducer.text.tokenizers.bytes import Bytes
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.labels import Labels
 from transducer.text.tokenizers.subwords import Subwords
@@ -60,6 +61,8 @@ def load_tokenizer(folder: str | os.PathLike[str]) -> Tokenizer:
 
 def _build(path: Path, contents: dict[str, Any], tokens: list[str]) -> Tokenizer:
     match contents.get("kind"):
+        case "bytes":
+            return Bytes()
         case "characters":
             return Characters("".join(tokens[2:]))
         case "subwords":
@@ -80,5 +83,6 @@ def _build(path: Path, contents: dict[str, Any], tokens: list[str]) -> Tokenizer
             return Labels(tokens[1:])
         case kind:
             raise CheckpointError(
-                f"{path}: unknown kind of tokens {kind!r}; this version knows characters, labels, subwords and symbols"
+                f"{path}: unknown kind of tokens {kind!r}; this version knows bytes, characters, labels, subwords "
+                "and symbols"
             )

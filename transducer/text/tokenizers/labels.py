@@ -73,6 +73,10 @@ class Labels(Tokenizer):
             self.id(words[max(best)])  # raises: a name there would have led further
         return best[len(words)]
 
+    def encode_known(self, text: str) -> list[int]:
+        """See `Tokenizer`; of names that are one word each."""
+        return [self._words.get((word,), 0) for word in text.split()]
+
     def decode(self, ids: Sequence[int]) -> str:
         self._check_ids(ids)
         return " ".join(self.tokens[token] for token in ids)

@@ -90,11 +90,15 @@ class Subwords(Tokenizer):
         return cls(file.getvalue())
 
     def encode(self, text: str) -> list[int]:
-        ids = [piece + 1 for piece in self._processor.encode(text)]
+        ids = self.encode_known(text)
         if self._unknown in ids:
             unknown = self._processor.encode(text, out_type=str)[ids.index(self._unknown)]
             raise UsageError(f"no token for {unknown.strip(_SPACE)!r} in {text!r}; normalise the text")
         return ids
+
+    def encode_known(self, text: str) -> list[int]:
+        """See `Tokenizer`; the model's own unknown piece stands for what has no token."""
+        return [piece + 1 for piece in self._processor.encode(text)]
 
     def decode(self, ids: Sequence[int]) -> str:
         self._check_ids(ids)

@@ -31,10 +31,13 @@ class Symbols(Tokenizer):
         self.silence = frozenset(self._ids[symbol] for symbol in silence)
 
     def encode(self, text: str) -> list[int]:
-        ids = [self._ids.get(symbol, 0) for symbol in text.split()]
+        ids = self.encode_known(text)
         if 0 in ids:
             raise UsageError(f"no token for {text.split()[ids.index(0)]!r} in {text!r}")
         return ids
+
+    def encode_known(self, text: str) -> list[int]:
+        return [self._ids.get(symbol, 0) for symbol in text.split()]
 
     def decode(self, ids: Sequence[int]) -> str:
         self._check_ids(ids)

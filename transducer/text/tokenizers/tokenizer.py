@@ -29,6 +29,10 @@ class Tokenizer(ABC):
     def encode(self, text: str) -> list[int]:
         """Token ids of a text. Raises UsageError for text that the tokens cannot spell."""
 
+    def encode_known(self, text: str) -> list[int]:
+        """Token ids of a text that is read and not written: number 0 stands for each part that has no token."""
+        return self.encode(text)
+
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids. Raises ValueError for an id that is no token; the blank is none."""
