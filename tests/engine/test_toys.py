@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import transducer
 from transducer.cli import main
+from transducer.cores.bidirectional import BidirectionalConfig
 from transducer.cores.recurrent import RecurrentConfig
 from transducer.data.pairs import Pair
 from transducer.heads.framewise import FramewiseConfig
@@ -306,6 +307,7 @@ MODELS = {
     "core": replace(TOYS, heads={"counts": FramewiseConfig("labels")}),
     "head": replace(TOYS, core=RecurrentConfig("gru", 8, 1)),
     "medium": replace(TOYS, core=RecurrentConfig("gru", 8, 1), heads={"counts": FramewiseConfig("labels")}),
+    "medium, does not stream": replace(TOYS, core=BidirectionalConfig("gru", 8, 1)),
 }
 
 

@@ -263,3 +263,12 @@ def verify_lookahead(stage: Streaming, channels: int, steps: int, seed: int = 0,
         safe = (cut - 1 - stage.lookahead) // stage.stride + 1  # outputs whose look-ahead ends before the cut
         assert torch.equal(z[:, :safe].isnan(), torch.zeros_like(z[:, :safe], dtype=torch.bool))
         torch.testing.assert_close(z[:, :safe], y.detach()[:, :safe], rtol=1e-9, atol=1e-9)
+
+
+def verify_whole(stage: Streaming, channels: int, steps: int, seed: int = 0) -> None:
+    """A stage that cannot step has a reason: its first output depends on the last step that exists."""
+    torch.manual_seed(seed)
+    x = torch.randn(1, steps, channels, dtype=torch.float64, requires_grad=True)
+    y, _ = run_forward(stage, x, torch.ones(1, steps, dtype=torch.bool))
+    (gradient,) = torch.autograd.grad(y[0, 0].square().sum(), x)
+    assert gradient[0, -1].abs().sum() > 0

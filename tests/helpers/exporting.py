@@ -55,3 +55,17 @@ def verify_export(stage: Streaming, channels: int, side: MakeSide | None = None,
             assert len(ours) == len(theirs)
             for a, b in zip(ours, theirs, strict=True):
                 torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
+
+
+def verify_whole_export(stage: Streaming, channels: int, steps: int) -> None:
+    """The exported `forward` gives what the stage gives, for other batches than it was exported with."""
+    program = None
+    for rows in (3, 1, 2, 5):
+        x = torch.randn(rows, steps, channels, dtype=torch.float64)
+        mask = torch.arange(steps)[None] < torch.tensor([steps, 5, 1, 0, 7])[:rows, None]
+        with torch.no_grad():
+            if program is None:
+                shapes = ({0: torch.export.Dim.DYNAMIC},) * 2
+                program = torch.export.export(stage, (x, mask), dynamic_shapes=shapes).module()
+            for ours, theirs in zip(program(x, mask), stage(x, mask), strict=True):
+                torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from contract import flat, verify_contract, verify_lookahead
-from exporting import verify_export
+from contract import flat, verify_contract, verify_lookahead, verify_whole
+from exporting import verify_export, verify_whole_export
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -41,6 +41,8 @@ def examples_of(kind: type[PartConfig]) -> tuple[PartConfig, ...]:
         return ()  # a test names it
 
 
+# A part that cannot step needs the whole sequence, however long.
+WHOLE_STEPS = 12
 EXAMPLES = {f"{tag} {number}": part for tag in PARTS for number, part in enumerate(examples_of(PARTS[tag]))}
 CHANNELS, TOKENS = 8, 7
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"))
@@ -98,7 +100,7 @@ def test_every_part_has_examples_and_every_kind_is_there():
 def test_contract(name, device, data):
     stage, channels = build(name)
     stage.to(device)
-    steps = 2 * stage.lookahead + 3 * stage.block
+    steps = 2 * stage.lookahead + 3 * stage.block if stage.can_step else WHOLE_STEPS
     longest = data.draw(st.integers(1, steps), label="longest")
     lengths = [longest, *data.draw(st.lists(st.integers(1, longest), max_size=2), label="other lengths")]
     blocks = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=4), label="blocks")
@@ -125,7 +127,9 @@ def test_everything_is_made_where_the_input_is(name):
         mask = torch.ones(x.shape[:2], dtype=torch.bool, device="cuda")
         try:
             with torch.backends.cudnn.flags(enabled=False):
-                found = [*stage(x, mask), *stage.step(x, mask, stage.init_state(2, x))]
+                found = [*stage(x, mask)]
+                if stage.can_step:
+                    found += stage.step(x, mask, stage.init_state(2, x))
         except RuntimeError as error:
             if "NVIDIA driver" in str(error):
                 pytest.skip("one of torch's kernels cannot be imagined")
@@ -136,12 +140,21 @@ def test_everything_is_made_where_the_input_is(name):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_lookahead_is_as_declared(name):
     stage, channels = build(name)
+    if not stage.can_step:
+        verify_whole(stage, channels, WHOLE_STEPS)
+        return
     verify_lookahead(stage, channels, 3 * stage.lookahead + 4 * max(stage.block, stage.stride))
 
 
+@pytest.mark.filterwarnings("ignore:The tensor attributes .*_flat_weights")  # of torch's own recurrent modules
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_step_can_be_exported(name):
-    verify_export(*build(name), blocks=2)
+    """Or `forward`, of what has no step."""
+    stage, channels = build(name)
+    if stage.can_step:
+        verify_export(stage, channels, blocks=2)
+    else:
+        verify_whole_export(stage, channels, WHOLE_STEPS)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

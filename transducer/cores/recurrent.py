@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from transducer.cores.layers import normed
 from transducer.model.config import CoreConfig, register
-from transducer.model.sequence import Streaming, apply_mask
+from transducer.model.sequence import Residual, Streaming, apply_mask
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -17,15 +18,19 @@ KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 @register("recurrent")
 @dataclass(frozen=True)
 class RecurrentConfig(CoreConfig):
-    """Layers of `RecurrentLayer`; kind is "lstm", "gru" or "rnn"."""
+    """Layers of `RecurrentLayer`; kind is "lstm", "gru" or "rnn".
+
+    With `residual` a layer is x + layer(norm(x)), which trains where many plain ones on each other do not.
+    """
 
     kind: str = "lstm"
     channels: int = 256
     layers: int = 3
     dropout: float = 0.0
+    residual: bool = False
 
     def build(self) -> list[Streaming]:
-        return [RecurrentLayer(self.channels, self.kind, self.dropout) for _ in range(self.layers)]
+        return [self._layer() for _ in range(self.layers)]
 
     @classmethod
     def examples(cls) -> tuple[RecurrentConfig, ...]:
@@ -33,7 +38,12 @@ class RecurrentConfig(CoreConfig):
             cls("lstm", 8, 2),
             cls("gru", 8, 1),
             cls("rnn", 8, 1),
+            cls("gru", 8, 2, residual=True),
         )
+
+    def _layer(self) -> Streaming:
+        layer = RecurrentLayer(self.channels, self.kind, self.dropout)
+        return Residual(normed(self.channels, layer), self.channels) if self.residual else layer
 
 
 class RecurrentState(NamedTuple):
@@ -49,10 +59,8 @@ class RecurrentLayer(Streaming):
 
     def __init__(self, channels: int, kind: str = "lstm", dropout: float = 0.0):
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f"unknown kind of recurrent layer {kind!r}: there are {', '.join(KINDS)}")
         self.channels, self.kind = channels, kind
-        self.rnn = KINDS[kind](channels, channels, batch_first=True)
+        self.rnn = recurrent(kind, channels, channels)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,9 +83,16 @@ class RecurrentLayer(Streaming):
 
     def _cell(self, x: Tensor, state: RecurrentState) -> RecurrentState:
         """One step: (B, C), state -> new state, whose hidden part is the output."""
-        rnn = self.rnn
+        rnn: Any = self.rnn  # its weights have names that it makes up
         weights = (rnn.weight_ih_l0, rnn.weight_hh_l0, rnn.bias_ih_l0, rnn.bias_hh_l0)
         if self.kind == "lstm":
             return RecurrentState(*torch.lstm_cell(x, tuple(state), *weights))
         cell = torch.gru_cell if self.kind == "gru" else torch.rnn_tanh_cell
         return RecurrentState(cell(x, state.hidden, *weights), state.cell)
+
+
+def recurrent(kind: str, channels: int, units: int) -> nn.RNNBase:
+    """torch's layer of a kind, (B, T, channels) -> (B, T, units). Raises ValueError for an unknown kind."""
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of recurrent layer {kind!r}: there are {', '.join(KINDS)}")
+    return KINDS[kind](channels, units, batch_first=True)

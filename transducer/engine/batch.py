@@ -2,6 +2,9 @@
 
 Packets of any size are cut into blocks of one size, here and nowhere else, so that results do not depend on how the
 media came. The end of a stream is followed by steps that do not exist until the look-ahead is filled.
+
+Where the network needs the whole source (see `Engine`), what its first stages put out is gathered for each client, and
+the rest runs once, when the client ends. All of its results come then.
 """
 
 from __future__ import annotations
@@ -101,7 +104,7 @@ class StreamBatch:
         client = self._client(name)
         if isinstance(client.clock, FrameClock):
             return client.clock.end(client.searched, float(1 / client.rate))
-        outputs = min(client.searched, -(-client.received // self.engine.network.stride))
+        outputs = min(client.searched, -(-client.received // self.engine.stride))
         return min(client.clock.seconds(outputs), self.position(name)), outputs
 
     def position(self, name: Hashable) -> float:
@@ -151,6 +154,11 @@ class StreamBatch:
         client = self._client(name)
         if client.ended:
             raise UsageError(f"stream {name!r} has ended: nothing more can come")
+        if (longest := self.engine.longest) is not None and client.received + len(block.inputs) > longest:
+            raise UsageError(
+                f"this model does not stream: it judges a source as a whole, and that may have at most {longest} "
+                f"{self.engine.medium.name} ({float(longest / client.rate):g} s); cut it into parts"
+            )
         if isinstance(client.clock, FrameClock):
             client.clock.add(block.times or (), block.frames or ())
         client.received += len(block.inputs)
@@ -189,14 +197,14 @@ class StreamBatch:
             idle = [client.slot for client in self._clients.values() if client.slot not in parts]
             self._state = _choose(self._rows(idle), self._state, state) if idle else state
         results: Results = {}
-        found = self._search(list(working.values()), [outputs[client.slot] for client in working.values()])
+        found = self._take(list(working.values()), [outputs[client.slot] for client in working.values()])
         for (name, client), items in zip(working.items(), found, strict=True):
             client.owed -= self.block - len(parts[client.slot])
             client.encoded += len(outputs[client.slot])
             results[name] = items
         for name, client in clients.items():
             if client.ended and not len(client.waiting) and client.owed <= 0:
-                results[name] = results.get(name, []) + self._close(client)
+                results[name] = results.get(name, []) + self._close(client, client.gathered)
                 del self._clients[name]
         return {name: items for name, items in results.items() if items}
 
@@ -206,8 +214,12 @@ class StreamBatch:
         What has not filled a block yet is decoded on a copy of the network's state, with nothing after it. Then
         the stream goes on as if nothing had happened, only that outputs which have been searched are not searched
         again. So nothing is lost to the network, and times go on. Only this client's row is computed.
+
+        A network that needs the whole source takes what has come for the whole. What is judged by that stays so; what
+        comes later is judged with all that came before it.
         """
         client, results, unit = self._client(name), [], self.engine.network.block
+        gathered = list(client.gathered)
         owed, rest = client.owed, client.waiting.peek()
         if not client.ended:
             owed, rest = self.engine.tail, np.concatenate([rest, self._silence(client)])
@@ -219,11 +231,14 @@ class StreamBatch:
                 state = self._renewed(newest)
             newest = part
             (outputs,), state = self.engine.encode([part], steps, state)
-            (found,) = self._search([client], [outputs], encoded)
-            results += found
+            if self.engine.streams:
+                (found,) = self._search([client], [outputs], encoded)
+                results += found
+            else:
+                gathered.append(outputs)
             encoded += len(outputs)
             position += steps
-        return results + self._close(client)
+        return results + self._close(client, gathered)
 
     def finish(self, name: Hashable) -> list[Any]:
         """The rest of a client's results; then it has left."""
@@ -248,6 +263,14 @@ class StreamBatch:
     def _silence(self, client: Client) -> NDArray[Any]:
         steps = self.engine.silence if client.received else 0
         return np.zeros((steps, self.engine.medium.channels), self.engine.medium.dtype)
+
+    def _take(self, clients: Sequence[Client], outputs: Sequence[NDArray[np.float32]]) -> list[list[Any]]:
+        """Search new outputs, or gather them until the end."""
+        if self.engine.streams:
+            return self._search(clients, outputs)
+        for client, rows in zip(clients, outputs, strict=True):
+            client.gathered.append(rows)
+        return [[] for _ in clients]
 
     def _search(
         self, clients: Sequence[Client], outputs: Sequence[NDArray[np.float32]], first: int | None = None
@@ -284,14 +307,17 @@ class StreamBatch:
             results.append(result)
         return results
 
-    def _close(self, client: Client) -> list[Any]:
+    def _close(self, client: Client, gathered: Sequence[NDArray[np.float32]]) -> list[Any]:
+        results = []
+        if any(map(len, gathered)):
+            (results,) = self._search([client], [self.engine.conclude(gathered)], 0)
         client.search, items = self.engine.search.flush(client.search)
         clock = client.clock
         if isinstance(clock, FrameClock) and clock.closing is None:
             # How long the newest frame is shown nobody knows yet: as long as any.
             clock = copy.deepcopy(clock)
             clock.close(float(1 / client.rate))
-        return self._time(client, items, clock)
+        return results + self._time(client, items, clock)
 
     def _rows(self, slots: list[int]) -> Tensor:
         """(capacity,) bool: True for these rows."""

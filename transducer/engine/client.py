@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ class StreamState(NamedTuple):
         owed: steps after the end that silence and look-ahead still wait for.
         rate: steps per second where they come without times.
         block: (N, C) the newest steps that have been encoded; None before the first.
+        gathered: (T, C) what has been encoded of a source that is judged as a whole; () elsewhere.
     """
 
     network: State
@@ -52,6 +53,7 @@ class StreamState(NamedTuple):
     owed: int
     rate: Fraction
     block: NDArray[Any] | None
+    gathered: tuple[NDArray[np.float32], ...] = ()
 
 
 @dataclass
@@ -75,6 +77,7 @@ class Client:
     ended: bool = False
     owed: int = 0
     block: NDArray[Any] | None = None
+    gathered: list[NDArray[np.float32]] = field(default_factory=list)
     listener: Listener | None = None
 
     @classmethod
@@ -89,7 +92,8 @@ class Client:
         state = copy.deepcopy(state)
         waiting = StepQueue(engine.medium, state.waiting)
         counts = (state.received, state.encoded, state.searched, state.ended, state.owed, state.block)
-        return cls(slot, state.search, list(state.pending), state.clock, waiting, state.rate, *counts)
+        gathered = list(state.gathered)
+        return cls(slot, state.search, list(state.pending), state.clock, waiting, state.rate, *counts, gathered)
 
     def state(self, network: State) -> StreamState:
         """What the client is now, with the network's state of its row. What it gets later does not change it."""
@@ -106,6 +110,7 @@ class Client:
             self.owed,
             self.rate,
             self.block,
+            tuple(self.gathered),
         )
         return copy.deepcopy(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -12,12 +13,19 @@ from numpy.typing import NDArray
 
 from transducer.engine.clock import FrameClock, SteadyClock
 from transducer.media.medium import Medium
-from transducer.model.sequence import Serial, State
+from transducer.model.sequence import Serial, State, split_at_whole
 from transducer.search.result_search import ResultSearch
+
+# Of a source that is judged as a whole: at 40 ms a step 43 minutes of sound. What is gathered until its end takes 67 MB
+# for 256 channels; the pass over it, the features of so many steps a few times over.
+LONGEST_WHOLE = 65_536  # steps
 
 
 class Engine:
     """Built once, shared by all streams. Any medium goes with any head.
+
+    A network that cannot step as a whole, such as a bidirectional one, streams up to the first stage that cannot. What
+    comes out of there is gathered, and the rest of the network runs over all of it at the end of the source.
 
     Args:
         network: steps of the medium (B, T, C) -> outputs of a head (B, T / stride, V).
@@ -30,6 +38,10 @@ class Engine:
         device: of the network.
 
     Attributes:
+        network: the stages that run as a stream.
+        whole: the stages that run over the whole at its end; None where all of them stream.
+        longest: steps that a source may have; None where all stages stream.
+        stride: steps per output.
         tail: steps that have to follow the last one for its outputs to come out: the network's look-ahead.
         silence: steps of silence that come between the last one and the tail.
     """
@@ -44,13 +56,21 @@ class Engine:
         renew: int | None = None,
         device: torch.device | str = "cpu",
     ):
-        self.network, self.search, self.medium, self.device = network, search, medium, torch.device(device)
-        self.block = block or network.block
-        if self.block % network.block:
-            raise ValueError(f"this network works on {network.block} steps at a time, and {block} is no multiple")
-        self.tail = network.latency * network.stride
-        self.silence = delay * network.stride
-        self._renew = renew if not self.tail else None
+        self.search, self.medium, self.device = search, medium, torch.device(device)
+        self.network, self.whole = split_at_whole(network)
+        self.stride = network.stride
+        self.longest = None if self.whole is None else LONGEST_WHOLE * self.network.stride
+        self.block = block or self.network.block
+        if self.block % self.network.block:
+            raise ValueError(f"this network works on {self.network.block} steps at a time, and {block} is no multiple")
+        self.tail = self.network.latency * self.network.stride
+        self.silence = delay * self.stride
+        self._renew = renew if not self.tail and self.streams else None
+
+    @property
+    def streams(self) -> bool:
+        """Whether results come while the source goes on; otherwise all of them come at its end."""
+        return self.whole is None
 
     @property
     def kind(self) -> str:
@@ -59,22 +79,31 @@ class Engine:
 
     @property
     def latency(self) -> float:
-        """Algorithmic latency in seconds: how much is heard or seen before the first of it is decoded, at most."""
-        return float((self.block + self.tail + self.silence) / self.medium.rate)
+        """Algorithmic latency in seconds: how much is heard or seen before the first of it is decoded, at most.
+
+        Infinite where the whole source is needed.
+        """
+        return self.latency_at(self.block)
+
+    def latency_at(self, block: int) -> float:
+        """The latency of a stream that works on so many steps at a time."""
+        if not self.streams:
+            return math.inf
+        return float((block + self.tail + self.silence) / self.medium.rate)
 
     @property
     def lookahead(self) -> int:
         """Steps after a step which the network sees before it judges that step, at most."""
-        return self.network.lookahead
+        return self.network.lookahead if self.longest is None else self.longest
 
     @property
     def output_rate(self) -> Fraction:
         """Outputs of the head per second; nominal where the medium's clock is not steady."""
-        return Fraction(self.medium.rate) / self.network.stride
+        return Fraction(self.medium.rate) / self.stride
 
     def clock(self, start: float = 0.0) -> SteadyClock | FrameClock:
         """The clock of a new stream that begins at a second of its source, where steps have no times of their own."""
-        return SteadyClock(self.output_rate, start) if self.medium.steady else FrameClock(self.network.stride)
+        return SteadyClock(self.output_rate, start) if self.medium.steady else FrameClock(self.stride)
 
     def is_stale(self, search: Any) -> bool:
         """Whether the network's state of a stream has filled with silence, by the state of its search.
@@ -107,3 +136,16 @@ class Engine:
         outputs, exists, state = self.network.step(torch.from_numpy(x).to(self.device), mask.to(self.device), state)
         found, there = outputs.numpy(force=True), exists.numpy(force=True)
         return [row[present] for row, present in zip(found, there, strict=True)], state
+
+    @torch.inference_mode()
+    def conclude(self, encoded: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """All outputs (T, V) of a source, by the stages that need the whole of what the others made of it.
+
+        Args:
+            encoded: parts (T_i, C), at least one step in all, one after the other.
+        """
+        assert self.whole is not None
+        x = torch.from_numpy(np.concatenate(encoded)).to(self.device)[None]
+        outputs, _ = self.whole(x, torch.ones(x.shape[:2], dtype=torch.bool, device=self.device))
+        found: NDArray[np.float32] = outputs[0].numpy(force=True)
+        return found

@@ -188,19 +188,24 @@ class Model:
         # A greedy search needs no lexicon to be read.
         searching = {"search": "greedy"} if self.kind == "words" else {}
         engine = self.engine(head=self._head(Options()), **searching)
+        media = self.medium.facts(engine.lookahead)
+        if not engine.streams:  # it sees all that comes
+            media = {name: value for name, value in media.items() if not name.startswith("look_ahead")}
         facts: dict[str, Any] = {
             "name": self.name,
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
             "size_bytes": sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
-            **self.medium.facts(engine.lookahead),
+            "streams": engine.streams,
+            **media,
         }
         if self.medium.name == "samples":
             facts |= {
                 "stride_ms": self._step_ms,
                 "chunk_ms": self._chunk(None) * self._step_ms,
                 "chunks_ms": list(self.chunks_ms),
-                "latency_ms": engine.latency * 1000,
             }
+            if engine.streams:
+                facts["latency_ms"] = engine.latency * 1000
         described = {"language": self.config.language, "defaults": settings(self.config.decoding)}
         if self.config.events is not None:
             described["events"] = settings(self.config.events)

@@ -44,9 +44,8 @@ class Stream:
 
     @property
     def latency(self) -> float:
-        """Algorithmic latency in seconds."""
-        engine = self.engine
-        return float((self._batch.block + engine.tail + engine.silence) / engine.medium.rate)
+        """Algorithmic latency in seconds; infinite where all results come at the end."""
+        return self.engine.latency_at(self._batch.block)
 
     @property
     def block(self) -> int:
@@ -95,7 +94,7 @@ class Stream:
         return self._work_off()
 
     def flush(self) -> list[Any]:
-        """Everything so far, final now, without waiting for silence. The stream may go on."""
+        """Everything so far, final now, without waiting for silence. The stream may go on; see `StreamBatch.flush`."""
         self._check_open()
         return self._batch.flush(_NAME)
 

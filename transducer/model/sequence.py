@@ -21,7 +21,8 @@ Auxiliary outputs are for those who train or look inside, such as the logits of 
 names some in `aux_outputs` takes `aux=`, a dict or None, and puts (y, mask) there under each name. Those of `step`, one
 after the other, are those of `forward` where they exist; how much later they come is not declared.
 
-A stage that needs the whole sequence sets `can_step` to False, and has `forward` alone.
+A stage that needs the whole sequence sets `can_step` to False, and has `forward` alone. A chain of stages with such a
+one runs as a stream up to there (`split_at_whole`).
 """
 
 from __future__ import annotations
@@ -208,6 +209,20 @@ class Serial(Streaming):
 
     def _no_step(self) -> Exception:
         return next(stage for stage in self.stages if not stage.can_step)._no_step()
+
+
+def split_at_whole(network: Serial) -> tuple[Serial, Serial | None]:
+    """A chain of stages, cut before the first one that cannot step: what runs as a stream, and the rest.
+
+    The rest runs by `forward` over all that has come out of the former; None where everything can step.
+    """
+    for number, stage in enumerate(network.stages):
+        if not stage.can_step:
+            before, after = network.stages[:number], network.stages[number + 1 :]
+            inner, rest = split_at_whole(stage) if isinstance(stage, Serial) else (Serial(), stage)
+            assert rest is not None
+            return Serial(*before, *inner.stages), Serial(rest, *after)
+    return network, None
 
 
 class Residual(Streaming):
