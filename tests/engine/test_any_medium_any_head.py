@@ -28,6 +28,7 @@ from transducer.engine.model import Model
 from transducer.frontends.audio_visual import AudioVisualConfig
 from transducer.frontends.frames import FramesConfig
 from transducer.frontends.logmel import LogMelConfig
+from transducer.heads.attention import AttentionConfig
 from transducer.heads.cascaded_rnnt import CascadedRNNTConfig
 from transducer.heads.ctc import CTCConfig
 from transducer.heads.framewise import FramewiseConfig
@@ -57,6 +58,8 @@ HEADS = {
     "ctc": {"ctc": CTCConfig("labels")},
     "rnnt": {"rnnt": RNNTConfig("labels", "lstm", 6)},
     "cascaded": {"written": CASCADE, "ctc": CTCConfig("labels")},
+    "attention": {"text": AttentionConfig("labels", channels=8, layers=1, heads=2, ctc=0.3, extra=2, ratio=0.5)},
+    "attention alone": {"text": AttentionConfig("labels", "gru", "additive", 8, 1, extra=2, ratio=0.5)},
     "framewise": {"labels": FramewiseConfig("labels")},
     "pooled": {"label": PooledConfig("labels")},
 }
@@ -64,7 +67,7 @@ CORES = {
     "conformer": ConformerConfig(channels=8, heads=2, hidden=12, layers=1, kernel=5, chunk=4, left_context=6),
     "gru": RecurrentConfig("gru", channels=8, layers=1),
 }
-WORDS = ("ctc", "rnnt", "cascaded")
+WORDS = ("ctc", "rnnt", "cascaded", "attention", "attention alone")
 PAIRS = list(itertools.product(MEDIA, HEADS))
 every_pair = pytest.mark.parametrize(("medium", "head"), PAIRS)
 SHORT = EndpointRules(silence_without_words=2.0, silence_after_words=0.2, max_length=1.0)

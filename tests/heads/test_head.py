@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from transducer.errors import UsageError
+from transducer.heads.attention import AttentionConfig
 from transducer.heads.cascaded_rnnt import CascadedRNNTConfig
 from transducer.heads.ctc import CTCConfig
 from transducer.heads.framewise import FramewiseConfig
@@ -20,6 +21,8 @@ CONFIGS = {
     "ctc": CTCConfig("units"),
     "rnnt": RNNTConfig("units", "stateless", 6),
     "cascaded": CascadedRNNTConfig("units", "ctc", 2, 8, 2, 12, 1, 5, 2, 4, 6, delay=2),
+    "attention": AttentionConfig("units", channels=8, layers=1, heads=2, ctc=0.3),
+    "attention gru": AttentionConfig("units", "gru", "additive", 8, 1),
     "framewise": FramewiseConfig("units"),
     "pooled": PooledConfig("units", 3),
 }

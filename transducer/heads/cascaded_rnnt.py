@@ -9,6 +9,7 @@ Legend of axis suffixes: B batch, T frames, V tokens of the head that is read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from transducer.cores.conformer import ConformerLayer
 from transducer.cores.layers import Pointwise
 from transducer.encoders.stacking import Stack
 from transducer.heads.ctc import CTC
-from transducer.heads.rnnt import RNNT
+from transducer.heads.rnnt import RNNT, LSTMPredictor
 from transducer.model.config import HeadConfig, ModelConfig, register
 from transducer.model.sequence import Serial, State
 
@@ -159,6 +160,11 @@ class CascadedRNNT(RNNT):
             FinishedWordTimer(context.tokenizer, step, -self.delay * step),
             EndpointRules(silence_after_words=LATE_WORDS),
         )
+
+    def matrices(self) -> Iterator[nn.Parameter]:
+        """See `Head`."""
+        assert isinstance(self.predictor, LSTMPredictor)
+        return (p for part in (self.core, self.predictor.lstm) for p in part.parameters() if p.ndim == 2)
 
     def init_state(self, batch: int, like: Tensor) -> State:
         return self.core.init_state(batch, like)

@@ -5,12 +5,12 @@ Legend of axis suffixes: B batch, T output steps, V labels or tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from transducer.errors import UsageError
 from transducer.model.config import HeadConfig
@@ -78,6 +78,11 @@ class Head(Streaming):
     def metric(self) -> Metric:
         """A new count of how often the head is right."""
         raise NotImplementedError
+
+    def matrices(self) -> Iterable[nn.Parameter]:
+        """Matrices inside it, which map steps to steps: an optimizer may treat them as those of a core. Embeddings and
+        what writes labels or tokens are none."""
+        return ()
 
     def check_target(self, target: Any, where: str) -> None:
         """Raises UsageError, which begins with `where`, for a target of another kind or out of range."""

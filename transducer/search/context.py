@@ -10,6 +10,7 @@ from transducer.model.config import DecodingConfig
 from transducer.search.endpoint import EndpointRules
 from transducer.search.events.rules import EventRules
 from transducer.search.options import Options
+from transducer.search.tokens.language import LanguageScorer
 from transducer.search.tokens.word_model import WordModel
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
@@ -26,6 +27,7 @@ class SearchContext:
         words: lexicon and language model for a beam search over this head's tokens; None without.
         model: its name, for messages.
         counted: the media's clock counts steps: there are no seconds, and silence ends nothing.
+        language: a causal language model over the same tokens, if one was asked for.
     """
 
     options: Options
@@ -36,10 +38,11 @@ class SearchContext:
     words: WordModel | None
     model: str
     counted: bool = False
+    language: LanguageScorer | None = None
 
     @property
     def search(self) -> str:
-        """ "greedy" or "beam"."""
+        """ "greedy", "beam" or "sample"."""
         return self.options.search or self.decoding.search
 
     def endpoint(self, usual: EndpointRules | None = None) -> EndpointRules:

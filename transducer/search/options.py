@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from transducer.errors import UsageError
 from transducer.search.endpoint import EndpointRules
 from transducer.search.hotwords import Hotwords, unique_phrases
 
-SEARCHES = ("greedy", "beam")
+SEARCHES = ("greedy", "beam", "sample")
 RESULTS = ("words", "events")
 MOST_HYPOTHESES = 1000  # more take minutes a second, and gigabytes
 
@@ -22,7 +23,7 @@ class Options:
     Attributes:
         head: name of the head to read; the one that goes with the search by default.
         results: "words" or "events": what it is to give. Words can be given as events, not the other way round.
-        search: of words: "greedy" or "beam".
+        search: of words: "greedy" or "beam"; of an attention decoder also "sample".
         beam: hypotheses that a beam search keeps.
         chunk_ms: how much is decoded at a time: the latency. A multiple of the model's step.
         nbest: alternatives that final segments bring along.
@@ -30,6 +31,11 @@ class Options:
         hotwords: words and phrases to be expected, alone or each with a weight (3 to 8 is a lot), see
             `transducer.search.hotwords`; beam search with a lexicon only.
         threshold: of events: the probability from which on something is one, 0 to 1.
+        length_penalty, coverage_penalty: of an attention decoder's beam search, see
+            `transducer.search.tokens.attention.settings`.
+        temperature, top_k, top_p, seed: of sampling, see there.
+        language_model: folder of a causal language model over the same tokens, for a beam search without a lexicon.
+        language_weight: of its log-probabilities.
 
     Raises:
         UsageError: a number that makes no sense, or of another type.
@@ -44,6 +50,14 @@ class Options:
     endpoint: EndpointRules | None = None
     hotwords: Hotwords = ()
     threshold: float | None = None
+    length_penalty: float | None = None
+    coverage_penalty: float | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    language_model: str | Path | None = None
+    language_weight: float | None = None
 
     def __post_init__(self) -> None:
         if self.search is not None and self.search not in SEARCHES:
@@ -56,6 +70,15 @@ class Options:
             raise UsageError(f"a chunk must be a number of milliseconds more than 0, got {self.chunk_ms!r}")
         if self.threshold is not None and not (_is_number(self.threshold) and 0 <= self.threshold <= 1):
             raise UsageError(f"the threshold must be a probability from 0 to 1, got {self.threshold!r}")
+        _check_count("top_k", self.top_k, 1)
+        for name in ("length_penalty", "coverage_penalty", "language_weight", "temperature", "top_p"):
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and value >= 0):
+                raise UsageError(f"{name} must be a number from 0 on, got {value!r}")
+        if self.temperature == 0 or (self.top_p is not None and not 0 < self.top_p <= 1):
+            raise UsageError("a temperature is more than 0, and top_p more than 0 and at most 1")
+        if self.seed is not None and (not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0):
+            raise UsageError(f"a seed must be a whole number from 0 on, got {self.seed!r}")
         if self.endpoint is not None and not isinstance(self.endpoint, EndpointRules):
             raise UsageError(f"endpoint must be EndpointRules, got {type(self.endpoint).__name__}")
         object.__setattr__(self, "hotwords", tuple(unique_phrases(self.hotwords).values()))
@@ -72,6 +95,10 @@ class Options:
     def given(self) -> set[str]:
         """The names of the options that differ from the default."""
         return {field.name for field in fields(self) if getattr(self, field.name) != field.default}
+
+
+# What is for attention decoders alone.
+OF_DECODERS = {"length_penalty", "coverage_penalty", "temperature", "top_k", "top_p", "seed"}
 
 
 def _check_count(what: str, value: Any, least: int) -> None:

@@ -116,13 +116,22 @@ class SegmentSearch:
             # No further than the frame on which a segment becomes too long at the latest.
             parts = [walk.next(int(min(walk.rest, self.endpointer.max_length - walk.length))) for walk in going]
             searched = self.search.step_many([walk.search for walk in going], parts)
+            endings = []
             for walk, part, (search, ends) in zip(going, parts, searched, strict=True):
-                self._advance(walk, part, search, ends)
+                ending = self._advance(walk, part, search, ends)
+                if ending is not None:
+                    endings.append((walk, *ending))
+            finished = self.search.finish_many([(search, end, whole) for _, search, end, whole in endings])
+            for (walk, _, end, _), search in zip(endings, finished, strict=True):
+                self._end(walk, search, end)
         return [self._partial(walk) for walk in walks]
 
-    def _advance(self, walk: _Walk, part: NDArray[Any], search: Any, ends: list[int | None]) -> None:
-        """Take over what a search found in a part of the frames, up to the first endpoint in it."""
-        start, before = walk.start, walk.length
+    def _advance(
+        self, walk: _Walk, part: NDArray[Any], search: Any, ends: list[int | None]
+    ) -> tuple[Any, int, bool] | None:
+        """Take over what a search found in a part of the frames, or the first endpoint in it: the search there, how
+        long the segment is, and whether the search has seen nothing beyond that."""
+        before = walk.length
         for count, spoken in enumerate(ends, start=1):
             length = before + count
             reached = self.endpointer(length, length - (spoken or 0), spoken is not None)
@@ -130,17 +139,19 @@ class SegmentSearch:
                 break
         else:
             walk.search, walk.length = search, before + len(part)
-            return
+            return None
         if count < len(part):
             search = self.search.step(walk.search, part[:count])
         end = length if reached == "silence" else self._cut(search, length)
-        if end == length:
-            search = self.search.finish(search)
-        final = self._final(search, start, end, walk.offset)
+        return search, end, end == length
+
+    def _end(self, walk: _Walk, search: Any, end: int) -> None:
+        """The segment of a finished search is over after its frame `end`, and another one begins."""
+        final = self._final(search, walk.start, end, walk.offset)
         walk.results += final
         # Without a final segment nothing has replaced the partial one yet.
         walk.search, walk.shown = self.search.restart(search, end), None if final else walk.shown
-        walk.start, walk.length = start + end, 0
+        walk.start, walk.length = walk.start + end, 0
 
     def _partial(self, walk: _Walk) -> tuple[SegmentState, list[Segment]]:
         """State at the end of the frames, and the results with the partial segment, if that has changed."""

@@ -9,8 +9,7 @@ from torch import nn
 
 from transducer.cores.tcn import DilatedConv
 from transducer.encoders.images.encoder import ImageEncoder
-from transducer.heads.cascaded_rnnt import CascadedRNNT
-from transducer.heads.rnnt import LSTMPredictor
+from transducer.heads.head import Head
 from transducer.training.recipe import Phase
 
 
@@ -25,10 +24,8 @@ class Optimizers:
     def __init__(self, network: nn.Module, phase: Phase):
         apart: set[int] = set()
         for name, part in network.named_modules():  # parents come before their parts
-            if isinstance(part, CascadedRNNT):
-                assert isinstance(part.predictor, LSTMPredictor)
-                inside = {id(p) for inner in (part.core, part.predictor.lstm) for p in inner.parameters()}
-                apart |= {id(p) for p in part.parameters()} - inside
+            if isinstance(part, Head):
+                apart |= {id(p) for p in part.parameters()} - {id(p) for p in part.matrices()}
             elif _is_apart(name, part):
                 apart |= {id(p) for p in part.parameters()}
         tuned: list[tuple[float, list[nn.Parameter]]] = []

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from transducer.errors import UsageError
 from transducer.search.context import SearchContext
 from transducer.search.endpoint import EndpointRules
 from transducer.search.events.words import WordEventSearch
+from transducer.search.options import OF_DECODERS
 from transducer.search.result_search import ResultSearch
 from transducer.search.segments import SegmentSearch
-from transducer.search.tokens.beam import BeamConfig
+from transducer.search.tokens.beam import BeamConfig, BeamSearch
 from transducer.search.tokens.hypothesis import Search
 from transducer.search.tokens.words import WordTimer
 
@@ -35,6 +37,11 @@ def word_search(
     """
     options, decoding = context.options, context.decoding
     context.refuse({"threshold"}, "thresholds are for models of events")
+    context.refuse(OF_DECODERS, "that is for attention decoders")
+    if context.search not in ("greedy", "beam"):
+        raise UsageError(f"search {context.search!r} is for attention decoders: there are greedy, beam")
+    if context.language is not None and (context.search != "beam" or context.words is not None):
+        raise UsageError("a language model of tokens goes with a beam search without a lexicon")
     if options.hotwords and (context.search != "beam" or context.words is None):
         why = "greedy search has no use for one" if context.search == "greedy" else f"{context.model} has none"
         raise UsageError(f"hotwords need a beam search with a lexicon, and {why}")
@@ -45,7 +52,12 @@ def word_search(
         timer = WordTimer(spelling, context.seconds_per_step, decoding.time_shift)
         endpoint = None
     elif context.search == "beam":
-        search = beam(BeamConfig(options.beam or decoding.beam or max(BeamConfig.size, options.nbest)))
+        config = BeamConfig(options.beam or decoding.beam or max(BeamConfig.size, options.nbest))
+        if options.language_weight is not None:
+            config = replace(config, scorer_weight=options.language_weight)
+        search = beam(config)
+        if isinstance(search, BeamSearch):
+            search.scorer = context.language
     else:
         search = greedy()
     segments = SegmentSearch(search, timer, context.endpoint(endpoint), options.nbest)

@@ -104,6 +104,15 @@ class Search(Protocol[State]):
         """State at the end of a segment, to read results from: only hypotheses that may end here."""
         return state
 
+    def finish_many(self, endings: Sequence[tuple[State, int, bool]]) -> list[State]:
+        """States at the ends of many segments, to read results from.
+
+        Args:
+            endings: of each segment the state, how many frames it has, and whether these are all that were searched.
+                A segment that was too long may end before the newest frame.
+        """
+        return [self.finish(state) if whole else state for state, _, whole in endings]
+
     def best(self, state: State) -> Hypothesis:
         """The best hypothesis so far."""
         ...

@@ -1,0 +1,1 @@
+"""Decoders that write token by token and attend to what an encoder has made."""
