@@ -305,3 +305,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 from transducer.cli import serve as _serve  # noqa: E402, F401 - registers its command
+from transducer.cli.live import commands as _live  # noqa: E402, F401 - registers its commands

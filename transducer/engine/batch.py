@@ -240,6 +240,24 @@ class StreamBatch:
             position += steps
         return results + self._close(client, gathered)
 
+    def peek(self, name: Hashable) -> list[Any]:
+        """What a client's results would be if its media ended here, on a copy of its state: nothing changes.
+
+        What has not filled a block yet is decoded with nothing after it, as by `flush`. That is sooner than the block
+        and less certain: what comes next need not go on from it. Only this client's row is computed.
+        """
+        client, unit = self._client(name), self.engine.network.block
+        rest = client.waiting.peek()
+        if not len(rest):
+            return []
+        state = select(self._state, [client.slot])
+        if self.engine.is_stale(client.search):
+            state = self._renewed(client.block)
+        (outputs,), _ = self.engine.encode([rest], -(-len(rest) // unit) * unit, state)
+        ((_, items),) = self.engine.search.step([client.search], [outputs[max(0, client.searched - client.encoded) :]])
+        found = [self.engine.search.result(item, client.clock) for item in items]
+        return [result for result in found if result is not None]
+
     def finish(self, name: Hashable) -> list[Any]:
         """The rest of a client's results; then it has left."""
         self.end(name)

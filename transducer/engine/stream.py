@@ -98,6 +98,11 @@ class Stream:
         self._check_open()
         return self._batch.flush(_NAME)
 
+    def peek(self) -> list[Any]:
+        """What would be new if the media ended here, without changing anything; see `StreamBatch.peek`."""
+        self._check_open()
+        return self._batch.peek(_NAME)
+
     def finish(self) -> list[Any]:
         """The end of the media: the rest, final. Nothing can be pushed after it."""
         self._check_open()

@@ -11,6 +11,7 @@ import pytest
 
 from transducer.errors import MediaError
 from transducer.media import microphone, open_audio
+from transducer.media.live import microphone as live
 
 
 class FakeSounddevice(types.ModuleType):
@@ -23,6 +24,8 @@ class FakeSounddevice(types.ModuleType):
         super().__init__("sounddevice")
         self.rate, self.there = rate, there
         self.opened = self.closed = self.recorded = 0
+        self.available, self.unplugged = 1 << 20, 1 << 30  # samples that can be read; after which it gives none
+        self.overflow = self.clock = 0.0  # seconds that are lost before the next read, and that have passed
 
     def check_input_settings(self, device, channels, dtype, samplerate):
         if not self.there or samplerate != self.rate:
@@ -37,8 +40,14 @@ class FakeSounddevice(types.ModuleType):
         module = self
 
         class Stream:
+            active = True
+
             def __init__(self):
                 self.samplerate = samplerate
+
+            @property
+            def read_available(self):
+                return module.available if module.recorded < module.unplugged else 0
 
             def __enter__(self):
                 module.opened += 1
@@ -49,7 +58,12 @@ class FakeSounddevice(types.ModuleType):
             def read(self, frames):
                 start = module.recorded
                 module.recorded += frames
-                return np.arange(start, start + frames, dtype=np.float32)[:, None] * 1e-5, False
+                overflow = module.overflow
+                if overflow:
+                    module.clock += overflow
+                    module.overflow = 0.0
+                module.clock += frames / samplerate
+                return np.arange(start, start + frames, dtype=np.float32)[:, None] * 1e-5, bool(overflow)
 
         return Stream()
 
@@ -73,15 +87,43 @@ def test_a_device_with_another_rate_is_resampled(monkeypatch):
     np.testing.assert_allclose(sound[500:2000], 3e-5 * np.arange(500, 2000), atol=1e-3)
 
 
+def test_a_device_that_goes_away(monkeypatch):
+    device = FakeSounddevice(16000)
+    device.unplugged = 3200
+    monkeypatch.setitem(sys.modules, "sounddevice", device)
+    monkeypatch.setattr(live, "PATIENCE", 0.05)
+    recording = microphone(16000)
+    assert sum(len(next(recording)) for _ in range(10)) == 3200
+    with pytest.raises(MediaError, match=r"gives no sound any more.*plugged in"):
+        next(recording)
+    assert device.closed == 1
+
+
+def test_sound_that_is_lost_becomes_silence(monkeypatch):
+    device = FakeSounddevice(16000)
+    monkeypatch.setitem(sys.modules, "sounddevice", device)
+    monkeypatch.setattr(live.time, "monotonic", lambda: device.clock)
+    recording = microphone(16000)
+    before = [next(recording) for _ in range(5)]
+    device.overflow = 0.5
+    after = [next(recording) for _ in range(5)]
+    sound = np.concatenate(before + after)
+    assert np.count_nonzero(sound[1:]) == len(sound) - 8000 - 1
+    assert recording.warnings and "0.50 s of sound before 0.6 s are lost" in recording.warnings[0]
+
+
 def test_no_such_device(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", FakeSounddevice(16000, there=False))
-    with pytest.raises(MediaError, match=r"'headset'.*python -m sounddevice"):
+    with pytest.raises(MediaError, match=r"'headset'.*--list-devices"):
         microphone(device="headset")
 
 
 @pytest.mark.parametrize(
     ("error", "says"),
-    [(ImportError("No module"), "pip install sounddevice"), (OSError("PortAudio library not found"), "libportaudio2")],
+    [
+        (ImportError("No module"), r"pip install '\.\[live\]'"),
+        (OSError("not found"), "libportaudio2"),
+    ],
 )
 def test_what_to_install(monkeypatch, error, says):
     import_module = builtins.__import__

@@ -2,45 +2,132 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from transducer.errors import MediaError
 from transducer.media.audio.mixing import Mixer
 from transducer.media.audio.resampling import resample
+from transducer.media.io.reader import MAX_WARNINGS
 
 BLOCK = 0.02  # seconds of sound per array
+BUFFER = 0.2  # seconds that the system holds for a reader that is late; sound is given as soon as it is there
+PATIENCE = 5.0  # seconds without any sound, after which a device counts as gone; some need one to wake up
 
 
-def microphone(rate: int = 16000, device: int | str | None = None) -> Iterator[np.ndarray]:
-    """Record until the iterator is closed: float32 arrays (samples,) at `rate`, a few of them per 0.1 s.
+class Device(NamedTuple):
+    """An input device.
+
+    Attributes:
+        number: to choose it by.
+        channels: that it has, at most.
+        rate: its own, in samples per second.
+        default: whether it is taken when none is chosen.
+    """
+
+    number: int
+    name: str
+    channels: int
+    rate: float
+    default: bool
+
+
+def microphones() -> list[Device]:
+    """The input devices that there are.
+
+    Raises:
+        MediaError: there is none, or sounddevice or PortAudio is not installed.
+    """
+    sounddevice = _import_sounddevice()
+    chosen = sounddevice.default.device[0]
+    found = [
+        Device(number, each["name"], each["max_input_channels"], each["default_samplerate"], number == chosen)
+        for number, each in enumerate(sounddevice.query_devices())
+        if each["max_input_channels"] > 0
+    ]
+    if not found:
+        raise MediaError(f"there is no microphone: {_NONE}")
+    return found
+
+
+class Microphone(Iterator[np.ndarray]):
+    """float32 arrays (samples,) at `rate`, a few of them per 0.1 s, until it is closed.
+
+    Sound that the system had to drop, because nobody took it in time, is replaced by silence, so that times stay right,
+    and told in `warnings`.
 
     Args:
         rate: samples per second to give; a device that can't record at it is resampled.
         device: number or part of the name of an input device; None for the system's default.
 
     Raises:
-        MediaError: sounddevice or PortAudio is not installed, or the device can't be opened. Says what to do.
+        MediaError: sounddevice or PortAudio is not installed, or the device can't be opened; while it is iterated over,
+            the device has gone. Says what to do.
     """
-    sounddevice = _import_sounddevice()
-    try:
-        stream = _open_stream(sounddevice, rate, device)
-    except (sounddevice.PortAudioError, ValueError) as error:
-        what = "the default microphone" if device is None else f"the microphone {device!r}"
-        raise MediaError(
-            f"{what} can't be opened ({' '.join(str(error).split())}); list what there is with: python -m sounddevice"
-        ) from None
-    return resample(_record(stream), rate)
+
+    def __init__(self, rate: int = 16000, device: int | str | None = None):
+        self._sounddevice = _import_sounddevice()
+        self.name = "the default microphone" if device is None else f"the microphone {device!r}"
+        self.warnings: list[str] = []
+        self._closed = threading.Event()
+        try:
+            self._stream = _open_stream(self._sounddevice, rate, device)
+        except (self._sounddevice.PortAudioError, ValueError) as error:
+            raise MediaError(f"{self.name} can't be opened: {_explain(error)}") from None
+        self._sound: Any = resample(self._record(), rate)
+
+    def __next__(self) -> np.ndarray:
+        samples: np.ndarray = next(self._sound)
+        return samples
+
+    def close(self) -> None:
+        """Stop recording; from the thread that iterates over it."""
+        self._closed.set()
+        self._sound.close()
+
+    def _record(self) -> Iterator[tuple[int, np.ndarray]]:
+        stream, rate, mixer = self._stream, round(self._stream.samplerate), Mixer()
+        size = round(BLOCK * rate)
+        try:
+            with stream:
+                begun, count = None, 0
+                while not self._closed.is_set():
+                    self._wait(stream, size)
+                    block, overflow = stream.read(size)
+                    now = time.monotonic()
+                    begun = now - size / rate if begun is None else begun
+                    count += size
+                    lost = round((now - begun) * rate) - count if overflow else 0
+                    if lost > size:
+                        self._tell_loss(count / rate, lost / rate)
+                        count += lost
+                        yield rate, np.zeros(lost, np.float32)
+                    yield rate, mixer.mix(block.T, rate)
+        except self._sounddevice.PortAudioError as error:
+            raise MediaError(f"{self.name} has stopped: {_explain(error)}; is it still plugged in?") from None
+
+    def _wait(self, stream: Any, size: int) -> None:
+        """Until there is enough to read: a read from a device that has gone may never return."""
+        until = time.monotonic() + PATIENCE
+        while stream.read_available < size:
+            if not stream.active or time.monotonic() > until:
+                raise MediaError(f"{self.name} gives no sound any more; is it still plugged in? {_LIST}")
+            if self._closed.wait(BLOCK / 4):
+                return
+
+    def _tell_loss(self, second: float, lost: float) -> None:
+        if len(self.warnings) < MAX_WARNINGS:
+            told = f"{lost:.2f} s of sound before {second + lost:.1f} s are lost: the machine was too busy to take them"
+            self.warnings.append(f"{self.name}: {told}; silence is put in their place")
 
 
-def _record(stream: Any) -> Iterator[tuple[int, np.ndarray]]:
-    rate, mixer = round(stream.samplerate), Mixer()
-    with stream:
-        while True:
-            block, _ = stream.read(round(BLOCK * rate))
-            yield rate, mixer.mix(block.T, rate)
+def microphone(rate: int = 16000, device: int | str | None = None) -> Microphone:
+    """Record until it is closed; see `Microphone`."""
+    return Microphone(rate, device)
 
 
 def _open_stream(sounddevice: Any, rate: int, device: int | str | None) -> Any:
@@ -49,14 +136,28 @@ def _open_stream(sounddevice: Any, rate: int, device: int | str | None) -> Any:
     except sounddevice.PortAudioError:
         # Many devices have one rate only; their own always works.
         rate = sounddevice.query_devices(device, "input")["default_samplerate"]
-    return sounddevice.InputStream(samplerate=rate, device=device, channels=1, dtype="float32", latency="low")
+    return sounddevice.InputStream(samplerate=rate, device=device, channels=1, dtype="float32", latency=BUFFER)
+
+
+_LIST = "transducer listen --list-devices shows what there is"
+_NONE = "plug one in, see that the sound server (PipeWire, PulseAudio) runs, or name another source, such as -"
+
+
+def _explain(error: Exception) -> str:
+    """PortAudio's error, and what to do about it."""
+    reason = " ".join(str(error).split())
+    if "-9996" in reason or "no default input" in reason.lower() or "querying device -1" in reason.lower():
+        return f"there is none ({reason}): {_NONE}"
+    if "-9985" in reason or "unavailable" in reason.lower() or "busy" in reason.lower():
+        return f"it is busy or gone ({reason}): close the program that records from it. {_LIST}"
+    return f"{reason}. {_LIST}"
 
 
 def _import_sounddevice() -> Any:
     try:
         import sounddevice
     except ImportError:
-        raise MediaError("recording needs sounddevice; install it with: pip install sounddevice") from None
+        raise MediaError("recording needs sounddevice; install it from the checkout: pip install '.[live]'") from None
     except OSError:  # what sounddevice raises when the system's library is missing
         raise MediaError(
             "recording needs PortAudio; install it, on Debian and Ubuntu with: apt install libportaudio2"

@@ -18,14 +18,17 @@ class LabellingBuilder:
         kind: of the events, see `transducer.search.events.rules`.
         labels: names by their number, the background "" first; empty for sequences.
         scores: whether the probabilities of every frame are wanted, too.
+        keep: without it the whole stays empty, and a stream without end takes no memory; whoever takes the `scenes`
+            away takes the rest of it.
 
     Attributes:
         scenes: that are certain so far. Spans may overlap with spans that end later: of them nothing is certain
-            before the end.
+            before the end, and nothing is kept without `keep`.
     """
 
-    def __init__(self, kind: str, labels: tuple[str, ...], scores: bool = False):
+    def __init__(self, kind: str, labels: tuple[str, ...], scores: bool = False, keep: bool = True):
         self.kind, self.labels = kind, labels
+        self._keep = keep
         self.scenes: list[Scene] = []
         self._events: list[Event] = []
         self._scores: list[NDArray[np.float32]] | None = [] if scores else None
@@ -48,14 +51,19 @@ class LabellingBuilder:
             self._scores.append(np.exp(outputs))
 
     def add(self, event: Event) -> bool:
-        self._events.append(event)
+        if self._keep:
+            self._events.append(event)
         if self._row is not None and self.kind != "spans":
             self.scenes += self._row.before(event)
         return self.kind != "clip"  # the label of the whole is a scene
 
     def close(self, source: Source) -> None:
-        if self._row is not None:
+        if self._row is None:
+            return
+        if self._keep:
             self.scenes = list(self.result(source).segments)
+        elif self.kind != "spans":
+            self.scenes += self._row.last(source.frames, source.end)
 
     def result(self, source: Source) -> Labelling:
         events = sorted(self._events, key=lambda event: (event.start_frame, event.end_frame))

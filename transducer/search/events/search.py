@@ -119,8 +119,8 @@ class EventResultSearch:
         return {found.start, found.start + 1, found.end, found.end + 1}
 
     def builder(self, keep: bool, scores: bool) -> LabellingBuilder:
-        """See `ResultSearch`. There are so few events that they are always kept."""
-        return LabellingBuilder(self.rules.kind, self.labels, scores)
+        """See `ResultSearch`."""
+        return LabellingBuilder(self.rules.kind, self.labels, scores, keep)
 
     def facts(self) -> dict[str, Any]:
         """See `ResultSearch`."""

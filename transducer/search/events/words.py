@@ -55,7 +55,7 @@ class WordEventSearch:
 
     def builder(self, keep: bool, scores: bool) -> LabellingBuilder:
         """See `ResultSearch`."""
-        return LabellingBuilder("sequence", (), scores)
+        return LabellingBuilder("sequence", (), scores, keep)
 
     def facts(self) -> dict[str, Any]:
         """See `ResultSearch`."""

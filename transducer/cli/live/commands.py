@@ -1,0 +1,99 @@
+"""The commands for what happens now: they only parse here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from transducer.cli import app
+from transducer.cli import parameters as p
+from transducer.formats import formats
+from transducer.results import Transcript
+
+Pace = Annotated[bool, typer.Option("--pace", help="A file, as if it happened now.")]
+Save = Annotated[
+    str | None,
+    typer.Option("--save", metavar="FILE", help="Keep what is heard and seen: wav, flac, ogg, mka; mkv, mp4."),
+]
+Exec = Annotated[
+    str | None,
+    typer.Option(
+        "--exec",
+        metavar="COMMAND",
+        help="Run this for each final result: {} in it becomes the text, or else the text is its standard input.",
+    ),
+]
+EndSilence = Annotated[
+    float | None,
+    typer.Option("--end-silence", metavar="SECONDS", help="Of silence after which a sentence is final; 0.8 by itself."),
+]
+MaxSegment = Annotated[
+    float | None,
+    typer.Option("--max-segment", metavar="SECONDS", help="The longest that a sentence may get; 20 by itself."),
+]
+
+
+@app.command()
+def listen(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SOURCE]",
+            help="- for standard input, an address, or a file; the microphone if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    model: p.Model = p.DEFAULT_MODEL,
+    device: Annotated[
+        str | None, typer.Option("--device", help="The microphone: its number, or a part of its name.")
+    ] = None,
+    list_devices: Annotated[bool, typer.Option("--list-devices", help="Which microphones there are.")] = False,
+    pace: Pace = False,
+    raw: p.Raw = None,
+    rate: p.Rate = None,
+    channels: p.Channels = None,
+    track: p.Track = None,
+    format: Annotated[str | None, typer.Option("--format", "-f", help=f"One of {', '.join(formats(Transcript))}.")] = (
+        None
+    ),
+    output: p.Output = None,
+    save: Save = None,
+    exec: Exec = None,
+    end_silence: EndSilence = None,
+    max_segment: MaxSegment = None,
+    search: p.SearchChoice = None,
+    beam: p.Beam = None,
+    chunk_ms: p.ChunkMs = None,
+    hotwords: p.Hotwords = None,
+    punctuate: p.Punctuate = False,
+    digits: p.Digits = False,
+    threads: p.Threads = None,
+) -> Callable[[], int]:
+    """Write down what is said, while it is said: microphone, standard input, address, or a file at its own pace.
+
+    On a terminal the newest words are dim as long as they may change; Enter makes them final at once, and Ctrl-C ends.
+    Piped, finals come a line each; --format jsonl has the partial results as well.
+    """
+    if list_devices:
+        return _list_devices
+    return _job("listen", {name: value for name, value in locals().items() if name != "list_devices"})
+
+
+def _job(command: str, given: dict[str, Any]) -> Callable[[], int]:
+    """What does a command, with the arguments that it was given."""
+
+    def run() -> int:
+        from transducer.cli.live.job import LiveJob
+        from transducer.cli.live.run import run
+
+        return run(LiveJob(command, **given))
+
+    return run
+
+
+def _list_devices() -> int:
+    from transducer.cli.live.devices import print_devices
+
+    return print_devices()

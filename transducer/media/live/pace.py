@@ -1,0 +1,56 @@
+"""A source at its own pace: a file as if it happened now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+
+Item = TypeVar("Item")
+PIECE = 0.02  # seconds of sound at a time, as a sound card gives it
+
+
+class Pace:
+    """Gives what is read no sooner than it would be heard or seen; several sources may share one.
+
+    Args:
+        clock: seconds that pass.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begin: float | None = None
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        self._stopped.set()
+
+    def wait(self, second: float) -> None:
+        """Until so many seconds have passed since the first call. A delay is made up for, never added to."""
+        if self._begin is None:
+            self._begin = self._clock()
+        left = self._begin + second - self._clock()
+        if left > 0:
+            self._stopped.wait(left)
+
+    def sound(self, arrays: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+        """float32 (N,) arrays of any sizes -> pieces of 20 ms, each when its last sample has sounded."""
+        size, place = round(PIECE * rate), 0
+        self.wait(0.0)
+        for samples in arrays:
+            for first in range(0, len(samples), size):
+                piece = samples[first : first + size]
+                place += len(piece)
+                self.wait(place / rate)
+                yield piece
+
+    def pictures(self, frames: Iterator[Item], time_of: Callable[[Item], float]) -> Iterator[Item]:
+        """Each frame when it is shown."""
+        self.wait(0.0)
+        for frame in frames:
+            self.wait(time_of(frame))
+            yield frame
