@@ -61,6 +61,7 @@ export class FilePanel {
     this.#refresh();
     this.#showPictures(false);
     get('result').hidden = get('reading').hidden = false;
+    get('drop').classList.add('small');
     get('file-name').textContent = file.name;
     get('progress').value = 0;
     this.#say('Reading…');
