@@ -24,7 +24,8 @@ class LiveSession:
         engine: what to run.
         name: of the source, to show.
         keep: whether `result` is wanted; without it memory does not grow.
-        rate: of frames that come without times.
+        rate: frames per second, about.
+        block: steps to work on at a time; the engine's own if None.
         language: of the words.
     """
 
@@ -35,9 +36,10 @@ class LiveSession:
         keep: bool = False,
         rate: Fraction | float | None = None,
         language: str = "",
+        block: int | None = None,
     ):
         self.engine, self.name = engine, name
-        self._keep, self._rate, self._language = keep, rate, language
+        self._rate, self._language, self._block = rate, language, block
         self._builder: Builder[Any, Any] = engine.search.builder(keep, False)
         self._stream = self._open(0.0)
         self._judged = (0.0, 0)
@@ -123,7 +125,7 @@ class LiveSession:
 
     def _open(self, start: float) -> Stream:
         rate = None if self.engine.medium.steady else self._rate
-        return Stream(self.engine, rate=rate, listener=self._builder.outputs, start=start)
+        return Stream(self.engine, self._block, rate=rate, listener=self._builder.outputs, start=start)
 
     def _source(self) -> Source:
         end, frames = max(self._judged, self._stream.judged)

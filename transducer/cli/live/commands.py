@@ -10,7 +10,7 @@ import typer
 from transducer.cli import app
 from transducer.cli import parameters as p
 from transducer.formats import formats
-from transducer.results import Transcript
+from transducer.results import Labelling, Transcript
 
 Pace = Annotated[bool, typer.Option("--pace", help="A file, as if it happened now.")]
 Save = Annotated[
@@ -79,6 +79,56 @@ def listen(
     if list_devices:
         return _list_devices
     return _job("listen", {name: value for name, value in locals().items() if name != "list_devices"})
+
+
+@app.command()
+def watch(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SOURCE]",
+            help="A camera's number or path, an address, a file, - for standard input; camera 0 if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    model: p.Model = p.DEFAULT_LABELLER,
+    pace: Pace = False,
+    raw: Annotated[
+        str | None, typer.Option("--raw", help="Standard input is bare frames of this pixel format, such as rgb24.")
+    ] = None,
+    size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="With --raw: pixels of a frame.")] = None,
+    fps: Annotated[
+        float | None, typer.Option("--fps", help="Frames per second of --raw, and of MJPEG on standard input.")
+    ] = None,
+    listen: Annotated[bool, typer.Option("--listen", help="Write down what is said as well.")] = False,
+    speech: Annotated[
+        str, typer.Option("--speech", help="With --listen: a bundled model, or a folder.")
+    ] = p.DEFAULT_MODEL,
+    microphone: Annotated[
+        str | None, typer.Option("--microphone", help="With --listen and a camera: its number, or a part of its name.")
+    ] = None,
+    format: Annotated[str | None, typer.Option("--format", "-f", help=f"One of {', '.join(formats(Labelling))}.")] = (
+        None
+    ),
+    output: p.Output = None,
+    save: Save = None,
+    exec: Exec = None,
+    threshold: p.Threshold = None,
+    end_silence: EndSilence = None,
+    max_segment: MaxSegment = None,
+    chunk_ms: p.ChunkMs = None,
+    hotwords: p.Hotwords = None,
+    punctuate: p.Punctuate = False,
+    digits: p.Digits = False,
+    threads: p.Threads = None,
+) -> Callable[[], int]:
+    """Label what is seen, while it is seen: webcam, address, standard input, or a file at its own pace.
+
+    With --listen what is said is written down as well, on the same clock. Ctrl-C ends.
+    """
+    given = locals()
+    given["device"] = given.pop("microphone")
+    return _job("watch", given)
 
 
 def _job(command: str, given: dict[str, Any]) -> Callable[[], int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from transducer.results import Annotation, Labelling, Transcript
 from transducer.search.endpoint import EndpointRules
 
 CHUNK_MS = 320  # of words by default: sooner than what a file gets, for about one word in a hundred more that is wrong
+MOST_FPS = 1000.0
 LONGEST = 3600.0  # seconds of a sentence or a silence
 
 
@@ -49,7 +52,8 @@ class LiveJob:
     threads: int | None = None
     server: str | None = None
     token: str | None = None
-    speech: str | None = None
+    listen: bool = False
+    speech: str = "speech-en"
     threshold: float | None = None
     fps: float | None = None
     size: str | None = None
@@ -57,7 +61,11 @@ class LiveJob:
     @property
     def hears(self) -> bool:
         """Whether words are wanted."""
-        return self.command == "listen" or self.speech is not None
+        return self.command == "listen" or self.listen
+
+    @property
+    def speech_model(self) -> str:
+        return self.speech if self.sees else self.model
 
     @property
     def sees(self) -> bool:
@@ -95,7 +103,7 @@ class LivePlan:
         output_format: of the output file; None without one.
         words: options of the model of words.
         events: options of the model of events.
-        raw: the format of bare samples.
+        raw, raw_pictures: the format of bare samples, and of bare frames.
     """
 
     job: LiveJob
@@ -104,6 +112,7 @@ class LivePlan:
     words: dict[str, Any]
     events: dict[str, Any]
     raw: RawFormat | None
+    raw_pictures: Any
 
     @property
     def shows_screen(self) -> bool:
@@ -137,8 +146,9 @@ def make_plan(job: LiveJob) -> LivePlan:
     check_threshold(job.threshold)
     if job.pace and (job.is_device or job.is_address or job.source == STANDARD_INPUT):
         raise UsageError("--pace is for files: all else comes at its own pace")
-    if job.device is not None and job.command == "listen" and job.source is not None:
-        raise UsageError("--device chooses a microphone, and there is another source: leave out one of them")
+    if job.device is not None and not (job.is_device and job.hears):
+        option = "--microphone" if job.sees else "--device"
+        raise UsageError(f"{option} chooses a microphone, and there is none to be heard here: leave it out")
     form = _format(job.format or "txt", job.result)
     written = None
     if job.output is not None:
@@ -146,7 +156,7 @@ def make_plan(job: LiveJob) -> LivePlan:
         written = _format(_suffix(job), job.result)
     if job.save is not None:
         require_file_name(Path(job.save), "--save", job.source or "")
-    return LivePlan(job, form, written, _word_options(job), _event_options(job), _raw(job))
+    return LivePlan(job, form, written, _word_options(job), _event_options(job), _raw(job), _raw_pictures(job))
 
 
 def _format(name: str, result: type) -> str:
@@ -164,7 +174,9 @@ def _suffix(job: LiveJob) -> str:
 
 
 def _raw(job: LiveJob) -> RawFormat | None:
-    if job.raw is None or job.sees:
+    if job.sees:
+        return None
+    if job.raw is None:
         if job.rate is not None or job.channels is not None:
             raise UsageError("--rate and --channels describe bare samples: they need --raw FORMAT, such as s16le")
         return None
@@ -173,6 +185,32 @@ def _raw(job: LiveJob) -> RawFormat | None:
     if job.rate is None or job.channels is None:
         raise UsageError("--raw says nothing of the rate: add --rate and --channels, such as --rate 16000 --channels 1")
     return RawFormat(job.raw, job.rate, job.channels)
+
+
+def _raw_pictures(job: LiveJob) -> Any:
+    """A `RawPictures`, where standard input has bare frames."""
+    if not job.sees:
+        return None
+    if job.fps is not None and not (math.isfinite(job.fps) and 0 < job.fps <= MOST_FPS):
+        raise UsageError(f"--fps must be more than 0 and at most {MOST_FPS:g}, got {job.fps:g}")
+    if job.raw is None:
+        if job.size is not None:
+            raise UsageError("--size is that of bare frames: it needs --raw FORMAT, such as rgb24")
+        if job.fps is not None and job.source != STANDARD_INPUT:
+            raise UsageError("--fps is for standard input: all else says itself how fast its frames follow each other")
+        return None
+    if job.source != STANDARD_INPUT:
+        raise UsageError("--raw describes bare frames on standard input: name - as the source")
+    if job.listen:
+        raise UsageError("bare frames have no sound: leave out --listen, or pipe a container")
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", job.size or "")
+    if match is None or job.fps is None:
+        raise UsageError("--raw says nothing of size and rate: add --size and --fps, such as --size 640x480 --fps 30")
+    from transducer.media.live.piped import RawPictures
+
+    found = RawPictures(job.raw, int(match[1]), int(match[2]), Fraction(job.fps).limit_denominator(1001))
+    found.check()
+    return found
 
 
 def _word_options(job: LiveJob) -> dict[str, Any]:

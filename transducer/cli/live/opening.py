@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from pathlib import Path
+from typing import Any
 
 import transducer
-from transducer.cli.live.job import LivePlan
-from transducer.cli.live.tracks import Health, Track
+from transducer.cli.live.job import LiveJob, LivePlan
+from transducer.cli.live.recording import Recording
+from transducer.cli.live.tracks import Health, Session, Track
 from transducer.cli.options import text_stages
 from transducer.cli.outputs import source_name
 from transducer.cli.sessions import check_kind
 from transducer.engine.live import LiveSession
 from transducer.errors import UsageError
-from transducer.media.live.capture import SOUND_LIMIT, Capture, Full, Inbox
-from transducer.media.live.microphone import microphone
-from transducer.media.live.pace import Pace
-from transducer.media.live.reconnect import Reconnect
-from transducer.media.live.sound import LiveSound, open_sound
-from transducer.media.medium import Medium
+from transducer.media.live.capture import Inbox
+from transducer.media.live.saver import Saver
+
+PICTURES = 2  # frames to work on at a time
 
 Tell = Callable[[str], None]
 
@@ -31,14 +31,19 @@ class Source:
         name: to show.
         tracks: sound, pictures, or both.
         health: how they are doing.
-        failed: whether something could not be kept.
+        saver: keeps what comes, if that is wanted.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.tracks: list[Track] = []
         self.health = Health()
-        self.failed = False
+        self.saver: Saver | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be kept."""
+        return self.saver is not None and self.saver.failed
 
 
 @contextmanager
@@ -51,53 +56,68 @@ def open_source(plan: LivePlan, inbox: Inbox, tell: Tell) -> Iterator[Source]:
         UsageError: a model of the wrong kind, or an option that it does not take.
     """
     job = plan.job
-    model = transducer.load(job.model)
-    check_kind(model, job.model, "words")
-    if model.medium.name != "samples":
-        raise UsageError(
-            f"the model {job.model} takes {model.medium.name}, and this is for sound: use transducer watch"
-        )
-    source = Source("microphone" if job.source is None else source_name(job.source))
-    pace = Pace() if job.pace else None
-    sound, capture, stop = open_words(plan, model.medium, inbox, pace)
-    capture.start()
+    models = {}
+    if job.hears:
+        models["words"] = _load(job.speech_model, "samples", "words")
+    if job.sees:
+        models["events"] = _load(job.model, "frames", "events")
+    source = Source(_name(job))
+    if job.save is not None:
+        rate = int(models["words"].medium.rate) if job.hears else None
+        source.saver = Saver(Path(job.save), rate, job.sees, tell)
+    recording = Recording(plan, inbox, source.saver)
     try:
-        asked = {"results": "words"} if model.kind != "words" else {}
-        session = LiveSession(
-            model.engine(**asked, **plan.words), source.name, plan.keep, language=model.config.language
-        )
-        stages = text_stages(job.punctuate, job.digits)
-        source.tracks.append(Track(session, capture, stop, stages, tell, plan.wants_partials, plan.keep, job.is_live))
-        source.health = Health(source.tracks, sound.level)
+        heard = recording.sound(models["words"].medium) if job.hears else None
+        seen = recording.pictures(models["events"].medium, _is_fast(models["events"])) if job.sees else None
+        recording.start(devices=True)
+        for kind, capture in recording.captures.items():
+            stages = text_stages(job.punctuate, job.digits) if kind == "words" else _as_they_are
+            session = _session(plan, kind, models[kind], source.name)
+            partials = plan.wants_partials and kind == "words"
+            source.tracks.append(
+                Track(session, capture, recording.stop, stages, tell, partials, plan.keep, job.is_live)
+            )
+        source.health = Health(source.tracks, None if heard is None else heard.level, seen)
+        recording.start(devices=False)
         yield source
     finally:
-        stop()
-        capture.stop()
-        capture.join(1.0)
+        recording.close()
+        if source.saver is not None:
+            source.saver.close()
 
 
-def open_words(
-    plan: LivePlan, medium: Medium, inbox: Inbox, pace: Pace | None
-) -> tuple[LiveSound, Capture, Callable[[], None]]:
-    """The sound that the command line names, what records it, and what ends it wherever it waits."""
-    job, rate = plan.job, int(medium.rate)
-    reconnect = Reconnect(job.source) if job.source is not None and job.is_address else None
+def _load(name: str, medium: str, kind: str) -> Any:
+    model = transducer.load(name)
+    check_kind(model, name, kind)
+    if model.medium.name != medium:
+        command = "transducer watch" if medium == "samples" else "transducer listen"
+        raise UsageError(f"the model {name} takes {model.medium.name} and not {medium}: is it for {command}?")
+    return model
+
+
+def _session(plan: LivePlan, kind: str, model: Any, name: str) -> Session:
+    asked = {"results": kind} if model.kind != kind else {}
+    options = plan.words if kind == "words" else plan.events
+    block = PICTURES if kind == "events" else None
+    return LiveSession(
+        model.engine(**asked, **options),
+        name,
+        plan.keep,
+        rate=25 if kind == "events" else None,
+        language=model.config.language,
+        block=block,
+    )
+
+
+def _name(job: LiveJob) -> str:
     if job.source is None:
-        sound = LiveSound(lambda start: microphone(rate, _device(job.device)), medium)
-    else:
-        sound = LiveSound(partial(open_sound, job.source, rate, plan.raw, job.track), medium, pace, reconnect)
-    # A microphone does not wait.
-    full: Full = "gap" if job.source is None else "wait"
-    capture = Capture(inbox, iter(sound), lambda block: len(block.inputs) / rate, SOUND_LIMIT, full)
-
-    def stop() -> None:
-        for waiting in (pace, reconnect):
-            if waiting is not None:
-                waiting.stop()
-
-    return sound, capture, stop
+        return "camera" if job.sees else "microphone"
+    return source_name(job.source)
 
 
-def _device(name: str | None) -> int | str | None:
-    """A device's number, or a part of its name."""
-    return int(name) if name is not None and name.isdecimal() else name
+def _is_fast(model: Any) -> bool:
+    return bool(model.config.decoding.fast_decoding)
+
+
+def _as_they_are(results: Any) -> Any:
+    return results

@@ -43,7 +43,7 @@ class LiveRows:
 
     def __init__(self, rows: Any, status: Status) -> None:
         self._rows, self._status = rows, status
-        self._told_at = -math.inf
+        self._told_at = 0.0
 
     def __enter__(self) -> LiveRows:
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,16 +63,18 @@ class Microphone(Iterator[np.ndarray]):
     Args:
         rate: samples per second to give; a device that can't record at it is resampled.
         device: number or part of the name of an input device; None for the system's default.
+        since: seconds since second 0 of what is recorded together with it: the sound begins with as much silence.
 
     Raises:
         MediaError: sounddevice or PortAudio is not installed, or the device can't be opened; while it is iterated over,
             the device has gone. Says what to do.
     """
 
-    def __init__(self, rate: int = 16000, device: int | str | None = None):
+    def __init__(self, rate: int = 16000, device: int | str | None = None, since: Callable[[], float] | None = None):
         self._sounddevice = _import_sounddevice()
         self.name = "the default microphone" if device is None else f"the microphone {device!r}"
         self.warnings: list[str] = []
+        self._since = since
         self._closed = threading.Event()
         try:
             self._stream = _open_stream(self._sounddevice, rate, device)
@@ -99,7 +101,11 @@ class Microphone(Iterator[np.ndarray]):
                     self._wait(stream, size)
                     block, overflow = stream.read(size)
                     now = time.monotonic()
-                    begun = now - size / rate if begun is None else begun
+                    if begun is None:
+                        begun = now - size / rate
+                        late = round((self._since() if self._since is not None else 0.0) * rate) - size
+                        if late > 0:
+                            yield rate, np.zeros(late, np.float32)
                     count += size
                     lost = round((now - begun) * rate) - count if overflow else 0
                     if lost > size:
@@ -125,9 +131,11 @@ class Microphone(Iterator[np.ndarray]):
             self.warnings.append(f"{self.name}: {told}; silence is put in their place")
 
 
-def microphone(rate: int = 16000, device: int | str | None = None) -> Microphone:
+def microphone(
+    rate: int = 16000, device: int | str | None = None, since: Callable[[], float] | None = None
+) -> Microphone:
     """Record until it is closed; see `Microphone`."""
-    return Microphone(rate, device)
+    return Microphone(rate, device, since)
 
 
 def _open_stream(sounddevice: Any, rate: int, device: int | str | None) -> Any:

@@ -1,4 +1,4 @@
-"""A source at its own pace: a file as if it happened now."""
+"""The clock of what is live: when it began, and files as if they happened now."""
 
 from __future__ import annotations
 
@@ -11,6 +11,25 @@ import numpy as np
 
 Item = TypeVar("Item")
 PIECE = 0.02  # seconds of sound at a time, as a sound card gives it
+
+
+class Beginning:
+    """Second 0 of devices that are recorded together: when the first of them gave something.
+
+    Args:
+        clock: seconds that pass.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._lock = clock, threading.Lock()
+        self._zero: float | None = None
+
+    def since(self) -> float:
+        """Seconds since then; 0 for who asks first."""
+        now = self._clock()
+        with self._lock:
+            self._zero = now if self._zero is None else self._zero
+            return max(now - self._zero, 0.0)
 
 
 class Pace:

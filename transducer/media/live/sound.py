@@ -10,8 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from transducer.errors import MediaError, UsageError
-from transducer.media.audio.reader import AudioReader, open_audio
-from transducer.media.io.sources import STANDARD_INPUT, RawFormat
 from transducer.media.live.capture import Gap, Item, Told
 from transducer.media.live.pace import Pace
 from transducer.media.live.reconnect import Reconnect
@@ -110,15 +108,6 @@ class LiveSound:
 def warnings_of(reader: Any) -> list[str]:
     """Of what is being read; of None, there are none."""
     return list(getattr(reader, "warnings", ()))
-
-
-def open_sound(
-    source: Any, rate: int, raw: RawFormat | None = None, track: int | None = None, start: float = 0.0
-) -> AudioReader:
-    """A path, an address or "-", as `open_audio`; reads of standard input can be left behind at any time."""
-    if source == STANDARD_INPUT:
-        source = standard_input()
-    return open_audio(source, rate, raw, track, start=start)
 
 
 def standard_input() -> io.RawIOBase:

@@ -47,15 +47,20 @@ def open_video_stream(container: InputContainer, source: Source) -> VideoStream:
     return stream
 
 
-def open_decoder(stream: VideoStream, source: Source, size: tuple[int, int] | None, fast: bool) -> None:
+def open_decoder(
+    stream: VideoStream, source: Source, size: tuple[int, int] | None, fast: bool, live: bool = False
+) -> None:
     """Open the codec, threaded, for pictures of at least `size` (height, width), where it can make them smaller.
+
+    Args:
+        live: no frame is held back for the sake of speed.
 
     Raises:
         MediaError: the codec can't decode this stream.
     """
     codec = stream.codec_context
     # Threads that each decode a frame hold back as many frames, which is too late for a live stream.
-    live = source.is_address and str(source.target).startswith("rtsp")
+    live = live or (source.is_address and str(source.target).startswith("rtsp"))
     codec.thread_type = "SLICE" if live else "AUTO"
     options = {}
     if size is not None and codec.name in _REDUCIBLE | (_REDUCIBLE_ROUGHLY if fast else set()):

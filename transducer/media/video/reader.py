@@ -152,6 +152,7 @@ def open_video(
     square: bool = False,
     start: float = 0.0,
     length: float | None = None,
+    live: bool = False,
 ) -> VideoReader:
     """Open the pictures of a source. Nothing is read ahead but what is needed to know that they can be decoded.
 
@@ -165,6 +166,7 @@ def open_video(
         start: seconds to leave out: the first frame is the first one that is not shown before; frames keep their
             numbers and times.
         length: seconds to give from there; None for all.
+        live: give each frame as soon as it can be, and not a few at a time, which is quicker.
 
     Frames come in the order of presentation, upright, deinterlaced if they are larger than half of what is
     stored (smaller ones are means over both fields), without alpha.
@@ -208,7 +210,7 @@ def open_video(
         elif stream.frames:
             reader.frames = stream.frames
         reader.duration = None if known.end is None else float(known.end)
-        open_decoder(stream, opened, size, fast)
+        open_decoder(stream, opened, size, fast, live)
         clock = FrameClock(reader._warn, stream.time_base, 1 / reader.fps, origin, known)
         frames = decode_video(container, stream, opened)
         small = size is not None and 2 * max(size) <= min(width, height)
