@@ -15,11 +15,6 @@ from transducer.media import read_audio
 from transducer.server.client import ServerStream
 
 
-@pytest.fixture(scope="module")
-def speech() -> Any:
-    return transducer.load("speech-en")
-
-
 @pytest.mark.parametrize("packet", [1600, 7777])
 def test_words_are_those_of_the_file(server: RunningServer, speech: Any, packet: int) -> None:
     samples = read_audio(SAMPLES / "the-way.mp3", 16000)

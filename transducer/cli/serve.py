@@ -37,6 +37,12 @@ def serve(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, max=256, help="Processes that compute: one a core.")
     ] = None,
+    wyoming: Annotated[
+        int | None,
+        typer.Option(
+            "--wyoming", metavar="PORT", min=0, max=65535, help="Serve Home Assistant's protocol, too: 10300."
+        ),
+    ] = None,
     max_clients: Annotated[int, typer.Option("--max-clients", min=1, help="Streams at a time.")] = Limits.clients,
     max_upload: Annotated[int, typer.Option("--max-upload", min=1, help="Megabytes of a file.")] = Limits.upload >> 20,
     max_time: Annotated[
@@ -62,6 +68,7 @@ def serve(
         "token": token if token is not None else os.environ.get(TOKEN),
         "origins": tuple(allow_origin or ()),
         "workers": workers,
+        "wyoming": wyoming,
         "limits": limits,
     }
     return partial(_run, given)

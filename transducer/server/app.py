@@ -20,6 +20,7 @@ from transducer.server.access import Access
 from transducer.server.limits import Refused
 from transducer.server.pool import Pool
 from transducer.server.sockets import SocketSession
+from transducer.server.transcriptions import Transcriptions
 
 PAGE = Path(__file__).parent / "page"
 # A page that loads nothing from elsewhere, and that nobody frames. Audio and video of dropped files are blobs.
@@ -67,6 +68,7 @@ def make_app(pool: Pool, access: Access) -> Starlette:
 
     routes: list[Any] = [
         WebSocketRoute("/v1/stream", stream),
+        *Transcriptions(pool, access).routes,
         Route("/healthz", health),
         Route("/metrics", metrics),
     ]

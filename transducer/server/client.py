@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Self
 
 import numpy as np
@@ -56,7 +56,9 @@ class ServerStream:
         headers = {"Authorization": f"Bearer {token}"} if token else None
         try:
             # In websockets 17 `connect` gives the connection only as a context manager.
-            opened = connect(f"{place}?{query}" if query else place, additional_headers=headers, max_size=None)
+            target = f"{place}?{query}" if query else place
+            # A server that is busy reads slowly, and answers pings late.
+            opened = connect(target, additional_headers=headers, max_size=None, ping_timeout=None)
             self._socket = self._open.enter_context(opened)
         except InvalidURI:
             raise UsageError(f"{self.name}: is no address of a server; write ws://HOST:PORT") from None
@@ -64,7 +66,8 @@ class ServerStream:
             reason = getattr(error, "strerror", None) or str(error)
             raise UsageError(f"{self.name}: no server answers there ({reason}); check the address") from None
         try:
-            self._send(json.dumps({"type": "hello", **hello}))
+            with suppress(MediaError):  # a server that does not want us has said why
+                self._send(json.dumps({"type": "hello", **hello}))
             self.ready: dict[str, Any] = self._receive()
         except BaseException:
             self.close()

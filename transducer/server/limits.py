@@ -37,6 +37,7 @@ class Limits:
         connections: TCP connections at a time.
         message: size of a WebSocket message.
         upload: size of a file.
+        receive: how long a file may take to come.
         window: media of one stream that may wait; beyond it its socket is not read.
         outbound: messages that may wait for a client that does not read.
         send: how long a client may take no message at all.
@@ -55,6 +56,7 @@ class Limits:
     connections: int = 512
     message: int = 1 << 20
     upload: int = 200 << 20
+    receive: float = 900.0
     window: int = 1 << 19
     outbound: int = 2000
     send: float = 15.0

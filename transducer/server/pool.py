@@ -150,8 +150,10 @@ class Worker:
 
     def _receive(self, frame: Frame) -> None:
         if frame.kind is Kind.STATISTICS:
+            report = json.loads(frame.body)
+            self._pool.facts = report.pop("models", self._pool.facts)
+            self._pool.metrics.report(report)
             self.ready.set()
-            self._pool.metrics.report(json.loads(frame.body))
             return
         if frame.kind is Kind.CLOSED and not frame.stream:
             self.failure = json.loads(frame.body)["message"]
@@ -198,12 +200,17 @@ class Pool:
         limits: of clients.
         metrics: is told of everything.
         workers: how many processes.
+
+    Attributes:
+        stopping: is set once the server is to stop.
+        facts: of each model by its name: `results`, `takes`, `language`; known when the workers are ready.
     """
 
     def __init__(self, models: dict[str, str], limits: Limits, metrics: Metrics, workers: int):
         self.models, self.limits, self.metrics = models, limits, metrics
         self.workers: list[Worker | None] = [None] * workers
         self.stopping = asyncio.Event()
+        self.facts: dict[str, dict[str, Any]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._number = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -36,6 +37,7 @@ class Settings:
         token: that clients need; None for none.
         origins: of pages elsewhere that may connect.
         workers: processes that compute; None for one a core.
+        wyoming: port of the Wyoming protocol; None for not at all.
         limits: of clients.
     """
 
@@ -45,6 +47,7 @@ class Settings:
     token: str | None = None
     origins: Sequence[str] = ()
     workers: int | None = None
+    wyoming: int | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -59,9 +62,10 @@ def serve(settings: Settings) -> int:
             f"--host {settings.host} lets other machines in: add --token with a secret of your own, "
             "or leave out --host for this machine alone"
         )
-    if settings.token is not None and not settings.token.strip():
-        raise UsageError("the token is empty")
+    if settings.token is not None and not re.fullmatch(r"[!-~]+", settings.token):
+        raise UsageError("a token consists of letters, digits and signs of ASCII, without spaces")
     logging.basicConfig(format="transducer: %(message)s", level=logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # garbage that comes in is no news
     return asyncio.run(_serve(settings))
 
 
@@ -72,6 +76,7 @@ async def _serve(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     workers = settings.workers or len(os.sched_getaffinity(0))
     pool = Pool(_names(settings.models), settings.limits, Metrics(), workers)
+    wyoming: asyncio.Server | None = None
     starting = asyncio.create_task(pool.start())
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -81,10 +86,15 @@ async def _serve(settings: Settings) -> int:
         starting.result()
         server = _Server(_config(make_app(pool, Access(settings.token, settings.origins)), settings.limits))
         running = asyncio.create_task(server.serve([listener]))
-        print(f"transducer: listening at {_address(listener)}", file=sys.stderr, flush=True)
+        while not server.started and not running.done():
+            await asyncio.sleep(0.01)
+        if settings.wyoming is not None:
+            wyoming = await _start_wyoming(pool, settings)
+        _say(f"listening at {_address(listener)}")
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        print("transducer: stopping: every stream gets its results", file=sys.stderr, flush=True)
-        listener.close()
+        _say("stopping: every stream gets its results")
+        for listening in (*server.servers, *([] if wyoming is None else [wyoming])):
+            listening.close()
         pool.stopping.set()
         for _ in range(int(_GRACE / 0.05)):
             if not pool.streams:
@@ -99,6 +109,23 @@ async def _serve(settings: Settings) -> int:
         stopping.cancel()
         await pool.stop()
         listener.close()
+
+
+async def _start_wyoming(pool: Pool, settings: Settings) -> asyncio.Server:
+    from transducer.server.wyoming import listen
+
+    assert settings.wyoming is not None
+    with _listen(settings.host, settings.wyoming) as place:
+        address = _address(place)  # or what is wrong with it
+    server = await listen(pool, settings.host, int(address.rpartition(":")[2]))
+    _say(f"listening for Wyoming at {address.replace('http', 'tcp')}")
+    if not is_loopback(settings.host):
+        _say("warning: the Wyoming protocol knows no token: whoever reaches this port may use it")
+    return server
+
+
+def _say(message: str) -> None:
+    print(f"transducer: {message}", file=sys.stderr, flush=True)
 
 
 def _names(models: Sequence[str]) -> dict[str, str]:
@@ -145,6 +172,7 @@ def _config(app: Starlette, limits: Limits) -> uvicorn.Config:
         ws="websockets-sansio",
         ws_max_size=limits.message,
         ws_per_message_deflate=False,
+        ws_ping_timeout=None,  # who is read slowly answers late, and who has vanished is idle
         limit_concurrency=limits.connections,
         timeout_graceful_shutdown=5,
         timeout_keep_alive=15,

@@ -96,10 +96,14 @@ class ServedStream:
             self._put(refusal)
         except (MediaError, TransducerError) as error:
             kind = "media" if isinstance(error, MediaError) else "options"
-            self._put(Refused(UNSUPPORTED, kind, str(error)))
+            self._put(Refused(UNSUPPORTED, kind, self._named(str(error))))
         except Exception:
             logging.exception("stream %d", self.number)
             self._put(Refused(INTERNAL, "internal", "something went wrong in the server; its log says what"))
+
+    def _named(self, message: str) -> str:
+        """A message with the client's name for its file in place of ours."""
+        return message if self.path is None else message.replace(self.path, self.name)
 
     def _announce(self, model: Any) -> None:
         engine = self.engine
@@ -206,7 +210,7 @@ class ServedStream:
             self._segment += isinstance(result, Segment) and result.final
         for warning in [] if self._reader is None else self._reader.warnings[self._warned :]:
             self._warned += 1
-            self.send({"type": "warning", "message": warning})
+            self.send({"type": "warning", "message": self._named(warning)})
 
     def send(self, message: dict[str, Any]) -> None:
         self._channel.send(Kind.MESSAGE, self.number, json.dumps(message, ensure_ascii=False).encode())

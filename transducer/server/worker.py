@@ -78,7 +78,11 @@ class Worker:
         self._lags: list[float] = []
         for model in self._models.values():
             model.engine()  # the first client need not wait for it
-        self._tell()
+        facts = {
+            name: {"results": model.kind, "takes": model.medium.name, "language": model.config.language}
+            for name, model in self._models.items()
+        }
+        self._channel.send(Kind.STATISTICS, 0, json.dumps({**self._report(), "models": facts}).encode())
 
     # In the thread that listens.
 
@@ -274,9 +278,12 @@ class Worker:
     def _tell(self) -> None:
         """Report what has been done since the last time."""
         self._told = time.monotonic()
-        report = {**self._counts, "lags": self._lags[-1000:], "lanes": len(self._lanes)}
-        self._counts, self._lags = dict.fromkeys(self._counts, 0), []
-        self._channel.send(Kind.STATISTICS, 0, json.dumps(report).encode())
+        self._channel.send(Kind.STATISTICS, 0, json.dumps(self._report()).encode())
+
+    def _report(self) -> dict[str, Any]:
+        report = {**self._counts, "lags": self._lags[-1000:]}
+        self._counts, self._lags = dict.fromkeys(self._counts, 0.0), []
+        return report
 
 
 def main() -> None:
