@@ -45,8 +45,7 @@ class Camera(Iterator[VideoFrame]):
         self._index = 0
         _find(device)
         with _quiet(cv2):
-            capture: Any = cv2.VideoCapture
-            self._capture = capture(int(device) if device.isdecimal() else device)
+            self._capture: Any = cv2.VideoCapture(int(device) if device.isdecimal() else device)
         if not self._capture.isOpened():
             raise MediaError(
                 f"{self.name} can't be opened: another program may use it, or it needs the right to (group video); "
@@ -54,7 +53,6 @@ class Camera(Iterator[VideoFrame]):
             )
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = Fraction(rate).limit_denominator(1001) if 1 <= rate <= 1000 else USUAL_FPS
-        self._convert = lambda picture: cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
     def __next__(self) -> VideoFrame:
         for _ in range(FAILURES):
@@ -62,7 +60,7 @@ class Camera(Iterator[VideoFrame]):
             if self._closed.is_set():
                 raise StopIteration
             if taken:
-                return self._frame(self._convert(picture))
+                return self._frame(np.ascontiguousarray(picture[:, :, ::-1]))  # OpenCV gives BGR
             if self._closed.wait(0.03):
                 raise StopIteration
         raise MediaError(f"{self.name} gives no pictures any more; is it still plugged in? {_there()}")
