@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserType
 
 PROGRAM = "/usr/bin/chromium"
 QUIET = (
@@ -39,9 +39,15 @@ def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
     if not shutil.which(PROGRAM):
         pytest.skip(f"needs {PROGRAM}: tests/system_packages.py installs it")
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[test]'")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=PROGRAM, args=[*QUIET, *arguments])
-        try:
-            yield browser
-        finally:
-            browser.close()
+    with sync_api.sync_playwright() as playwright, launched(playwright.chromium, arguments) as browser:
+        yield browser
+
+
+@contextmanager
+def launched(kind: BrowserType, arguments: Sequence[str]) -> Iterator[Browser]:
+    """A further browser, of the kind of one that runs."""
+    browser = kind.launch(executable_path=PROGRAM, args=[*QUIET, *arguments])
+    try:
+        yield browser
+    finally:
+        browser.close()

@@ -79,7 +79,7 @@ new LivePanel({ options, failed: shows('live-problem') });
 get('settings').addEventListener('submit', (event) => event.preventDefault());
 get('token-form').addEventListener('submit', async (event) => {
   event.preventDefault();
-  token.set(get('token').value);
+  token.set(get('token').value.trim());
   get('token').value = '';
   get('token-problem').textContent = '';
   if ((await greet()) && !get('file').hidden) file.again();

@@ -28,6 +28,7 @@ function stored() {
 
 /** The models of the server, by name. Throws a Problem: "token" or "away". */
 export async function models() {
+  if (/[^\x21-\x7e]/.test(token.value)) throw tokenProblem(); // no header can hold it
   let answer;
   try {
     const headers = token.value ? { Authorization: `Bearer ${token.value}` } : {};
