@@ -257,11 +257,14 @@ def test_a_missing_camera_is_told(browser: Browser, server: RunningServer) -> No
     assert device_problem(browser, server, [ALLOWED], "camera") == "There is no camera. Connect one and start again."
 
 
+GUARDED = ("--workers", "1", "--model", "speech-en", "--token", "open+sesame&1")
+WITH_TOKEN = "#token=open%2Bsesame%261"
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server with a token, which tests may break."""
-    errors = tmp_path_factory.mktemp("guarded") / "errors.txt"
-    running = RunningServer("--workers", "1", "--model", "speech-en", "--token", "open+sesame&1", errors=errors)
+    """A server with a token; the last of its tests kills it."""
+    running = RunningServer(*GUARDED, errors=tmp_path_factory.mktemp("guarded") / "errors.txt")
     yield running
     running.stop()
 
@@ -289,25 +292,22 @@ def test_a_token_is_asked_for_and_kept(browser: Browser, guarded: RunningServer)
 
 def test_a_token_may_come_with_the_address(browser: Browser, guarded: RunningServer) -> None:
     page = browser.new_page()
-    page.goto(f"{guarded.http}/#token=open%2Bsesame%261")
+    page.goto(f"{guarded.http}/{WITH_TOKEN}")
     expect(page.locator("#server")).to_have_text("speech-en", timeout=PATIENCE)
     expect(page.locator("#token-form")).to_be_hidden()
     assert "sesame" not in page.url
     page.close()
 
 
-def test_captions_go_on_when_the_server_comes_back(browser: Browser, tmp_path: Path) -> None:
-    first = RunningServer("--workers", "1", "--model", "speech-en", errors=tmp_path / "first.txt")
+def test_captions_go_on_when_the_server_comes_back(browser: Browser, guarded: RunningServer, tmp_path: Path) -> None:
     page = browser.new_page()
-    page.goto(first.http)
+    page.goto(f"{guarded.http}/{WITH_TOKEN}")
     page.click("#microphone")
     expect(page.locator("#partial")).to_contain_text("the boat", timeout=PATIENCE)
-    first.process.kill()
-    first.process.wait()
+    guarded.process.kill()
+    guarded.process.wait()
     expect(page.locator("#live-status")).to_contain_text("The server cannot be reached. Trying again", timeout=PATIENCE)
-    second = RunningServer(
-        "--workers", "1", "--model", "speech-en", "--port", str(first.port), errors=tmp_path / "2.txt"
-    )
+    second = RunningServer(*GUARDED, "--port", str(guarded.port), errors=tmp_path / "errors.txt")
     try:
         expect(page.locator("#live-status")).to_have_text("Listening.", timeout=PATIENCE)
         # What the first server had not made final is heard again.

@@ -66,11 +66,10 @@ export class FilePanel {
     get('progress').value = 0;
     this.#say('Reading…');
     try {
-      const video = await this.#load(file);
+      const what = await this.#load(file);
       if (turn !== this.#turn) return;
-      this.#showPictures(video);
-      const blob = await faststart(file);
-      await this.#stream(blob, video ? ['audio', 'video'] : ['audio'], turn);
+      this.#showPictures(what === 'video');
+      await this.#stream(await faststart(file), what === 'sound' ? ['audio'] : ['audio', 'video'], turn);
     } catch (problem) {
       if (turn !== this.#turn) return;
       this.#say('');
@@ -85,7 +84,7 @@ export class FilePanel {
     if (this.#file) this.read(this.#file);
   }
 
-  /** Give the file to the player; whether it has pictures. */
+  /** Give the file to the player: "sound", "video", or "unknown" where it cannot play it. */
   async #load(file) {
     const player = this.#player;
     URL.revokeObjectURL(player.src);
@@ -98,7 +97,7 @@ export class FilePanel {
     player.hidden = !known;
     player.classList.toggle('sound', known && !player.videoWidth);
     if (!known) this.#warn('This browser cannot play the file. Its transcript does without.');
-    return known ? player.videoWidth > 0 : file.type.startsWith('video/') || /\.(mkv|avi|ts|mov)$/i.test(file.name);
+    return !known ? 'unknown' : player.videoWidth ? 'video' : 'sound';
   }
 
   #showPictures(yes) {
@@ -119,17 +118,17 @@ export class FilePanel {
     );
     if (turn !== this.#turn) return;
     const found = problems.filter((problem) => problem !== null);
-    // A video without sound, or sound with a picture of its cover: the other half is enough.
     if (found.length === kinds.length || found.some((problem) => problem.kind === 'token')) throw found[0];
-    if (found.length) this.#warn(found[0].message);
+    // A video without sound, or sound that the browser does not know: the other half is enough.
+    if (problems[0]) this.#warn(problems[0].message);
     this.#transcript.dropPartial();
     const words = this.#transcript.segments.reduce((sum, segment) => sum + segment.words.length, 0);
     const counts = [`${words} ${words === 1 ? 'word' : 'words'}`];
-    if (kinds.includes('video')) {
-      const { length } = this.#labels.events;
+    const { length } = this.#labels.events;
+    if (kinds.includes('video') && !problems[1]) {
       counts.push(`${length} ${length === 1 ? 'label' : 'labels'}`);
     }
-    if (!this.#labels.events.length) get('shots').hidden = true;
+    if (!length) get('shots').hidden = true;
     this.#say([`Done: ${counts.join(', ')}.`, ...this.#warnings].join(' '));
   }
 
@@ -168,6 +167,7 @@ export class FilePanel {
 
   #mark(event) {
     this.#labels.add(event);
+    get('shots').hidden = false;
     const { duration } = this.#player;
     if (duration) this.#strip.draw(this.#labels.events, duration);
   }

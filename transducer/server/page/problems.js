@@ -58,7 +58,7 @@ export function checkSecure(device) {
 }
 
 function sentence(text) {
-  const trimmed = text.trim();
+  const trimmed = text.trim().replace(/^the stream: /, 'the file ');
   const begun = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
