@@ -6,6 +6,7 @@ Legend of axis suffixes: B batch, T time, H heads, D channels of a head, W cache
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -130,15 +131,18 @@ def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
 
 def rotary(position: Tensor, channels: int, dtype: torch.dtype) -> Tensor:
     """Positions (...) of any size -> (2, ..., channels): cosines, and sines with their signs."""
-    half = channels // 2
-    # Whole turns per period, from about one radian a step down to one turn a period.
-    fastest = ROTARY_PERIOD / (2 * math.pi)
-    turns = [round(fastest ** (1 - pair / max(half - 1, 1))) for pair in range(half)]
     # Whole numbers up to here, so that no position is too large to be exact.
-    part = position.unsqueeze(-1) * torch.tensor(turns, device=position.device) % ROTARY_PERIOD
+    part = position.unsqueeze(-1) * torch.tensor(_turns(channels // 2), device=position.device) % ROTARY_PERIOD
     angle = part.to(torch.promote_types(dtype, torch.float32)) * (2 * math.pi / ROTARY_PERIOD)
     cos, sin = angle.cos(), angle.sin()
     return torch.stack([torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)]).to(dtype)
+
+
+@lru_cache
+def _turns(pairs: int) -> tuple[int, ...]:
+    """Whole turns of each pair per period, from about one radian a step down to one turn a period."""
+    fastest = ROTARY_PERIOD / (2 * math.pi)
+    return tuple(round(fastest ** (1 - pair / max(pairs - 1, 1))) for pair in range(pairs))
 
 
 def rotate(x: Tensor, turn: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from transducer.cores.selective_scan import SelectiveSSM
 from transducer.cores.tcn import DilatedConv
 from transducer.encoders.images.encoder import ImageEncoder
 from transducer.heads.head import Head
@@ -76,7 +77,9 @@ def _is_apart(name: str, part: nn.Module) -> bool:
     """Whether none of a module's parameters is a matrix in the sense of Muon."""
     if name.count(".") > 1 and name.startswith("heads."):
         return False  # it belongs to a head, which has been looked at
-    return name.startswith("heads.") or name.endswith((".head", ".back", "embedding")) or isinstance(part, DilatedConv)
+    if isinstance(part, DilatedConv | SelectiveSSM):
+        return True
+    return name.startswith("heads.") or name.endswith((".head", ".back", "embedding"))
 
 
 def rate_fraction(step: int, phase: Phase) -> float:
