@@ -24,7 +24,7 @@ from transducer.model.network import Network
 from transducer.training.encoded import Encoded
 from transducer.training.evaluation import measure, rates
 from transducer.training.initial import build_network
-from transducer.training.objectives import HeadLoss, Objective
+from transducer.training.objectives import HeadLoss, Objective, target_of
 
 
 def losses_of(network: Network, batch: Batch, *objectives: Objective, bf16: bool = False) -> dict[str, Loss]:
@@ -143,6 +143,15 @@ def test_a_label_for_every_sample_goes_to_the_frame_that_it_is_in_the_middle_of(
     assert trainer.network.frontend.std.min() > 0 and trainer.network.frontend.mean.abs().max() > 1
     trainer.run(lambda step, numbers: None)
     assert rates(measure(trainer.network, recipe.train, ["out"]))["accuracy:out"] > 0.5
+
+
+def test_a_label_for_every_feature_goes_to_the_frame_that_it_is_in_the_middle_of():
+    """Features in, past the front-end, whose own stride does not count then."""
+    network = Network(model(frontend=LogMelConfig(), encoder=ConvSubsamplingConfig(8), units={"labels": 4}))
+    labels = np.arange(10) % 4
+    for steps, wanted in ((10, [2, 2, 1]), (8, [2, 2])):
+        pair = Pair(np.zeros((steps, 80), np.float32), labels[:steps], "features")
+        assert target_of(network, "out", pair, -(-steps // 4)).tolist() == wanted
 
 
 # --- on features, as recordings have them

@@ -37,7 +37,7 @@ from transducer.errors import UsageError
 from transducer.media.audio.reader import read_audio_at
 
 if TYPE_CHECKING:
-    from transducer.frontends.logmel import LogMel
+    from transducer.frontends.logmel import LogMel, LogMelConfig
 
 T = TypeVar("T")
 
@@ -68,6 +68,14 @@ class FeatureConfig:
                 raise UsageError(f"unknown variant {kind!r}: there are 'speed', 'reverb' and 'codec'")
             if kind == "speed" and not 0.25 <= value <= 4:
                 raise UsageError(f"speed {value} is outside 0.25 to 4")
+
+
+def feature_config(frontend: "LogMelConfig", variants: tuple[Variant, ...] = SPEEDS) -> FeatureConfig:
+    """What a front-end takes. Raises UsageError where it has settings that features are not cached with."""
+    default = type(frontend)()
+    if (frontend.low_hz, frontend.floor) != (default.low_hz, default.floor):
+        raise UsageError("features are cached with the front-end's default low_hz and floor: leave them in the recipe")
+    return FeatureConfig(frontend.rate, frontend.bins, frontend.window, frontend.hop, variants)
 
 
 class FeatureStore:

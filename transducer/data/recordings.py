@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from transducer.data.augment.features import AugmentConfig, FeatureAugment
-from transducer.data.features import FeatureConfig, FeatureStore
+from transducer.data.features import FeatureStore, feature_config
 from transducer.data.item import Item
 from transducer.data.pairs import Pair, Target
 from transducer.data.table import read_table
@@ -91,7 +91,7 @@ class Recordings:
         self.datasets, self.spelling, self.noise = tuple(datasets), dict(spelling), noise
         self.augment, self.normalise, self.workers = augment, normalise, workers
         self.speeds, self.variants = tuple(speeds), tuple(variants)
-        self.config = _feature_config(frontend or LogMelConfig())
+        self.config = feature_config(frontend or LogMelConfig())
         self.title = ", ".join(dataset.title for dataset in self.datasets)
         self._counts: list[int] = []
 
@@ -191,10 +191,3 @@ class Recordings:
                 tokenizer.encode(item.text)
             except UsageError as error:
                 raise UsageError(f"{dataset.path}, utterance {item.id}: {error}") from None
-
-
-def _feature_config(frontend: LogMelConfig) -> FeatureConfig:
-    default = LogMelConfig()
-    if (frontend.low_hz, frontend.floor) != (default.low_hz, default.floor):
-        raise UsageError("features are cached with the front-end's default low_hz and floor: leave them in the recipe")
-    return FeatureConfig(frontend.rate, frontend.bins, frontend.window, frontend.hop)

@@ -145,7 +145,9 @@ def target_of(network: Network, head: str, pair: Pair, outputs: int) -> Any:
     module.check_target(target, where)
     if module.target is not Target.LABELS:
         return target
-    stride = network.frontend.stride * network.encoder.stride * module.stride
+    stride = network.encoder.stride * module.stride
+    if -(-len(pair.x) // stride) != outputs:
+        stride *= network.frontend.stride  # what goes in are no features but what the front-end makes them of
     if len(target) == len(pair.x) and stride > 1:
         middle = np.minimum(np.arange(outputs) * stride + stride // 2, len(target) - 1)
         target = target[middle]
