@@ -247,6 +247,21 @@ def device_problem(browser: Browser, server: RunningServer, arguments: list[str]
         return page.locator("#live-problem").inner_text()
 
 
+def test_a_microphone_that_is_unplugged_is_told(page: Page) -> None:
+    page.evaluate(
+        """() => {
+            const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = async (wanted) => (window.opened = await open(wanted));
+        }"""
+    )
+    page.click("#microphone")
+    expect(page.locator("#partial")).to_contain_text("the boat", timeout=PATIENCE)
+    page.evaluate("opened.getTracks()[0].dispatchEvent(new Event('ended'))")
+    expect(page.locator("#live-problem")).to_have_text("The microphone was disconnected.")
+    expect(page.locator("#microphone")).to_have_text("Start microphone", timeout=PATIENCE)
+    assert "the boat" in words(page, "#captions")  # what was heard until then is final
+
+
 @pytest.mark.parametrize("button", ["microphone", "camera"])
 def test_a_device_that_is_not_allowed_is_told(browser: Browser, server: RunningServer, button: str) -> None:
     problem = device_problem(browser, server, [DEVICES, DENIED], button)

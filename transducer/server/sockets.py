@@ -79,12 +79,17 @@ class SocketSession:
                 if not isinstance(reason, Refused):
                     raise reason or Gone
             elif stopping.done():
-                reason = Refused(GOING_AWAY, "stopping", "the server stops; all results have been sent")
+                reason = Refused(GOING_AWAY, "stopping", "the server stops")
             else:
                 reason = Refused(POLICY, "time", f"a stream may last {self._limits.total:g} seconds")
             # What has been heard by now is not lost.
             await stream.finish()
-            closed = await asyncio.wait_for(sending, _FINALS)
+            try:
+                closed = await asyncio.wait_for(sending, _FINALS)
+            except TimeoutError:  # a file, of which much has come and waits to be read
+                closed = Closed(
+                    reason.code, reason.kind, f"{reason.message}; of what was sent last there are no results"
+                )
             return closed if closed.kind else Closed(reason.code, reason.kind, reason.message)
         finally:
             for task in (receiving, sending, stopping):

@@ -7,6 +7,7 @@ const WIDTH = 320; // pixels; models see less
 const QUALITY = 0.8;
 const PENDING = 4; // pictures that may wait to be compressed
 const WAITING = 2 ** 20; // bytes that may wait in the browser: beyond it pictures are left out
+const NOTICED = 0.05; // share of pictures left out from which on it is told
 const REMEMBERED = 8; // seconds of pictures kept for the labels' thumbnails
 
 export class Camera {
@@ -23,8 +24,8 @@ export class Camera {
   #on;
   #running = false;
 
-  /** Pictures that were not sent, because the server or this computer is too slow. */
-  dropped = 0;
+  #sent = 0;
+  #dropped = 0; // pictures that were not sent, because the server or this computer is too slow
 
   /**
    * video: the element that shows the picture. on: {message, state, failed} as for LiveStream, dropped(count), ended()
@@ -98,7 +99,7 @@ export class Camera {
     const time = now - this.#started;
     if (time <= this.#last + 0.001 || !this.#video.videoWidth) return;
     if (this.#pending >= PENDING || this.#stream.waiting > WAITING) {
-      this.#on.dropped(++this.dropped);
+      if (++this.#dropped > NOTICED * (this.#sent + 100)) this.#on.dropped(this.#dropped);
       return;
     }
     this.#last = time;
@@ -108,6 +109,7 @@ export class Camera {
     context.imageSmoothingQuality = 'high';
     context.drawImage(this.#video, 0, 0, this.#canvas.width, this.#canvas.height);
     this.#pending++;
+    this.#sent++;
     const jpeg = new Promise((resolve) => this.#canvas.toBlob(resolve, 'image/jpeg', QUALITY));
     this.#order = this.#order.then(async () => {
       const blob = await jpeg;

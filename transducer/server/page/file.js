@@ -107,14 +107,8 @@ export class FilePanel {
 
   /** Send the file for each of the kinds; resolves when all results are there. */
   async #stream(blob, kinds, turn) {
-    const read = kinds.map(() => 0);
     const problems = await Promise.all(
-      kinds.map((kind, k) =>
-        this.#send(blob, kind, turn, (share) => {
-          read[k] = share;
-          get('progress').value = Math.min(...read);
-        }).then(() => null, (problem) => problem),
-      ),
+      kinds.map((kind) => this.#send(blob, kind, turn).then(() => null, (problem) => problem)),
     );
     if (turn !== this.#turn) return;
     const found = problems.filter((problem) => problem !== null);
@@ -132,12 +126,12 @@ export class FilePanel {
     this.#say([`Done: ${counts.join(', ')}.`, ...this.#warnings].join(' '));
   }
 
-  async #send(blob, kind, turn, progress) {
+  async #send(blob, kind, turn) {
     const options = kind === 'audio' ? this.#options() : {};
     let connection;
     const ended = new Promise((resolve, reject) => {
       connection = new Connection({ kind, format: 'container', options }, {
-        ready: () => this.#pump(connection, blob, turn, progress).catch(reject),
+        ready: () => this.#pump(connection, blob, turn).catch(reject),
         message: (message) => turn === this.#turn && this.#take(message),
         closed: (problem) => (problem ? reject(problem) : resolve()),
       });
@@ -146,12 +140,11 @@ export class FilePanel {
     await ended;
   }
 
-  async #pump(connection, blob, turn, progress) {
+  async #pump(connection, blob, turn) {
     for (let at = 0; at < blob.size; at += PIECE) {
       if (turn !== this.#turn || !(await connection.drained())) return;
-      const piece = await blob.slice(at, at + PIECE).arrayBuffer();
-      connection.send(piece);
-      progress(Math.min((at + PIECE) / blob.size, 1));
+      connection.send(await blob.slice(at, at + PIECE).arrayBuffer());
+      if (this.#player.hidden) this.#progress(at / blob.size);
     }
     connection.finish();
   }
@@ -163,6 +156,13 @@ export class FilePanel {
     else if (message.type === 'warning') this.#warn(message.message);
     else if (message.type === 'finished') this.#duration = Math.max(this.#duration, message.duration ?? 0);
     if (message.type === 'final' || message.type === 'event') this.#refresh();
+    // What was sent may still wait: results say how far the server is, where the length is known.
+    if (!this.#player.hidden && message.end) this.#progress(message.end / this.#player.duration);
+  }
+
+  #progress(share) {
+    const bar = get('progress');
+    if (share > bar.value) bar.value = Math.min(share, 1);
   }
 
   #mark(event) {

@@ -36,7 +36,7 @@ export class LivePanel {
       microphone: this.#source('microphone', (on) => new Microphone(on)),
       camera: this.#source('camera', (on) => new Camera(get('preview'), on)),
     };
-    setInterval(() => (get('clock').textContent = asClock(this.#clock.now())), 500);
+    setInterval(() => this.#showClock(), 500);
     addEventListener('beforeunload', (event) => this.#running && event.preventDefault());
     navigator.mediaDevices?.addEventListener?.('devicechange', () => this.#listDevices());
   }
@@ -125,7 +125,7 @@ export class LivePanel {
   }
 
   #take(message) {
-    const below = atBottom();
+    const following = isInView(get('partial'));
     if (message.type === 'partial') this.#transcript.partial(message);
     else if (message.type === 'final') this.#transcript.final(message);
     else if (message.type === 'event') this.#mark(message);
@@ -133,7 +133,7 @@ export class LivePanel {
     else return;
     get('live-empty').hidden = true;
     this.#refresh();
-    if (below) scrollTo({ top: document.documentElement.scrollHeight });
+    if (following) get('partial').scrollIntoView({ block: 'nearest' });
   }
 
   #mark(event) {
@@ -182,10 +182,11 @@ export class LivePanel {
   }
 
   #clear() {
-    if (this.#running) return this.#say('Stop first: what is being said now would be torn apart.');
+    if (this.#running) return this.#say('Stop first: what is being said now would lose its beginning.');
     this.#transcript.clear();
     this.#labels.clear();
     this.#clock.reset();
+    this.#showClock();
     this.#warnings = [];
     get('live-empty').hidden = get('labels-empty').hidden = false;
     get('view').hidden = true;
@@ -216,11 +217,16 @@ export class LivePanel {
     this.#say([...new Set(Object.values(this.#states))].filter(Boolean).join(' '));
   }
 
+  #showClock() {
+    get('clock').textContent = asClock(this.#clock.now());
+  }
+
   #say(text) {
     get('live-status').textContent = text;
   }
 }
 
-function atBottom() {
-  return scrollY + innerHeight >= document.documentElement.scrollHeight - 120;
+/** Whether the reader is at the newest words; who has scrolled back is left there. */
+function isInView(element) {
+  return element.getBoundingClientRect().top < innerHeight;
 }
