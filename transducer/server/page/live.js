@@ -4,7 +4,7 @@ import { Connection } from './socket.js';
 import { Problem } from './problems.js';
 
 const WAITS = [1, 2, 4, 8, 10]; // seconds before each new try; the last one is repeated
-const MOST = 2 ** 21; // bytes that may wait in the browser: a minute of sound
+const MOST = 2 ** 22; // bytes that may wait in the browser: two minutes of sound
 
 export class LiveStream {
   #hello;

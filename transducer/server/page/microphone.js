@@ -5,7 +5,7 @@ import { checkSecure, deviceProblem, Problem } from './problems.js';
 import { Resampler } from './resampler.js';
 
 const RATE = 16000;
-const REPLAY = 30; // seconds of sound that a new connection hears again
+const REPLAY = 60; // seconds of sound that a new connection hears again
 const SILENT = 5; // seconds of exact zeros after which something is said about it
 
 export class Microphone {

@@ -48,7 +48,7 @@ export class LivePanel {
   /** A device with its button: what it gives, and how it starts and stops. */
   #source(name, make) {
     const button = get(name);
-    const source = { name, button, running: null, busy: false };
+    const source = { name, button, running: null, busy: false, ready: false };
     button.addEventListener('click', () => this.#toggle(source, make));
     return source;
   }
@@ -106,7 +106,8 @@ export class LivePanel {
     return {
       message: (message) => this.#take(message),
       state: (state, detail) => {
-        if (state === 'ready') this.#tell(source, RUNNING[source.name]);
+        source.ready = state === 'ready';
+        if (source.ready) this.#tell(source, RUNNING[source.name]);
         else this.#tell(source, `${detail.problem.message} Trying again in ${detail.seconds} s.`);
       },
       failed: (problem) => {
@@ -115,7 +116,7 @@ export class LivePanel {
         this.#failed(problem);
       },
       level: (peak) => (get('level').value = peak > 0 ? Math.max(0, 1 + Math.log10(peak) / 2.5) : 0),
-      silent: (yes) => this.#tell(source, yes ? SILENT : RUNNING.microphone),
+      silent: (yes) => source.ready && this.#tell(source, yes ? SILENT : RUNNING.microphone),
       dropped: (count) => this.#tell(source, `${RUNNING.camera} Too slow: ${count} pictures left out.`),
       ended: () => {
         this.#failed(new Problem('device', `The ${source.name} was disconnected.`));
