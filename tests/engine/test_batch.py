@@ -136,6 +136,30 @@ def test_a_full_batch_of_different_lengths(name):
     assert sum(map(len, results.values())) > 16
 
 
+@pytest.mark.parametrize("name", MODELS)
+@given(st.lists(st.sets(st.integers(0, 3), min_size=1), min_size=1, max_size=20))
+@settings(max_examples=10)
+def test_only_ready_rows_are_computed_and_only_some_are_served(name, turns):
+    engine = tiny_model(name).engine(endpoint=SHORT)
+    batch = StreamBatch(engine, 4, compact=True)
+    sounds = {client: speech(client)[: 4000 + 1333 * client] for client in range(4)}
+    results: dict[int, list[Segment]] = defaultdict(list)
+    for client, samples in sounds.items():
+        batch.join(client)
+        batch.push(client, samples)
+        batch.end(client)
+    everybody = set(sounds)
+    for turn in [*turns, *[everybody] * 100]:
+        before = {client: batch.waiting(client) for client in everybody - turn if client in batch}
+        for client, found in batch.step(turn).items():
+            assert client in turn
+            results[client] += found
+        assert {client: batch.waiting(client) for client in before} == before
+    assert not len(batch)
+    for client, samples in sounds.items():
+        assert_like(finals(results[client]), finals(run(engine, [samples])))
+
+
 def test_a_slot_is_clean_for_the_next_client():
     engine = tiny_model("ctc").engine()
     batch = StreamBatch(engine, 1)

@@ -39,12 +39,14 @@ class StreamBatch:
         engine: shared by all.
         capacity: clients at a time, at most.
         block: steps to work on at a time, rounded up to what the network needs; the engine's own if None.
+        compact: run over the rows that are ready alone, which costs less where few are. How many that are changes the
+            rounding, and only that.
 
     Raises:
         UsageError: no room for a single stream, or a block that is no positive number.
     """
 
-    def __init__(self, engine: Engine, capacity: int, block: int | None = None):
+    def __init__(self, engine: Engine, capacity: int, block: int | None = None, compact: bool = False):
         if not isinstance(capacity, int) or capacity < 1:
             raise UsageError(f"a batch needs room for at least one stream, got {capacity!r}")
         if block is not None and (not isinstance(block, int) or block < 1):
@@ -54,6 +56,7 @@ class StreamBatch:
         self.block = engine.block if block is None else -(-block // unit) * unit
         self._fresh = engine.init_state(1)
         self._state = engine.init_state(capacity)
+        self._compact = compact
         self._clients: dict[Hashable, Client] = {}
 
     def __len__(self) -> int:
@@ -175,27 +178,25 @@ class StreamBatch:
         """The clients that the next `step` serves: those with a block of steps, and those that have ended."""
         return [name for name, client in self._clients.items() if client.ended or len(client.waiting) >= self.block]
 
-    def step(self) -> Results:
-        """At most one block of every client that is ready; what is new because of it, for those that have any."""
-        clients = {name: self._clients[name] for name in self.ready}
+    def step(self, served: Iterable[Hashable] | None = None) -> Results:
+        """At most one block of every client that is ready; what is new because of it, for those that have any.
+
+        Args:
+            served: those that may be served, as far as they are ready; None for all.
+        """
+        chosen = None if served is None else set(served)
+        clients = {name: self._clients[name] for name in self.ready if chosen is None or name in chosen}
         parts = {
             client.slot: client.waiting.pop(self.block)
             for client in clients.values()
             if len(client.waiting) or client.owed > 0
         }
         working = {name: client for name, client in clients.items() if client.slot in parts}
-        outputs: dict[int, NDArray[np.float32]] = {}
         for client in working.values():
             if self.engine.is_stale(client.search):
                 self._state = _choose(self._rows([client.slot]), self._renewed(client.block), self._state)
             client.block = parts[client.slot]
-        if parts:
-            nothing = np.zeros((0, self.engine.medium.channels), self.engine.medium.dtype)
-            rows = [parts.get(slot, nothing) for slot in range(self.capacity)]
-            encoded, state = self.engine.encode(rows, self.block, self._state)
-            outputs = {slot: encoded[slot] for slot in parts}
-            idle = [client.slot for client in self._clients.values() if client.slot not in parts]
-            self._state = _choose(self._rows(idle), self._state, state) if idle else state
+        outputs = self._encode(parts) if parts else {}
         results: Results = {}
         found = self._take(list(working.values()), [outputs[client.slot] for client in working.values()])
         for (name, client), items in zip(working.items(), found, strict=True):
@@ -282,6 +283,21 @@ class StreamBatch:
         steps = self.engine.silence if client.received else 0
         return np.zeros((steps, self.engine.medium.channels), self.engine.medium.dtype)
 
+    def _encode(self, parts: dict[int, NDArray[Any]]) -> dict[int, NDArray[np.float32]]:
+        """The next step of the network, for rows that have a part; their outputs."""
+        if self._compact:
+            slots = sorted(parts)
+            encoded, state = self.engine.encode([parts[slot] for slot in slots], self.block, select(self._state, slots))
+            _put(torch.tensor(slots, device=self.engine.device), state, self._state)
+            return dict(zip(slots, encoded, strict=True))
+        nothing = np.zeros((0, self.engine.medium.channels), self.engine.medium.dtype)
+        encoded, state = self.engine.encode(
+            [parts.get(slot, nothing) for slot in range(self.capacity)], self.block, self._state
+        )
+        idle = [client.slot for client in self._clients.values() if client.slot not in parts]
+        self._state = _choose(self._rows(idle), self._state, state) if idle else state
+        return {slot: encoded[slot] for slot in parts}
+
     def _take(self, clients: Sequence[Client], outputs: Sequence[NDArray[np.float32]]) -> list[list[Any]]:
         """Search new outputs, or gather them until the end."""
         if self.engine.streams:
@@ -348,6 +364,15 @@ class StreamBatch:
             return self._clients[name]
         except KeyError:
             raise UsageError(f"there is no stream named {name!r}") from None
+
+
+def _put(rows: Tensor, new: State, old: State) -> None:
+    """Write the rows of `new` to these rows of `old`, which nobody else has: `_choose` made it, or `init_state`."""
+    if isinstance(old, Tensor):
+        old[rows] = new
+        return
+    for into, part in zip(old, new, strict=True):
+        _put(rows, part, into)
 
 
 def _choose(rows: Tensor, new: State, old: State) -> State:

@@ -1,4 +1,4 @@
-"""Clients of the same engine, in batches: few clients do not pay for the room of many."""
+"""Clients of the same engine, in batches."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from fractions import Fraction
 from transducer.engine.batch import Results, StreamBatch
 from transducer.engine.engine import Engine
 
-# Rows of the batches in the order in which they are made. A step computes all rows, and from 8 on more of them bring
-# nothing (bench/batch.py).
-SOUND, PICTURES = (1, 2, 4, 8), (1,)
-GATHER = 0.03  # seconds that a client waits for others of its batch
+ROOM = (4, 12, 48)  # rows of the batches in the order in which they are made: a megabyte of state each
+ROWS = 8  # rows of a step at most: more of them make it hardly cheaper, and others wait (bench/batch.py)
+GATHER = 0.01  # seconds that a client waits for others of its batch
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Member:
 
 
 class Lane:
-    """The clients of one engine. Each batch steps when all of its clients are ready, or one has waited long enough.
+    """The clients of one engine. A step takes those of a batch that have waited longest.
 
     Args:
         engine: what they run.
@@ -43,24 +42,22 @@ class Lane:
 
     def __init__(self, engine: Engine, block: int | None = None):
         self.engine, self._block = engine, block
-        self._sizes = SOUND if engine.medium.steady else PICTURES
         self.batches: list[StreamBatch] = []
         self.members: dict[Hashable, Member] = {}
 
     def join(self, name: Hashable, rate: Fraction | float | None = None, start: float = 0.0) -> StreamBatch:
         """A new client, in the first batch that has room."""
         free = [batch for batch in self.batches if len(batch) < batch.capacity]
-        if free:
-            batch = free[0]
-        else:
-            size = self._sizes[min(len(self.batches), len(self._sizes) - 1)]
-            batch = StreamBatch(self.engine, size, self._block)
-            self.batches.append(batch)
-        batch.join(name, rate=rate, start=start)
-        self.members[name] = Member(batch)
-        return batch
+        if not free:
+            room = ROOM[min(len(self.batches), len(ROOM) - 1)]
+            free = [StreamBatch(self.engine, room, self._block, compact=True)]
+            self.batches += free
+        free[0].join(name, rate=rate, start=start)
+        self.members[name] = Member(free[0])
+        return free[0]
 
     def leave(self, name: Hashable) -> None:
+        """The client is gone, whatever it still has."""
         member = self.members.pop(name)
         if name in member.batch:
             member.batch.leave(name)
@@ -76,23 +73,27 @@ class Lane:
             member.ready = time.monotonic()
 
     def due(self) -> tuple[float, StreamBatch] | None:
-        """The batch to step first, and since when (monotonic; it may be in the future) that is so; None for none."""
+        """The batch to step first, and when (monotonic; it may be in the past); None for none."""
         found: tuple[float, StreamBatch] | None = None
         for batch in self.batches:
-            times = [member.ready for member in self.members.values() if member.batch is batch]
-            waiting = [moment for moment in times if moment is not None]
+            waiting = self._waiting(batch)
             if waiting:
-                since = min(waiting) if len(waiting) == len(times) else min(waiting) + GATHER
-                if found is None or since < found[0]:
-                    found = since, batch
+                alone = len(waiting) < min(len(batch), ROWS)
+                moment = waiting[0][0] + (GATHER if alone else 0.0)
+                if found is None or moment < found[0]:
+                    found = moment, batch
         return found
 
     def step(self, batch: StreamBatch) -> tuple[Results, list[float]]:
         """One step of a batch: its results, and for each client that was served since when it had been ready."""
-        served = [name for name, member in self.members.items() if member.batch is batch and member.ready is not None]
-        since = [self.members[name].ready or 0.0 for name in served]
-        results = batch.step()
-        for name in served:
+        served = self._waiting(batch)[:ROWS]
+        results = batch.step(name for _, name in served)
+        for _, name in served:
             self.members[name].ready = None
             self.mark_ready(name)
-        return results, since
+        return results, [since for since, _ in served]
+
+    def _waiting(self, batch: StreamBatch) -> list[tuple[float, Hashable]]:
+        """The clients of a batch that are ready, and since when; the longest waiting first."""
+        members = ((member.ready, name) for name, member in self.members.items() if member.batch is batch)
+        return sorted(((ready, name) for ready, name in members if ready is not None), key=lambda found: found[0])
