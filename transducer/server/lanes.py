@@ -10,9 +10,9 @@ from fractions import Fraction
 from transducer.engine.batch import Results, StreamBatch
 from transducer.engine.engine import Engine
 
-ROOM = (4, 12, 48)  # rows of the batches in the order in which they are made: a megabyte of state each
+ROOM = (4, 28)  # rows of the batches in the order in which they are made: a megabyte of state each
 ROWS = 8  # rows of a step at most: more of them make it hardly cheaper, and others wait (bench/batch.py)
-GATHER = 0.01  # seconds that a client waits for others of its batch
+GATHER = 0.002  # seconds that a client waits for each other one of its batch that may come
 
 
 @dataclass
@@ -78,8 +78,8 @@ class Lane:
         for batch in self.batches:
             waiting = self._waiting(batch)
             if waiting:
-                alone = len(waiting) < min(len(batch), ROWS)
-                moment = waiting[0][0] + (GATHER if alone else 0.0)
+                missing = len(batch) - len(waiting) if len(waiting) < ROWS else 0
+                moment = waiting[0][0] + GATHER * missing
                 if found is None or moment < found[0]:
                     found = moment, batch
         return found
