@@ -20,7 +20,7 @@ from transducer.errors import TransducerError, UsageError
 from transducer.media.medium import Block
 from transducer.server.channel import Frame, Kind, WorkerChannel
 from transducer.server.feeds import Flush, limit_pictures
-from transducer.server.lanes import Lane
+from transducer.server.lanes import Lane, Turn
 from transducer.server.limits import FULL, INTERNAL, UNSUPPORTED, Limits, Refused
 from transducer.server.messages import Hello
 from transducer.server.stream import ServedStream
@@ -154,13 +154,13 @@ class Worker:
         """Advance clients until the server has closed its end."""
         while not self._over:
             until = self._take()
-            due = min((due for lane in self._lanes.values() if (due := lane.due())), key=lambda d: d[0], default=None)
             now = time.monotonic()
-            if due is not None and due[0] <= now:
-                self._step(due[1])
+            turns = [turn for lane in self._lanes.values() for turn in lane.turns(now)]
+            due = [turn for turn in turns if turn.moment <= now]
+            if due:
+                self._step(min(due, key=lambda turn: (turn.early, turn.moment)))
             else:
-                if due is not None:
-                    until = min(until, due[0])
+                until = min([until, *(turn.moment for turn in turns)])
                 with self._changed:
                     if not self._news and not self._over:
                         self._changed.wait(max(until - now, 0.0))
@@ -235,11 +235,11 @@ class Worker:
         stream.close(refusal, duration)
         self._forget(stream)
 
-    def _step(self, batch: StreamBatch) -> None:
-        lane = next(lane for lane in self._lanes.values() if batch in lane.batches)
+    def _step(self, turn: Turn) -> None:
+        lane, batch = turn.lane, turn.batch
         began, used = time.monotonic(), time.thread_time()
         try:
-            results, since = lane.step(batch)
+            results, since = lane.step(turn)
             for stream in list(self._streams.values()):
                 stream.show(results.get(stream.number, []))
         except OSError:
