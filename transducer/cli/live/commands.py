@@ -61,6 +61,11 @@ def listen(
     output: p.Output = None,
     save: Save = None,
     exec: Exec = None,
+    server: Annotated[
+        str | None,
+        typer.Option("--server", metavar="ws://...", help="Let this `transducer serve` compute, not this machine."),
+    ] = None,
+    token: Annotated[str | None, typer.Option("--token", help="Of the server: $TRANSDUCER_TOKEN if not given.")] = None,
     end_silence: EndSilence = None,
     max_segment: MaxSegment = None,
     search: p.SearchChoice = None,

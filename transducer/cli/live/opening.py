@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,12 @@ from transducer.cli.outputs import source_name
 from transducer.cli.sessions import check_kind
 from transducer.engine.live import LiveSession
 from transducer.errors import UsageError
+from transducer.media.audio.medium import Samples
 from transducer.media.live.capture import Inbox
 from transducer.media.live.saver import Saver
 
+SERVER_RATE = Fraction(16000)  # samples a second that are sent
+TOKEN = "TRANSDUCER_TOKEN"
 PICTURES = 2  # frames to work on at a time
 
 Tell = Callable[[str], None]
@@ -56,6 +61,10 @@ def open_source(plan: LivePlan, inbox: Inbox, tell: Tell) -> Iterator[Source]:
         UsageError: a model of the wrong kind, or an option that it does not take.
     """
     job = plan.job
+    if job.server is not None:
+        with _open_remote(plan, inbox, tell) as source:
+            yield source
+        return
     models = {}
     if job.hears:
         models["words"] = _load(job.speech_model, "samples", "words")
@@ -82,6 +91,34 @@ def open_source(plan: LivePlan, inbox: Inbox, tell: Tell) -> Iterator[Source]:
         yield source
     finally:
         recording.close()
+        if source.saver is not None:
+            source.saver.close()
+
+
+@contextmanager
+def _open_remote(plan: LivePlan, inbox: Inbox, tell: Tell) -> Iterator[Source]:
+    """Words of a sound that a server works on: no model is loaded here."""
+    from transducer.cli.live.remote import RemoteSession, hello_of
+
+    job, medium = plan.job, Samples(SERVER_RATE)
+    source = Source(_name(job))
+    hello = hello_of(plan.words, job.model, int(medium.rate), job.punctuate, job.digits)
+    session = RemoteSession(job.server or "", job.token or os.environ.get(TOKEN), hello, source.name, plan.keep)
+    if job.save is not None:
+        source.saver = Saver(Path(job.save), int(medium.rate), False, tell)
+    recording = Recording(plan, inbox, source.saver)
+    try:
+        heard = recording.sound(medium)
+        partials, keep = plan.wants_partials, plan.keep
+        (capture,) = recording.captures.values()
+        source.tracks.append(Track(session, capture, recording.stop, _as_they_are, tell, partials, keep, job.is_live))
+        source.health = Health(source.tracks, heard.level)
+        recording.start(devices=True)
+        recording.start(devices=False)
+        yield source
+    finally:
+        recording.close()
+        session.close()
         if source.saver is not None:
             source.saver.close()
 

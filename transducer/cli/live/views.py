@@ -135,7 +135,8 @@ class LiveScreen:
         from rich.text import Text
 
         status = self._status
-        line = Text("● ", style="red", no_wrap=True, overflow="crop")
+        line = Text(no_wrap=True, overflow="crop")
+        line.append("● ", style="red")
         line.append(clock(status.position), style="bold")
         if status.peak is not None:
             line.append(f"  {meter(status.peak)}", style="green" if status.peak < 0.99 else "red")

@@ -1,0 +1,165 @@
+"""A live source whose model runs elsewhere: `--server ws://HOST:PORT`."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from transducer.errors import UsageError
+from transducer.media.medium import Block
+from transducer.results import Event, Labelling, Segment, Transcript, Word
+from transducer.search.endpoint import EndpointRules
+from transducer.server.client import ServerStream
+
+PATIENCE = 30.0  # seconds for the last results
+_SENT = ("search", "beam", "chunk_ms", "threshold")  # options that go as they are
+
+
+class RemoteSession:
+    """What `transducer.engine.live.LiveSession` is, by way of a server; results come when they come, with `poll`.
+
+    Args:
+        address, token: of the server.
+        hello: what it is asked for, see `hello_of`.
+        keep: whether `result` is wanted.
+
+    Raises:
+        UsageError: nothing answers there, or the server does not want what is asked for.
+    """
+
+    def __init__(self, address: str, token: str | None, hello: dict[str, Any], name: str = "", keep: bool = False):
+        self._address, self._token, self._hello, self._name, self._keep = address, token, hello, name, keep
+        self.warnings: list[str] = []
+        self.position = 0.0
+        self._kept: list[Any] = []
+        self._start = 0.0
+        self._connect()
+
+    @property
+    def kind(self) -> str:
+        """Of the results: "words" or "events"."""
+        return str(self._stream.ready["results"])
+
+    @property
+    def events_kind(self) -> str:
+        """Servers tell of events, and of no scenes."""
+        return ""
+
+    def push(self, block: Block) -> list[Any]:
+        """Send more; what has come back by now."""
+        self._raise()
+        samples = block.inputs[:, 0].astype(np.float32)
+        self._stream.send_samples(samples)
+        self.position += len(samples) / self._hello["rate"]
+        return self.poll()
+
+    def peek(self, interval: float) -> list[Any]:
+        """Partials are the server's."""
+        return []
+
+    def poll(self) -> list[Any]:
+        """What has come. Raises MediaError where the server has gone."""
+        found: list[Any] = []
+        while self._results:
+            found.append(self._results.popleft())
+        if not found:
+            self._raise()
+        if self._keep:
+            self._kept += [result for result in found if not isinstance(result, Segment) or result.final]
+        return found
+
+    def skip(self, start: float) -> list[Any]:
+        """See `LiveSession.skip`: another stream, whose times begin there."""
+        found = self.finish()
+        self._start = self.position = max(start, self.position)
+        self._connect()
+        return found
+
+    def flush(self) -> list[Any]:
+        """Ask for everything so far; it comes with `poll`."""
+        self._stream.flush()
+        return []
+
+    def finish(self) -> list[Any]:
+        """The end: the rest, final."""
+        try:
+            self._stream.finish()
+            self._reader.join(PATIENCE)
+            return self.poll()
+        finally:
+            self._stream.close()
+
+    def close(self) -> None:
+        """Leave the server; may be called twice."""
+        self._stream.close()
+
+    def result(self) -> Any:
+        """The whole, if it was kept."""
+        warnings = tuple(self.warnings)
+        if self.kind == "words":
+            return Transcript(tuple(self._kept), self.position, self._name, warnings=warnings)
+        return Labelling(self._name, 25.0, 0, self.position, tuple(self._kept), (), warnings)
+
+    def _connect(self) -> None:
+        self._results: deque[Any] = deque()
+        self._failure: BaseException | None = None
+        self._stream = ServerStream(self._address, self._token, **self._hello)
+        self._reader = threading.Thread(
+            target=self._read, args=(self._stream, self._results, self._start), name="server", daemon=True
+        )
+        self._reader.start()
+
+    def _raise(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _read(self, stream: ServerStream, results: deque[Any], start: float) -> None:
+        try:
+            for message in stream:
+                if message["type"] == "warning":
+                    self.warnings.append(message["message"])
+                elif message["type"] in ("partial", "final"):
+                    results.append(segment_of(message, start))
+                elif message["type"] == "event":
+                    results.append(_event_of(message, start))
+        except BaseException as error:
+            self._failure = error
+
+
+def hello_of(options: dict[str, Any], model: str, rate: int, punctuate: bool, digits: bool) -> dict[str, Any]:
+    """What a server is asked for.
+
+    Raises:
+        UsageError: the model is a folder of this machine.
+    """
+    if "/" in model:
+        raise UsageError(f"a server has its own models: name one of them, and not the folder {model}")
+    asked = {name: options[name] for name in _SENT if name in options}
+    rules: EndpointRules | None = options.get("endpoint")
+    if rules is not None:
+        asked["endpoint"] = asdict(rules)
+    if options.get("hotwords"):
+        asked["hotwords"] = [list(each) if isinstance(each, tuple) else each for each in options["hotwords"]]
+    asked |= {name: True for name, wanted in (("punctuate", punctuate), ("digits", digits)) if wanted}
+    return {"kind": "audio", "format": "pcm_f32le", "rate": rate, "channels": 1, "model": model, "options": asked}
+
+
+def segment_of(message: dict[str, Any], start: float = 0.0) -> Segment:
+    """A message of words; its times count from second `start`."""
+    words = tuple(
+        Word(word["text"], word["start"] + start, word["end"] + start, word["confidence"]) for word in message["words"]
+    )
+    final = message["type"] == "final"
+    stable = len(words) if final else len(message.get("stable", "").split())
+    return Segment(words, final, message["start"] + start, message["end"] + start, stable)
+
+
+def _event_of(message: dict[str, Any], start: float) -> Event:
+    names = ("label", "start", "end", "start_frame", "end_frame", "score")
+    event = Event(**{name: message[name] for name in names})
+    return replace(event, start=event.start + start, end=event.end + start)
