@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -76,8 +78,9 @@ class Microphone(Iterator[np.ndarray]):
         self.warnings: list[str] = []
         self._since = since
         self._closed = threading.Event()
+        self._blocks: queue.SimpleQueue[tuple[np.ndarray, bool, float]] = queue.SimpleQueue()
         try:
-            self._stream = _open_stream(self._sounddevice, rate, device)
+            self._stream = _open_stream(self._sounddevice, rate, device, self._take)
         except (self._sounddevice.PortAudioError, ValueError) as error:
             raise MediaError(f"{self.name} can't be opened: {_explain(error)}") from None
         self._sound: Any = resample(self._record(), rate)
@@ -93,37 +96,45 @@ class Microphone(Iterator[np.ndarray]):
 
     def _record(self) -> Iterator[tuple[int, np.ndarray]]:
         stream, rate, mixer = self._stream, round(self._stream.samplerate), Mixer()
-        size = round(BLOCK * rate)
+        begun, count, gone = None, 0, True
         try:
-            with stream:
-                begun, count = None, 0
-                while not self._closed.is_set():
-                    self._wait(stream, size)
-                    block, overflow = stream.read(size)
-                    now = time.monotonic()
-                    if begun is None:
-                        begun = now - size / rate
-                        late = round((self._since() if self._since is not None else 0.0) * rate) - size
-                        if late > 0:
-                            yield rate, np.zeros(late, np.float32)
-                    count += size
-                    lost = round((now - begun) * rate) - count if overflow else 0
-                    if lost > size:
-                        self._tell_loss(count / rate, lost / rate)
-                        count += lost
-                        yield rate, np.zeros(lost, np.float32)
-                    yield rate, mixer.mix(block.T, rate)
+            stream.start()
+            while not self._closed.is_set():
+                block, overflow, now = self._next_block()
+                if begun is None:
+                    begun = now - len(block) / rate
+                    late = round((self._since() if self._since is not None else 0.0) * rate) - len(block)
+                    if late > 0:
+                        yield rate, np.zeros(late, np.float32)
+                count += len(block)
+                lost = round((now - begun) * rate) - count if overflow else 0
+                if lost > len(block):
+                    self._tell_loss(count / rate, lost / rate)
+                    count += lost
+                    yield rate, np.zeros(lost, np.float32)
+                yield rate, mixer.mix(block.T, rate)
+            gone = False
+        except GeneratorExit:
+            gone = False
+            raise
         except self._sounddevice.PortAudioError as error:
-            raise MediaError(f"{self.name} has stopped: {_explain(error)}; is it still plugged in?") from None
+            raise MediaError(f"{self.name} has stopped: {_explain(error)}") from None
+        finally:
+            if gone:
+                _abandon(self._sounddevice)
+            else:
+                stream.close()
 
-    def _wait(self, stream: Any, size: int) -> None:
-        """Until there is enough to read: a read from a device that has gone may never return."""
-        until = time.monotonic() + PATIENCE
-        while stream.read_available < size:
-            if not stream.active or time.monotonic() > until:
-                raise MediaError(f"{self.name} gives no sound any more; is it still plugged in? {_LIST}")
-            if self._closed.wait(BLOCK / 4):
-                return
+    def _take(self, block: np.ndarray, count: int, when: Any, status: Any) -> None:
+        """What PortAudio calls, in its own thread, which may stay in there when a device goes away."""
+        self._blocks.put((block.copy(), bool(status.input_overflow), time.monotonic()))
+
+    def _next_block(self) -> tuple[np.ndarray, bool, float]:
+        """(N, 1) samples, whether some were lost before them, and when they came."""
+        try:
+            return self._blocks.get(timeout=PATIENCE)
+        except queue.Empty:
+            raise MediaError(f"{self.name} gives no sound any more; is it still plugged in? {_LIST}") from None
 
     def _tell_loss(self, second: float, lost: float) -> None:
         if len(self.warnings) < MAX_WARNINGS:
@@ -138,13 +149,27 @@ def microphone(
     return Microphone(rate, device, since)
 
 
-def _open_stream(sounddevice: Any, rate: int, device: int | str | None) -> Any:
+def _open_stream(sounddevice: Any, rate: float, device: int | str | None, take: Callable[..., None]) -> Any:
     try:
         sounddevice.check_input_settings(device=device, channels=1, dtype="float32", samplerate=rate)
     except sounddevice.PortAudioError:
         # Many devices have one rate only; their own always works.
         rate = sounddevice.query_devices(device, "input")["default_samplerate"]
-    return sounddevice.InputStream(samplerate=rate, device=device, channels=1, dtype="float32", latency=BUFFER)
+    return sounddevice.InputStream(
+        samplerate=rate,
+        blocksize=round(BLOCK * rate),
+        device=device,
+        channels=1,
+        dtype="float32",
+        latency=BUFFER,
+        callback=take,
+    )
+
+
+def _abandon(sounddevice: Any) -> None:
+    """Leave a device that has gone as it is: PortAudio would wait for it, at the end of the program as well."""
+    waits: Any = getattr(sounddevice, "_exit_handler", None)
+    atexit.unregister(waits)
 
 
 _LIST = "transducer listen --list-devices shows what there is"
