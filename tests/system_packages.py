@@ -1,4 +1,4 @@
-"""Install what the tests need of the system, where it is missing: libraries for OpenCV's wheel, ffmpeg, Chromium.
+"""Install what the tests need of the system, where it is missing: OpenCV's libraries, ffmpeg, Chromium, a sound server.
 
 Run before the tests by the command in the README: bare machines and containers lack them.
 """
@@ -7,9 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from ctypes.util import find_library
+from pathlib import Path
 
 LIBRARIES = ("libgl1", "libglib2.0-0")
-PROGRAMS = ("ffmpeg", "chromium")  # packages of the same names
+PROGRAMS = {"ffmpeg": "ffmpeg", "chromium": "chromium", "pulseaudio": "pulseaudio", "pacat": "pulseaudio-utils"}
+SOUND = {"portaudio": "libportaudio2"}  # a library, and its package
+ALSA = "libasound2-plugins"  # makes the sound server a device of PortAudio
 
 
 def opencv_loads() -> bool:
@@ -20,7 +24,9 @@ def opencv_loads() -> bool:
 def missing() -> list[str]:
     """Packages of Debian and Ubuntu that are needed and not there."""
     packages = [] if opencv_loads() else [*LIBRARIES]
-    return packages + [program for program in PROGRAMS if not shutil.which(program)]
+    packages += [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    packages += [package for library, package in SOUND.items() if not find_library(library)]
+    return packages if any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")) else [*packages, ALSA]
 
 
 def main() -> int:
