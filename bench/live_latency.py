@@ -2,14 +2,16 @@
 
     python bench/live_latency.py [TABLE] [--recordings 20] [--chunk-ms 320 640] [--peek 0 0.1] [--video FILE ...]
 
-Media comes in pieces of 20 ms, frames one by one, on a clock that is simulated: it stands at the end of the piece that has
-come, and goes on by the CPU time that the model takes, measured; a piece that comes meanwhile waits. So a machine that is
-too slow falls behind here as it would there, and one that others use as well does not count as slow.
+Media comes in pieces of 20 ms, frames one by one, on a simulated clock: it stands at the end of the piece that has
+come, and goes on by the CPU time that the model takes, measured; a piece that comes meanwhile waits. So a machine that
+is too slow falls behind here as it would there, and one that others use as well does not count as slow.
 
 - first partial: from the onset of speech, by its level, to the first words.
 - word: from its end to its first appearance, right or wrong in the end as the final has it.
-- final: from the endpoint decision (the second of the media at which the trailing silence was long enough) to the final.
-- event: frames from the one with which it ends to its appearance; the look-ahead is the model's own.
+- final: from the endpoint decision to the final. It is decided at the second of the media at which the trailing silence
+  was long enough.
+- event: frames from the one with which it ends to its appearance. The model declares its look-ahead, and the rules for
+  events wait for frames that end a run.
 
 TABLE has the columns path and text; sample_media's by default.
 """
@@ -178,14 +180,14 @@ def measure_events(model: Any, path: Path) -> list[str]:
         late, frames = [], 0
         for frame in reader:
             step = Block(model.medium.check(frame.image), [float(frame.time)], [frame.index])
-            clock.arrive(float(frame.time) + 1 / fps)
+            clock.arrive(float(frame.time))
             for result in clock.run(lambda step=step: session.push(step)):
                 if isinstance(result, transducer.Event):
-                    # The frame that is on its way when it is shown.
                     late.append((clock.now - result.end) * fps)
             frames += 1
-    ahead = engine.lookahead
-    return [path.name, f"{len(late)}", f"{ahead}", spread(late), f"{clock.spent * fps / frames:.3f}"]
+    rules = getattr(engine.search, "rules", None)
+    ahead = f"{engine.lookahead} + {rules.merge + 1 if rules is not None else 0}"
+    return [path.name, f"{len(late)}", ahead, spread(late), f"{clock.spent * fps / frames:.3f}"]
 
 
 def main() -> None:
@@ -207,7 +209,7 @@ def main() -> None:
             grid.add_row(*measure_words(model, sounds, chunk_ms, peek))
     console.print(f"{len(sounds)} recordings: median / 90 % / 99 %")
     console.print(grid)
-    grid = Grid("video", "events", "look-ahead, frames", "frames from its end", "CPU s a second")
+    grid = Grid("video", "events", "look-ahead + wait, frames", "frames from its end", "CPU s a second")
     labeller = transducer.load("shots")
     for path in args.video:
         grid.add_row(*measure_events(labeller, path))

@@ -25,7 +25,7 @@ KINDS = {
     ".mov": ("mov", "aac", "libx264"),
 }
 # What is killed leaves a file that can be played up to there.
-_OPTIONS = {"mp4": {"movflags": "frag_keyframe+delay_moov"}, "mov": {"movflags": "frag_keyframe+empty_moov"}}
+_OPTIONS = {"mp4": {"movflags": "frag_keyframe+delay_moov"}, "mov": {"movflags": "frag_keyframe+delay_moov"}}
 _TICKS = 90_000  # a second, of the times of pictures
 _SPEED = {"preset": "veryfast", "crf": "23"}
 _HOLE = 1.0  # seconds of silence that are written at a time
@@ -57,8 +57,6 @@ class Saver:
         if pictures and not self._picture_codec:
             can = [name for name, (_, _, codec) in KINDS.items() if codec]
             raise UsageError(f"{path}: a {suffix} holds no pictures: take {', '.join(can)}")
-        if path.exists():
-            raise UsageError(f"{path}: is there already, and a recording is not written over: choose another name")
         self._path, self._rate, self._tell = path, rate or 0, tell
         self._lock = threading.Lock()
         self.failed = False
@@ -69,9 +67,14 @@ class Saver:
         self._pictures = pictures
         self._early: list[np.ndarray] = []  # sound before the first picture, by which the header is known
         try:
-            self._file: Any = av.open(str(path), "w", format=kind, options=_OPTIONS.get(kind, {}))
+            path.open("xb").close()
+        except FileExistsError:
+            raise UsageError(
+                f"{path}: is there already, and a recording is not written over: choose another name"
+            ) from None
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {error.strerror}; choose another place for --save") from None
+        self._file: Any = av.open(str(path), "w", format=kind, options=_OPTIONS.get(kind, {}))
         if rate is not None:
             self._sound = self._file.add_stream(self._sound_codec, rate=rate, layout="mono")
 
@@ -99,11 +102,13 @@ class Saver:
                 self._guard(self._write_sound, self._early.pop(0))
 
     def close(self) -> None:
-        """Write the end; nothing may come after it."""
+        """Write the end; nothing may come after it. Of nothing, no file is left."""
         with self._lock:
             if self._file is not None:
                 self._guard(self._finish)
                 self._file = None
+                if not self._samples and self._video is None:
+                    self._path.unlink(missing_ok=True)
 
     def _guard(self, write: Callable[..., None], *arguments: Any) -> None:
         """A disk that is full ends the recording, and not the session."""
