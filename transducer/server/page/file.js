@@ -4,7 +4,7 @@ import { Transcript } from './captions.js';
 import { actions } from './download.js';
 import { Labels, Strip } from './events.js';
 import { faststart } from './faststart.js';
-import { Problem } from './problems.js';
+import { Problem, sentence } from './problems.js';
 import { Connection } from './socket.js';
 
 const PIECE = 2 ** 16; // bytes of a message
@@ -153,7 +153,7 @@ export class FilePanel {
     if (message.type === 'partial') this.#transcript.partial(message);
     else if (message.type === 'final') this.#transcript.final(message);
     else if (message.type === 'event') this.#mark(message);
-    else if (message.type === 'warning') this.#warn(message.message);
+    else if (message.type === 'warning') this.#warn(sentence(message.message));
     else if (message.type === 'finished') this.#duration = Math.max(this.#duration, message.duration ?? 0);
     if (message.type === 'final' || message.type === 'event') this.#refresh();
     // What was sent may still wait: results say how far the server is, where the length is known.

@@ -57,8 +57,9 @@ export function checkSecure(device) {
   }
 }
 
-function sentence(text) {
-  const trimmed = text.trim().replace(/^the stream: /, 'the file ');
+/** A message of the server as a sentence. What the page sends is a stream to it, and a file to people. */
+export function sentence(text) {
+  const trimmed = text.trim().replace(/^the stream:/, 'the file:');
   const begun = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }

@@ -5,7 +5,7 @@ import { Transcript } from './captions.js';
 import { actions } from './download.js';
 import { Labels } from './events.js';
 import { Microphone } from './microphone.js';
-import { Problem } from './problems.js';
+import { Problem, sentence } from './problems.js';
 import { clock as asClock, SessionClock } from './times.js';
 
 const RUNNING = { microphone: 'Listening.', camera: 'Watching.' };
@@ -130,7 +130,7 @@ export class LivePanel {
     if (message.type === 'partial') this.#transcript.partial(message);
     else if (message.type === 'final') this.#transcript.final(message);
     else if (message.type === 'event') this.#mark(message);
-    else if (message.type === 'warning') this.#warn(message.message);
+    else if (message.type === 'warning') this.#warn(sentence(message.message));
     else return;
     get('live-empty').hidden = true;
     this.#refresh();
@@ -205,6 +205,7 @@ export class LivePanel {
   }
 
   async #keepAwake() {
+    if (this.#lock && !this.#lock.released) return;
     try {
       this.#lock = await navigator.wakeLock?.request('screen');
     } catch {
