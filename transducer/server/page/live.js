@@ -54,7 +54,7 @@ export class LiveStream {
   async stop() {
     if (this.#timer !== null) {
       this.abandon();
-      throw new Problem('away', 'The server is away: what was said last has not been written.');
+      throw new Problem('away', 'There was no connection: what was said last has not been written.');
     }
     await new Promise((resolve) => {
       this.#stopped = resolve;
@@ -73,13 +73,13 @@ export class LiveStream {
     const number = ++this.#number;
     this.#connection = new Connection(this.#hello, {
       ready: (message) => {
-        this.#tries = 0;
         this.#base = this.#kept.length ? this.#kept[0].start : this.#end;
         this.#on.state('ready', message);
         for (const item of this.#kept) this.#connection.send(item.bytes(this.#base));
         if (this.#stopped) this.#connection.finish();
       },
       message: (message) => {
+        this.#tries = 0; // results, and not a server that says hello and fails
         if (message.type === 'final') this.#forget(this.#base + message.end);
         this.#on.message(shift(message, this.#clock + this.#base, number));
       },
