@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -83,7 +86,8 @@ def test_a_token_is_needed(strict: RunningServer) -> None:
 def test_pages_of_other_origins_stay_out(strict: RunningServer, origin: str | None, comes_in: bool) -> None:
     headers = {} if origin is None else {"Origin": strict.http if origin == "own" else origin}
     with connect(f"{strict.ws}/v1/stream?token={TOKEN}", additional_headers=headers) as connection:
-        connection.send(json.dumps({"type": "hello", "kind": "video"}))
+        with suppress(ConnectionClosed):  # who is not wanted is told so at once
+            connection.send(json.dumps({"type": "hello", "kind": "video"}))
         if comes_in:
             assert json.loads(connection.recv())["type"] == "ready"
         else:
@@ -159,6 +163,29 @@ def test_no_hello(strict: RunningServer, first: str | bytes) -> None:
     with connect(f"{strict.ws}/v1/stream?token={TOKEN}") as connection:
         connection.send(first)
         assert closing(connection) == (1003, "hello")
+
+
+def test_a_picture_may_be_too_large(strict: RunningServer) -> None:
+    picture = bytearray(jpeg())
+    sizes = picture.index(b"\xff\xc0") + 5  # in the frame's header: height and width
+    picture[sizes : sizes + 4] = (60_000).to_bytes(2, "big") * 2
+    with hello(strict, kind="video") as connection:
+        json.loads(connection.recv())
+        connection.send(bytes(picture))
+        assert closing(connection) == (1009, "media")
+
+
+def test_a_worker_that_dies_is_replaced(strict: RunningServer) -> None:
+    children = Path(f"/proc/{strict.process.pid}/task/{strict.process.pid}/children")
+    (worker,) = children.read_text().split()
+    with hello(strict, kind="video") as connection:
+        json.loads(connection.recv())
+        os.kill(int(worker), signal.SIGKILL)
+        assert closing(connection) == (1011, "internal")
+    while httpx.get(f"{strict.http}/healthz").status_code != 200:
+        time.sleep(0.1)
+    with ServerStream(strict.ws, TOKEN, kind="video") as stream:
+        assert stream.ready["model"] == "shots"
 
 
 def test_an_upload_may_be_too_big(strict: RunningServer) -> None:

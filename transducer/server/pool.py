@@ -114,13 +114,17 @@ class Worker:
 
     Args:
         pool: that it belongs to.
-        number: of the worker.
+
+    Attributes:
+        streams: by their numbers.
+        ready, begun: it takes streams; it has done so.
+        failure: why it never did.
     """
 
-    def __init__(self, pool: Pool, number: int):
-        self.number = number
+    def __init__(self, pool: Pool):
         self.streams: dict[int, PooledStream] = {}
         self.ready = asyncio.Event()
+        self.begun = False
         self.failure = ""
         self._pool = pool
         self._writer: asyncio.StreamWriter | None = None
@@ -154,6 +158,7 @@ class Worker:
             self._pool.facts = report.pop("models", self._pool.facts)
             self._pool.metrics.report(report)
             self.ready.set()
+            self.begun = True
             return
         if frame.kind is Kind.CLOSED and not frame.stream:
             self.failure = json.loads(frame.body)["message"]
@@ -185,6 +190,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process, as soon as it sees that its socket is closed."""
+        self.ready.clear()
         if self._writer is not None:
             self._writer.close()
         for number, stream in list(self.streams.items()):
@@ -241,11 +247,11 @@ class Pool:
         """One worker after the other."""
         first = True
         while not self.stopping.is_set():
-            worker = self.workers[number] = Worker(self, number)
+            worker = self.workers[number] = Worker(self)
             await worker.run()
             if self.stopping.is_set():
                 return
-            if first and not worker.ready.is_set():
+            if first and not worker.begun:
                 raise UsageError(worker.failure or "a worker of the server ended before it was ready")
             first = False
             log.error("worker %d has ended; another one is started", number)
