@@ -124,6 +124,11 @@ def test_limits(strict: RunningServer) -> None:
             stop.set()
             sending.join()
 
+    def no_request() -> bytes:
+        with socket.create_connection(("127.0.0.1", strict.port)) as opened:
+            opened.send(b"GET / HTTP/1.1\r\n")
+            return opened.recv(1)
+
     def half_open() -> tuple[int, str]:
         connection = connect(f"{strict.ws}/v1/stream?token={TOKEN}").__enter__()
         return closing(connection)
@@ -131,6 +136,7 @@ def test_limits(strict: RunningServer) -> None:
     with ThreadPoolExecutor() as pool:
         # The server has room for three streams; a connection without a hello is none yet.
         silence, length, nothing = (pool.submit(run) for run in (silent, endless, half_open))
+        unused = pool.submit(no_request)
         time.sleep(0.5)
         with hello(strict, kind="video") as third:
             json.loads(third.recv())
@@ -138,6 +144,7 @@ def test_limits(strict: RunningServer) -> None:
         assert silence.result() == (1008, "idle")
         assert length.result() == (1008, "time")
         assert nothing.result() == (1008, "idle")
+        assert unused.result() == b""
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from transducer.errors import UsageError
 from transducer.server.access import Access, is_loopback
@@ -158,6 +159,18 @@ def _address(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+class _Http(H11Protocol):
+    """Connections on which no request comes are closed: they would take the room of others."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self.loop.call_later(Limits.hello, self._close_unused)
+
+    def _close_unused(self) -> None:
+        if self.scope is None and not self.transport.is_closing():
+            self.transport.close()
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its own signals: streams end before it does."""
 
@@ -169,6 +182,7 @@ class _Server(uvicorn.Server):
 def _config(app: Starlette, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=_Http,
         ws="websockets-sansio",
         ws_max_size=limits.message,
         ws_per_message_deflate=False,

@@ -146,6 +146,10 @@ class Worker:
         options = hello.options
         with self._building:
             engine: Engine = model.engine(**{name: getattr(options, name) for name in options.given})
+        if not engine.streams:
+            raise Refused(
+                UNSUPPORTED, "model", f"the model {model.name} needs its source as a whole, and cannot stream"
+            )
         return model, engine
 
     # In the worker's own thread.
