@@ -101,7 +101,9 @@ class Recording:
         return reconnect
 
     def _open_sound(self, rate: int, start: float) -> Iterator[np.ndarray]:
-        return open_audio(self._standard_input(0), rate, self._plan.raw, self._job.track, start=start)
+        return open_audio(
+            self._standard_input(0), rate, self._plan.raw, self._job.track, start=start, live=not self._job.pace
+        )
 
     def _open_pictures(self, medium: Any, fast: bool, start: float) -> Iterator[VideoFrame]:
         job = self._job

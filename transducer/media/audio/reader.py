@@ -18,7 +18,7 @@ from transducer.media.audio.timeline import Timeline
 from transducer.media.io.decoding import decode, describe_sounds, open_audio_stream, open_container
 from transducer.media.io.parts import has_open_end, parts
 from transducer.media.io.reader import Reader, check_span, prepend
-from transducer.media.io.sources import RawFormat, Source, is_media_source, open_source
+from transducer.media.io.sources import LIVE_OPTIONS, RawFormat, Source, is_media_source, open_source
 from transducer.media.io.timing import counts_timestamps, has_no_gaps, stream_length, time_origin, trims_padding
 
 
@@ -83,6 +83,7 @@ def open_audio(
     start: float = 0.0,
     length: float | None = None,
     level: bool = False,
+    live: bool = False,
 ) -> AudioReader:
     """Open the sound of a source. Nothing is read ahead but what is needed to know that it can be decoded.
 
@@ -96,6 +97,7 @@ def open_audio(
         start: seconds to leave out; what follows is what it is without this, to the sample.
         length: seconds to give from there; None for all.
         level: raise quiet sound, see `raise_level`.
+        live: give the first of it soon: see `LIVE_OPTIONS`.
 
     Times are those that a player shows: sound that starts later than the picture is preceded by silence, a gap
     in the timestamps is filled with silence, an overlap is cut. Channels are mixed, see `Mixer`. Files that were
@@ -117,6 +119,7 @@ def open_audio(
         return source
     if is_media_source(source):
         opened = open_source(source, raw is not None)
+        opened.options |= LIVE_OPTIONS if live else {}
         reader = AudioReader(opened.name, rate)
         reader._resources.append(opened)
         chunks = resample(_read_media(opened, reader, raw, stream), rate)

@@ -25,6 +25,9 @@ RAW_ENCODINGS = (
 )  # fmt: skip
 
 STANDARD_INPUT = "-"
+# Of what is happening now, FFmpeg looks at half a second before it gives the first of it. By itself it looks at five,
+# of WAV at 32 packets, and knows more of files whose streams begin late, or at odd rates.
+LIVE_OPTIONS = {"analyzeduration": "500000", "max_probe_packets": "2"}
 TIMEOUT = 30.0  # seconds without an answer or data from an address
 _HEAD = 512  # bytes of a source that are looked at
 _BEFORE_INDEX = (b"ftyp", b"wide")  # boxes that an MP4 begins with

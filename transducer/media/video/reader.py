@@ -14,7 +14,7 @@ from transducer.errors import MediaError, UsageError
 from transducer.media.io.decoding import open_container
 from transducer.media.io.parts import warn_of_parts
 from transducer.media.io.reader import Reader, check_span, prepend
-from transducer.media.io.sources import is_media_source, open_source
+from transducer.media.io.sources import LIVE_OPTIONS, is_media_source, open_source
 from transducer.media.io.timing import UNKNOWN, stream_length
 from transducer.media.video.clock import FrameClock, TimedFrame
 from transducer.media.video.decoding import (
@@ -166,7 +166,7 @@ def open_video(
         start: seconds to leave out: the first frame is the first one that is not shown before; frames keep their
             numbers and times.
         length: seconds to give from there; None for all.
-        live: give each frame as soon as it can be, and not a few at a time, which is quicker.
+        live: give each frame as soon as it can be, and not a few at a time, which is quicker; see `LIVE_OPTIONS`.
 
     Frames come in the order of presentation, upright, deinterlaced if they are larger than half of what is
     stored (smaller ones are means over both fields), without alpha.
@@ -193,6 +193,7 @@ def open_video(
     if not is_media_source(source):
         raise UsageError(f"{type(source).__name__} is no source; give a path, an address or an open file")
     opened = open_source(source)
+    opened.options |= LIVE_OPTIONS if live else {}
     reader = VideoReader(opened.name, size)
     reader._resources.append(opened)
     try:
