@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +193,26 @@ def test_a_worker_that_dies_is_replaced(strict: RunningServer) -> None:
         time.sleep(0.1)
     with ServerStream(strict.ws, TOKEN, kind="video") as stream:
         assert stream.ready["model"] == "shots"
+
+
+def test_options_may_be_too_many(server: RunningServer) -> None:
+    with ExitStack() as opened:
+        for number in range(8):
+            options = {"endpoint": {"silence_after_words": 0.5 + number / 10}}
+            opened.enter_context(ServerStream(server.ws, options=options))
+        with pytest.raises(MediaError, match="too many different options"):
+            ServerStream(server.ws, options={"endpoint": {"silence_after_words": 5}})
+        ServerStream(server.ws, options=options).close()
+    for options, what in [
+        ({"beam": 1000}, "at most 32"),
+        ({"hotwords": ["word"] * 501}, "500 hotwords"),
+        ({"hotwords": ["w" * 101]}, "100 characters"),
+        ({"endpoint": {"max_length": 1e9}}, "0.02 to 60"),
+        ({"chunk_ms": 10**400}, "at most 5000"),
+        ({"threshold": 10**300}, "threshold"),
+    ]:
+        with pytest.raises((UsageError, MediaError), match=what):
+            ServerStream(server.ws, options=options)
 
 
 def test_an_upload_may_be_too_big(strict: RunningServer) -> None:

@@ -26,6 +26,7 @@ from transducer.server.messages import Hello
 from transducer.server.stream import ServedStream
 
 _PATIENCE = 1.0  # seconds between two reports
+_REST = 2.0  # after making an engine, by the time that it took
 
 
 def work(connected: socket.socket, models: dict[str, str], limits: Limits) -> None:
@@ -143,14 +144,25 @@ class Worker:
             raise Refused(UNSUPPORTED, "model", f"the model {model.name} takes {medium}, not {hello.kind}")
         if hello.format == "jpeg" and medium != "frames":
             raise Refused(UNSUPPORTED, "format", f"the model {model.name} takes {medium}: send a container")
-        options = hello.options
-        with self._building:
-            engine: Engine = model.engine(**{name: getattr(options, name) for name in options.given})
+        engine = self._engine(model, hello)
         if not engine.streams:
             raise Refused(
                 UNSUPPORTED, "model", f"the model {model.name} needs its source as a whole, and cannot stream"
             )
         return model, engine
+
+    def _engine(self, model: Any, hello: Hello) -> Engine:
+        """The engine for a client, which others may share. Raises Refused where there are too many different ones."""
+        options = hello.options
+        with self._building:
+            used = {(each.hello.model, each.hello.options) for each in self._streams.copy().values() if each.engine}
+            if (hello.model, options) not in used and len(used) >= self._limits.lanes:
+                raise Refused(FULL, "full", "too many different options are in use here; try again later")
+            began = time.monotonic()
+            engine: Engine = model.engine(**{name: getattr(options, name) for name in options.given})
+            # Hotwords make a lexicon of their own. Whoever asks for one after the other must not slow the clients down.
+            time.sleep(min(_REST * (time.monotonic() - began), 2.0))
+        return engine
 
     # In the worker's own thread.
 
@@ -219,8 +231,6 @@ class Worker:
             assert engine is not None
             key = id(engine), stream.block
             if key not in self._lanes:
-                if len(self._lanes) >= self._limits.lanes:
-                    raise Refused(FULL, "full", "too many different options are in use here; try again later")
                 self._lanes[key] = Lane(engine, stream.block)
             self._lanes[key].join(stream.number, stream.rate, stream.start)
             stream.lane = self._lanes[key]
