@@ -42,9 +42,8 @@ from transducer.heads.framewise import FramewiseConfig
 from transducer.heads.pooled import PooledConfig
 from transducer.media.video.medium import Frames
 from transducer.model.config import CoreConfig, EncoderConfig, ModelConfig
-from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
-from transducer.training.classes import tell_classes
+from transducer.training.classes import event_rules, label_weights, tell_classes
 from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
 
@@ -115,7 +114,7 @@ def recipe(
         steps = int(np.clip(60 * train.frames / batch_frames, 300, 4000))
     if quick:
         steps, batch_frames = 6, 400
-    weights = tuple(_weights(train.counts())) if kind != "ctc" else None
+    weights = tuple(label_weights(train.counts())) if kind != "ctc" else None
     phase = Phase(
         "train",
         steps,
@@ -133,7 +132,7 @@ def recipe(
             encoder=_encoder(encoder, fine_tune),
             core=_core(core, channels, look_ahead),
             heads={"labels": head},
-            events=_rules(table, train, units),
+            events=event_rules(table.kind, table.moments, train.runs(), units.tokens),
             chunks=(CHUNK,) if core == "transformer" else (1,),
         ),
         units={"labels": units},
@@ -211,28 +210,3 @@ def _reachable(look_ahead: int, reach: int, layers: int) -> int:
     if look_ahead > most:
         raise UsageError(f"look_ahead={look_ahead}: this network can look {most} frames ahead at most")
     return look_ahead
-
-
-def _weights(counts: np.ndarray) -> list[float]:
-    """Rare labels count for more, by the root of how rare they are."""
-    share = np.maximum(counts, 1) / max(1, counts.sum())
-    known = counts > 0
-    weights = np.where(known, share**-0.5, 1.0)
-    weights /= (weights * share)[known].sum()  # so that the loss is as large as without
-    return [round(float(weight), 4) for weight in np.clip(weights, 0.2, 10)]
-
-
-def _rules(table: Table, train: TablePairs, units: Labels) -> EventRules:
-    """How `transducer label` makes events of probabilities: see `transducer.search.events.rules`."""
-    if table.kind == "label":
-        return EventRules("clip")
-    if table.kind == "text":
-        return EventRules("sequence")
-    if table.moments:
-        return EventRules("peaks", high=0.4, window=10)
-    shortest = {
-        units.tokens[number]: max(1, int(0.4 * np.percentile(lengths, 10))) for number, lengths in train.runs().items()
-    }
-    if table.kind == "labels":
-        return EventRules("dense", min_frames=shortest)
-    return EventRules("spans", high=0.5, low=0.3, merge=2, min_frames=shortest)

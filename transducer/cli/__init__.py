@@ -210,49 +210,6 @@ def evaluate(
     return partial(run, job)
 
 
-@app.command()
-def train(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="FILE or FILE:FUNCTION, such as pipelines/speech_en.")
-    ],
-    data: Annotated[
-        str | None,
-        typer.Option("--data", help="The table or folder with the data: $TRANSDUCER_DATA, or else this folder."),
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", help="The run's folder: runs/NAME if not given.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="A few steps on a little data, to see that it runs.")] = False,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
-    ] = None,
-    threads: p.Threads = None,
-    cache: Annotated[str | None, typer.Option("--cache", help="A folder for features that several runs share.")] = None,
-    device: Annotated[
-        p.Device, typer.Option("--device", help="What to train on; auto takes a GPU if there is one.")
-    ] = (p.Device.cpu),
-) -> Callable[[], int]:
-    """Train a model from a recipe."""
-
-    def run() -> int:
-        from transducer.training.command import train_command
-
-        return train_command(
-            recipe,
-            data=data,
-            output=output,
-            resume=resume,
-            quick=quick,
-            settings=tuple(settings or ()),
-            threads=threads,
-            cache=cache,
-            device=device.value,
-        )
-
-    return run
-
-
 def _job(command: str, given: dict[str, Any]) -> Callable[[], int]:
     """What does a command, with the arguments that it was given."""
 
@@ -304,5 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, previous)
 
 
+from transducer.cli import predict as _predict  # noqa: E402, F401 - registers its command
 from transducer.cli import serve as _serve  # noqa: E402, F401 - registers its command
+from transducer.cli import train as _train  # noqa: E402, F401 - registers its command
 from transducer.cli.live import commands as _live  # noqa: E402, F401 - registers its commands

@@ -112,7 +112,10 @@ _RATES = {
     "cer": "CER",
     "frame_accuracy": "frame accuracy",
     "clip_accuracy": "clip accuracy",
+    "exact": "exact",
     "token_error_rate": "token error rate",
+    "accuracy": "accuracy",
+    "f1": "F1",
     **{f"f1@{share}": f"segment F1@{share}" for share in (10, 25, 50)},
     **{f"map@{frames}": f"mAP, within {frames} frames" for frames in (0, 1, 2, 5)},
     **{
@@ -121,7 +124,7 @@ _RATES = {
         for key, name in (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
     },
 }
-_COUNTS = ("words", "insertions", "deletions", "substitutions", "tokens", "clips", "frames")
+_COUNTS = ("words", "insertions", "deletions", "substitutions", "tokens", "pairs", "clips", "frames", "steps")
 
 
 def _table(summary: dict[str, Any]) -> str:
@@ -137,9 +140,10 @@ def _table(summary: dict[str, Any]) -> str:
     if "false_alarms_per_minute" in summary:
         rows.append(("false alarms", f"{summary['false_alarms_per_minute']:.2f} a minute"))
     rows += [(name, f"{summary[name]:,}") for name in _COUNTS if name in summary]
-    medium = "audio" if "audio_seconds" in summary else "video"
-    length = summary[f"{medium}_seconds"]
-    rows.append((medium, f"{length:.1f} s"))
+    medium = next((name for name in ("audio", "video") if f"{name}_seconds" in summary), "")
+    length = summary[f"{medium}_seconds"] if medium else 0.0
+    if medium:
+        rows.append((medium, f"{length:.1f} s"))
     for name in ("cpu", "wall"):
         seconds = summary[f"{name}_seconds"]
         rows.append((name, f"{seconds:.1f} s" + (f", {seconds / length:.4f} s a second of {medium}" if length else "")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from posixpath import basename, normpath, splitext
@@ -100,6 +100,12 @@ def _split(row: Row) -> str:
     if split and split != "train" and split not in _DEV:
         raise row.problem(f"unknown split {shown(split)!r}: there are train and dev")
     return "dev" if split in _DEV else split
+
+
+def marks_of(table: Path, line: int, events: Sequence[Mapping[str, Any]]) -> tuple[Mark, ...]:
+    """Events as a list of objects has them. Raises UsageError, with the line."""
+    found = [_mark(Row(table, line, dict(event))) for event in events]
+    return tuple(sorted(found, key=lambda mark: mark.start))
 
 
 def _mark(row: Row) -> Mark:

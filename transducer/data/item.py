@@ -47,6 +47,7 @@ class Item:
         label: of the whole; or None.
         split: "train", "dev", or "" where the table does not say.
         extra: all other columns.
+        x: what there is instead of a file: a text, a list of words, rows of numbers; None for a file.
     """
 
     name: str = field(compare=False)
@@ -61,6 +62,7 @@ class Item:
     label: str | None = None
     split: str = ""
     extra: dict[str, Any] = field(default_factory=dict, hash=False)
+    x: Any = field(default=None, compare=False)
 
     @property
     def kind(self) -> str:

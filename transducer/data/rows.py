@@ -8,7 +8,7 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,12 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         UsageError: naming the table, and the line where there is one: it cannot be read, or is no such table.
     """
-    text = _text(path)
-    lines = path.suffix.lower() in (".jsonl", ".ndjson", ".json") or text.startswith("{")
-    rows = list(_json_rows(path, text) if lines else _column_rows(path, text))
+    text = read_text(path)
+    if is_json(path, text):
+        rows = [_row(path, line, values) for line, values in json_lines(path, text)]
+    else:
+        cells = column_lines(path, text, _header)
+        rows = [_checked(Row(path, line, values)) for line, values in cells]
     if not rows:
         raise UsageError(f"{path}: the table has no rows: it needs one for every recording, clip or event")
     return rows
@@ -111,7 +114,13 @@ def nearest(name: str, names: Sequence[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def _text(path: Path) -> str:
+def is_json(path: Path, text: str) -> bool:
+    """Whether a table is JSON lines: by its ending, or by a brace at the start."""
+    return path.suffix.lower() in (".jsonl", ".ndjson", ".json") or text.startswith("{")
+
+
+def read_text(path: Path) -> str:
+    """The text of a table. Raises UsageError where it cannot be read, or is no text."""
     try:
         with open(path, "rb") as file:
             data = file.read(4096)
@@ -130,7 +139,8 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path}: the table is not UTF-8 text") from None
 
 
-def _json_rows(path: Path, text: str) -> Iterator[Row]:
+def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and object of each line that is not empty. Raises UsageError for what is none."""
     # Not splitlines(): JSON strings may hold U+2028 and other characters that it takes for line ends.
     for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip():
@@ -149,11 +159,25 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
             raise UsageError(f"{path}, line {line}: a number has too many digits") from None
         if not isinstance(values, dict):
             raise UsageError(f'{path}, line {line}: a line must be a JSON object, such as {{"path": "a.mp4", ...}}')
-        names = _names(path, line, list(values))
-        yield _checked(Row(path, line, dict(zip(names, values.values(), strict=True))))
+        yield line, values
 
 
-def _column_rows(path: Path, text: str) -> Iterator[Row]:
+def _row(path: Path, line: int, values: dict[str, Any]) -> Row:
+    names = _names(path, line, list(values))
+    return _checked(Row(path, line, dict(zip(names, values.values(), strict=True))))
+
+
+def column_lines(
+    path: Path, text: str, names: Callable[[Path, int, list[str]], list[str]]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and cells of each row under a header.
+
+    Args:
+        names: (path, line, header as it is written) -> the names of the columns.
+
+    Raises:
+        UsageError: a row that does not fit the header, or quotation marks that do not.
+    """
     first = text.lstrip("\n").split("\n", 1)[0]
     delimiter = max("\t;,", key=first.count)
     plain = delimiter == "\t"
@@ -174,7 +198,7 @@ def _column_rows(path: Path, text: str) -> Iterator[Row]:
             if not any(cell.strip() for cell in cells):
                 continue
             if not header:
-                header = _header(path, start, [cell.strip() for cell in cells])
+                header = names(path, start, [cell.strip() for cell in cells])
                 continue
             # A clip in which nothing happens needs no more than its name.
             short = len(cells) < len(header) and not set(header) & set(TIMES)
@@ -182,7 +206,7 @@ def _column_rows(path: Path, text: str) -> Iterator[Row]:
                 hint = "" if short or plain else "; a cell with the delimiter in it needs quotation marks"
                 raise UsageError(f"{path}, line {start}: {len(cells)} columns, the header has {len(header)}{hint}")
             cells += [""] * (len(header) - len(cells))
-            yield _checked(Row(path, start, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}))
+            yield start, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
     except csv.Error as error:
         raise UsageError(f"{path}, line {line + 1}: {error}; check its quotation marks") from None
 

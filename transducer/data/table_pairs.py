@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from transducer.data.clips import DecodedClip, frame_labels
+from transducer.data.item import Item
 from transducer.data.pairs import Pair
 
 
@@ -33,6 +34,7 @@ class TablePairs:
             need the whole clip.
         augment: for training; None shows the clips as they are, cut into pieces that follow each other.
         widen: see `frame_labels`.
+        encode: the tokens of an item's text; those of its words by `numbers` if None.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class TablePairs:
         window: int,
         augment: Augment | None = None,
         widen: int = 0,
+        encode: Callable[[Item], Sequence[int]] | None = None,
     ):
         self.clips, self.numbers, self.window, self.augment = clips, dict(numbers), window, augment
+        self._encode = encode or (lambda item: [self.numbers[word] for word in item.words])
         self.framewise = bool(clips) and clips[0].clip.kind in ("events", "labels")
         self._labels = [
             frame_labels(clip.clip, self.numbers, clip.times, clip.fps, widen)
@@ -106,7 +110,7 @@ class TablePairs:
             return Pair(x, self._labels[number][shown], name)
         if clip.label is not None:
             return Pair(x, self.numbers[clip.label], name)
-        return Pair(x, [self.numbers[word] for word in clip.words], name)
+        return Pair(x, list(self._encode(clip)), name)
 
     def _shown(self, count: int, start: int, rng: np.random.Generator) -> np.ndarray:
         """Which of a clip's labelled steps to show."""

@@ -11,19 +11,25 @@ from typing import Any
 from transducer.atomic import atomic_write
 from transducer.data.fingerprint import trained_on
 from transducer.data.item import Item
+from transducer.data.pair_table import check_known, has_pairs, read_pairs
 from transducer.data.table import Table, read_table
 from transducer.errors import TransducerError, UsageError
-from transducer.evaluation.results import KINDS, Results
+from transducer.evaluation.results import KINDS, Results, Texts
+from transducer.media.counted import counts_steps
+
+INPUTS = {"tokens": "text", "rows": "series", "samples": "sound"}  # name of a medium -> kind of x in a table of pairs
+TASKS = {"words": "n2m", "texts": "n2m", "sequence": "n2m", "clip": "n21"}  # of what a model writes; others: "n2n"
 
 
 def what_it_writes(model: Any) -> tuple[str, tuple[str, ...]]:
-    """ "words" and no labels, or the kind of a model's events and its labels, the background first."""
+    """ "words" (of speech) or "texts" and no labels; or the kind of a model's events and its labels, the background
+    first."""
     rules = getattr(getattr(model, "config", None), "events", None)
     if rules is not None and rules.kind == "sequence":
         return "sequence", ()  # words that are read as events: compared as they are
     facts = model.info()
     if "events_kind" not in facts:
-        return "words", ()
+        return "words" if getattr(model, "medium", None) is None or model.medium.name == "samples" else "texts", ()
     labels = facts.get("labels", ())
     return facts["events_kind"], ("", *labels) if labels else ()
 
@@ -46,20 +52,40 @@ class Evaluator:
         self.options = options
         kind, labels = what_it_writes(model)
         self.results: Results = KINDS[kind](kind, labels)
+        if isinstance(self.results, Texts):
+            self.results.characters = _writes_characters(model)
         self.cpu_seconds = self.wall_seconds = 0.0
 
     @property
     def words(self) -> bool:
         """Whether the model writes words, and has the options of `transcribe`."""
-        return self.results.kind == "words"
+        return self.results.kind in ("words", "texts")
 
     def read_table(self, path: str | os.PathLike[str]) -> Table:
-        """A table that has what this model is measured on, with no other labels than the model's.
+        """A table that has what this model is measured on, with no other labels than the model's: of files, or of pairs
+        (x, y).
 
         Raises:
-            UsageError: see `transducer.data.table.read_table`.
+            UsageError: see `transducer.data.table.read_table` and `transducer.data.pair_table.read_pairs`.
         """
+        medium = getattr(self.model, "medium", None)
+        if medium is not None and (medium.name in ("tokens", "rows") or has_pairs(Path(path))):
+            return self._read_pairs(Path(path), medium)
         return read_table(Path(path), needs=self.results.needs, labels=self.results.labels[1:])
+
+    def _read_pairs(self, path: Path, medium: Any) -> Table:
+        kind = self.results.kind
+        by_step = medium.name == "tokens" and TASKS.get(kind, "n2n") == "n2n"
+        pairs = read_pairs(
+            path,
+            task=TASKS.get(kind, "n2n"),
+            kind=INPUTS.get(medium.name),
+            columns=medium.columns if medium.name == "rows" else None,
+            steps=("words" if medium.tokenizer.kind == "symbols" else "characters") if by_step else "",
+            fewest=1,
+        )
+        check_known(pairs, self.results.labels[1:])
+        return pairs.table
 
     def warnings(self, table: Table) -> list[str]:
         """What people should know before they believe the rates, a line each."""
@@ -84,7 +110,7 @@ class Evaluator:
         for item in table.items:
             cpu, wall = time.process_time(), time.perf_counter()
             try:
-                found = self._find(item.path)
+                found = self._find(item.path if item.x is None else item.x)
             except TransducerError as error:
                 raise type(error)(f"{table.path}, line {item.line}: {error}") from error
             self.cpu_seconds += time.process_time() - cpu
@@ -94,17 +120,20 @@ class Evaluator:
                 each(item)
         return self.summary()
 
-    def _find(self, path: Path) -> Any:
+    def _find(self, x: Any) -> Any:
         if self.words:
-            return self.model.transcribe(path, **self.options)
-        return self.model.label(path, frames=True, **self.options)
+            return self.model.transcribe(x, **self.options)
+        return self.model.label(x, frames=True, **self.options)
 
     def summary(self) -> dict[str, Any]:
-        """The measures, fractions and counts; seconds of media, CPU and wall. None where nothing is to measure."""
+        """The measures, fractions and counts; seconds of media (or steps, where there are none), CPU and wall. None
+        where nothing is to measure."""
         medium = getattr(self.model, "medium", None)
         sound = self.words if medium is None else medium.name == "samples"
+        seconds = round(self.results.seconds, 3)
+        length = {"audio_seconds" if sound else "video_seconds": seconds}
         return self.results.measures() | {
-            "audio_seconds" if sound else "video_seconds": round(self.results.seconds, 3),
+            **({"steps": int(seconds)} if counts_steps(medium) else length),
             "cpu_seconds": round(self.cpu_seconds, 3),
             "wall_seconds": round(self.wall_seconds, 3),
         }
@@ -122,3 +151,9 @@ class Evaluator:
             file.write("path\treference\thypothesis\n")
             for row in rows():
                 file.write("\t".join(row) + "\n")
+
+
+def _writes_characters(model: Any) -> bool:
+    """Whether a token of what is compared is a character, as for the model itself; else it is a word."""
+    head = next(iter(model.config.heads.values()))
+    return model.units[head.units].kind in ("characters", "bytes")

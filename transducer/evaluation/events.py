@@ -173,6 +173,24 @@ def mean_average_precision(
     return table
 
 
+def spot_f1(truths: Sequence[Spot], found: Sequence[Spot], tolerance: int) -> float | None:
+    """F1 of events, the best first, each of which may be a true one of its label within a tolerance of frames; None
+    without any."""
+    left = list(truths)
+    right = 0
+    for spot in sorted(found, key=lambda spot: -spot.score):
+        near = [
+            truth
+            for truth in left
+            if (truth.video, truth.label) == (spot.video, spot.label) and abs(truth.frame - spot.frame) <= tolerance
+        ]
+        if near:
+            left.remove(min(near, key=lambda truth: abs(truth.frame - spot.frame)))
+            right += 1
+    total = len(truths) + len(found)
+    return 2 * right / total if total else None
+
+
 def spots_of_events(video: str | int, events: Iterable[Any], at: str = "start") -> list[Spot]:
     """Events (or mappings with their fields) as spots at their "start", "middle" or "end" frame."""
     found = []

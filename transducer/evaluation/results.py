@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from transducer.evaluation.events import (
     frame_accuracy,
     mean_average_precision,
     segment_f1,
+    spot_f1,
     spots_of_events,
     spots_of_scores,
     stretches,
@@ -33,7 +35,7 @@ class Results(ABC):
     """What was found in the items so far, and what is there.
 
     Attributes:
-        kind: what the model writes: "words", or a kind of events, see `transducer.search.events.rules`.
+        kind: what the model writes: "words" of speech, "texts", or a kind of events, see `EventRules`.
         labels: that the model has, the background first; empty for words and sequences.
         needs: what a table must have.
         seconds: of the media.
@@ -97,6 +99,50 @@ class Words(_Texts):
         return {name: getattr(errors, name) for name in names}
 
 
+class Texts(_Texts):
+    """Texts of any length, character by character or word by word, with white space as it is.
+
+    Attributes:
+        characters: whether a token is a character; else it is a word.
+    """
+
+    characters = False
+
+    def add(self, table: Table, item: Item, found: Transcript) -> None:
+        self.items.append(item)
+        self.seconds += found.duration
+        self.hypotheses.append(found.text)
+
+    def compared(self, text: str) -> str:
+        return text.strip()
+
+    def measures(self) -> dict[str, Any]:
+        texts = [(item.text, text) for item, text in zip(self.items, self.hypotheses, strict=True)]
+        return {"pairs": len(texts), **text_measures(texts, self.characters)}
+
+
+def text_measures(texts: Sequence[tuple[str, str]], characters: bool = False) -> dict[str, Any]:
+    """The share of texts that are right to the last token, and edits over tokens that are right.
+
+    Args:
+        texts: what is right, and what was written.
+        characters: whether a token is a character, spaces counted; else it is a word.
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    def tokens(text: str) -> Sequence[str]:
+        return " ".join(text.split()) if characters else text.split()
+
+    pairs = [(tokens(right), tokens(said)) for right, said in texts]
+    total = sum(len(right) for right, _ in pairs)
+    errors = sum(Levenshtein.distance(right, said) for right, said in pairs)
+    return {
+        "exact": sum(right == said for right, said in pairs) / len(pairs) if pairs else None,
+        "token_error_rate": errors / total if total else None,
+        "tokens": total,
+    }
+
+
 class _Labels(Results):
     """Labels of any kind."""
 
@@ -129,12 +175,7 @@ class Sequences(_Labels, _Texts):
         self.hypotheses.append(" ".join(event.label for event in found.events))
 
     def rates(self) -> dict[str, Any]:
-        from rapidfuzz.distance import Levenshtein
-
-        texts = zip(self.items, self.hypotheses, strict=True)
-        errors = sum(Levenshtein.distance(item.words, text.split()) for item, text in texts)
-        words = sum(len(item.words) for item in self.items)
-        return {"token_error_rate": errors / words if words else None, "tokens": words}
+        return text_measures([(item.text, text) for item, text in zip(self.items, self.hypotheses, strict=True)])
 
 
 class _Numbered(_Labels):
@@ -165,7 +206,8 @@ class Wholes(_Numbered):
         self.guesses.append(np.array([self.numbers[found.segments[0].label]]))
 
     def rates(self) -> dict[str, Any]:
-        return {"clip_accuracy": frame_accuracy(self.truths, self.guesses)}
+        accuracy = frame_accuracy(self.truths, self.guesses)
+        return {"accuracy": accuracy, "clip_accuracy": accuracy}
 
 
 class Steps(_Numbered):
@@ -173,12 +215,14 @@ class Steps(_Numbered):
 
     Attributes:
         true_spots, spots: where events begin, or moments are.
+        chosen: those of the spots that are results; of moments, the others are only less probable.
     """
 
     def __init__(self, kind: str, labels: tuple[str, ...] = ()) -> None:
         super().__init__(kind, labels)
         self.true_spots: list[Spot] = []
         self.spots: list[Spot] = []
+        self.chosen: list[Spot] = []
 
     def compare(self, table: Table, item: Item, found: Labelling) -> None:
         times = found.frame_times or ()
@@ -193,16 +237,22 @@ class Steps(_Numbered):
         else:
             starts = ((mark.label, event_frames(mark, times, found.fps)[0]) for mark in item.events)
             self.true_spots += [Spot(item.id, label, frame) for label, frame in starts]
+        self.chosen += spots_of_events(item.id, found.events)
         if self.kind == "peaks":
             self.spots += spots_of_scores(item.id, found.frame_scores or (), self.labels, window=5)
         else:
             self.spots += spots_of_events(item.id, found.events)
 
     def rates(self) -> dict[str, Any]:
+        if self.kind == "steps":
+            return {"accuracy": frame_accuracy(self.truths, self.guesses)}
         measured: dict[str, Any] = {}
-        if self.kind != "peaks":  # of moments, nearly all frames are background
+        if self.kind == "peaks":  # of moments, nearly all frames are background
+            measured["f1"] = spot_f1(self.true_spots, self.chosen, tolerance=2)
+        else:
             measured["frame_accuracy"] = frame_accuracy(self.truths, self.guesses)
-            measured |= {f"f1@{share}": score for share, score in segment_f1(self.truths, self.guesses).items()}
+            by_overlap = segment_f1(self.truths, self.guesses)
+            measured |= {"f1": by_overlap[50], **{f"f1@{share}": score for share, score in by_overlap.items()}}
         table = mean_average_precision(self.true_spots, self.spots, TOLERANCES)
         measured |= {f"map@{tolerance}": row["map"] for tolerance, row in table.items()}
         measured["average_precision"] = {f"@{tolerance}": row["labels"] for tolerance, row in table.items()}
@@ -240,11 +290,13 @@ class Transitions(_Numbered):
         for tolerance, scores in self.scores.items():
             measured |= {f"{name}@{tolerance}": getattr(scores, name) for name in ("precision", "recall", "f1")}
         alarms = self.scores[2].false_alarms
+        measured["f1"] = self.scores[2].f1
         return measured | {"false_alarms_per_minute": 60 * alarms / max(self.seconds, 1e-9)}
 
 
 KINDS: dict[str, type[Results]] = {
     "words": Words,
+    "texts": Texts,
     "spans": Steps,
     "dense": Steps,
     "steps": Steps,

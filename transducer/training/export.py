@@ -47,12 +47,16 @@ def evaluation(recipe: Recipe, network: Network) -> dict[str, float]:
     return rates(measure(network, recipe.dev, [name for name in recipe.trained_heads() if name in network.heads]))
 
 
-def export(folder: Path, network: Network, recipe: Recipe) -> Results:
-    """Write the checkpoint folder, measure what is in it on the dev examples, and put that on its card."""
+def export(folder: Path, network: Network, recipe: Recipe, steps: int | None = None) -> Results:
+    """Write the checkpoint folder, measure what is in it on the dev examples, and put that on its card.
+
+    Args:
+        steps: of the optimizer that were made; those of the recipe if None.
+    """
     device = next(network.parameters()).device
     network = without(network.cpu(), recipe.auxiliary)
     config, units = network.config, {name: recipe.units[name] for name in network.config.units}
-    card = {**config.card, **recipe.card, **_card(recipe)}
+    card = {**config.card, **recipe.card, **_card(recipe, steps)}
     words = recipe.word_model(folder.parent / "words", network) if recipe.word_model else None
     storage = getattr(torch, recipe.storage)
     save_checkpoint(folder, network, replace(config, card=card), units, storage, words)
@@ -123,9 +127,12 @@ def without(network: Network, heads: Sequence[str]) -> Network:
     return result
 
 
-def _card(recipe: Recipe) -> dict[str, Any]:
-    steps = sum(phase.steps for phase in recipe.phases)
-    card: dict[str, Any] = {"training_steps": steps, "training_examples": len(recipe.train)}
+def _card(recipe: Recipe, steps: int | None) -> dict[str, Any]:
+    planned = sum(phase.steps for phase in recipe.phases)
+    card: dict[str, Any] = {
+        "training_steps": planned if steps is None else steps,
+        "training_examples": len(recipe.train),
+    }
     if isinstance(recipe.train, Described):
         card["trained_on"] = recipe.train.describe()
     if files := {path for source in recipe.sources if isinstance(source, FromFiles) for path in source.media()}:

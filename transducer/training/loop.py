@@ -21,6 +21,7 @@ from transducer.training.objectives import Objective
 from transducer.training.optimizer import Average, Optimizers
 from transducer.training.ranks import Ranks
 from transducer.training.recipe import Phase
+from transducer.training.stopping import Plateau
 
 # Keys that keep the random streams of the loop apart from each other and from those of the data.
 _CHUNK, _DROPOUT = 7, 8
@@ -56,6 +57,7 @@ class Trainer:
         self.device = next(network.parameters()).device
         self.optimizers = Optimizers(network, phase)
         self.average = Average(network, phase.average_decay)
+        self.plateau = Plateau(phase.patience)
         self.step = 0
         self.position: tuple[int, ...] = ()  # of this rank's next batch; () is the beginning
 
@@ -66,7 +68,12 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        return self.step >= self.phase.steps
+        return self.step >= self.phase.steps or self.plateau.over
+
+    @property
+    def result(self) -> dict[str, torch.Tensor]:
+        """The weights that the phase ends with: averaged, and, with patience, the best that were evaluated."""
+        return self.plateau.weights or self.average.weights
 
     def run(
         self,
@@ -79,15 +86,16 @@ class Trainer:
     ) -> None:
         """Train up to step `until` (the phase's end by default), or until `stop` says so after a step.
 
-        States are saved, and evaluations made, every so many steps and at the end; 0 is only at the end.
+        States are saved, and evaluations made, every so many steps and at the end; 0 is only at the end. What an
+        evaluation shows is part of the state that is saved after it.
         """
         until = self.phase.steps if until is None else min(until, self.phase.steps)
-        if self.step >= until:
+        if self.step >= until or self.finished:
             return
         batches = self.batches.stream(*self.position)
         started = time.monotonic()
         try:
-            while self.step < until:
+            while self.step < until and not self.finished:
                 batch = next(batches)
                 numbers = self.train_step(batch)
                 self.position = batch.following
@@ -95,15 +103,30 @@ class Trainer:
                 amount, stopping = self.ranks.sum([batch.amount, stop()])
                 speed = {"seconds": now - started, "frames_per_second": amount / max(now - started, 1e-9)}
                 report(self.step, {**numbers, "epoch": batch.epoch, **speed})
-                if stopping or _due(self.step, save_every, self.phase.steps):
+                if _due(self.step, evaluate_every, self.phase.steps) and (self.phase.patience or not stopping):
+                    self._evaluate(evaluate, report)
+                if stopping or self.finished or _due(self.step, save_every, self.phase.steps):
                     self.save()
                 if stopping:
                     return
-                if evaluate and _due(self.step, evaluate_every, self.phase.steps):
-                    report(self.step, evaluate())
                 started = time.monotonic()
         finally:
             batches.close()
+
+    def _evaluate(self, evaluate: Callable[[], dict[str, float]] | None, report: Report) -> None:
+        """Only one rank evaluates; all hear whether that was the last time."""
+        better = False
+        if evaluate:
+            rates = evaluate()
+            report(self.step, rates)
+            better = self.plateau.judge(rates)
+        if not self.phase.patience:
+            return
+        better, over = map(bool, self.ranks.sum([better, self.plateau.over]))
+        if better:
+            self.plateau.keep(self.average.weights)
+        if over:
+            self.plateau.waited = self.phase.patience
 
     def train_step(self, batch: Any) -> dict[str, float]:
         """One optimizer step on one batch; the numbers worth telling.
@@ -173,6 +196,7 @@ class Trainer:
                 "network": self.network.state_dict(),
                 "optimizers": self.optimizers.state_dict(),
                 "average": self.average.state_dict(),
+                "plateau": self.plateau.state_dict(),
                 "step": self.step,
                 "positions": positions,
                 "objectives": {objective.name: objective.state_dict() for objective in self.objectives},
@@ -197,6 +221,8 @@ class Trainer:
             self.average.load_state_dict(state["average"])
             for objective in self.objectives:
                 objective.load_state_dict(state["objectives"][objective.name])
+            if "plateau" in state:  # those of older versions have none
+                self.plateau.load_state_dict(state["plateau"])
             self.step = state["step"]
         except Exception as error:  # torch raises RuntimeError, KeyError, EOFError, pickle's and zip's errors
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__

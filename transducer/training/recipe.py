@@ -43,6 +43,8 @@ class Phase:
         clip: norm of the gradient, at most.
         average_decay: of the exponential moving average of the weights that is evaluated and shipped.
         bf16: compute the network in bfloat16 where autocast does; weights and losses stay float32.
+        patience: the phase is over when so many evaluations on held-out examples have brought no progress, and its
+            result is the best of them; 0 goes on to the last step, and takes what is there then.
         batches: makes the phase's own batches, where its objectives read no pairs.
         after: called at the end of the phase, and again when a run that is past it goes on.
     """
@@ -61,13 +63,14 @@ class Phase:
     clip: float = 5.0
     average_decay: float = 0.99
     bf16: bool = True
+    patience: int = 0
     batches: Callable[[Context], Batches] | None = None
     after: Callable[[Context], None] | None = None
 
     def __post_init__(self) -> None:
         check_name("a phase", self.name)
         owner = f"phase {self.name}"
-        for name, least in (("steps", 1), ("batch_frames", 1), ("buckets", 1), ("warmup", 0)):
+        for name, least in (("steps", 1), ("batch_frames", 1), ("buckets", 1), ("warmup", 0), ("patience", 0)):
             check_whole(owner, name, getattr(self, name), least)
         for name in ("learning_rate", "matrix_learning_rate", "weight_decay"):
             check_number(owner, name, getattr(self, name))

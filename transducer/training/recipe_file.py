@@ -49,6 +49,14 @@ def load_recipe(spec: str, data: Path, quick: bool, settings: Sequence[str] = ()
     return apply_settings(recipe, others, spec, sorted(known - {"cache"})) if others else recipe
 
 
+def is_recipe(spec: str) -> bool:
+    """Whether this names a recipe and no data: a Python file, a folder with one, or a function."""
+    path = Path(spec)
+    if not path.exists() and ":" in spec:
+        path = Path(spec.rpartition(":")[0])
+    return path.suffix == ".py" or (path / f"{FUNCTION}.py").is_file()
+
+
 def _find(spec: str) -> Callable[..., Any]:
     path, name = Path(spec), FUNCTION
     if not path.exists() and ":" in spec:

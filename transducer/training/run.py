@@ -61,7 +61,7 @@ def train(
                 return None
         checkpoint = folder.root / recipe.name
         if ranks.first:
-            results = export(checkpoint, run.network, recipe)
+            results = export(checkpoint, run.network, recipe, run.steps)
             report = write_report(recipe, folder, results, command)
             say(f"The model is in {checkpoint}, the report in {report}")
         return checkpoint
@@ -113,8 +113,8 @@ class _Run:
             self._train(trainer, f"phase {number + 1} of {len(recipe.phases)}: {phase.name}", stop)
             if not trainer.finished:
                 return False
-        self.steps += phase.steps
-        self.network.load_state_dict(trainer.average.weights)
+        self.steps += trainer.step
+        self.network.load_state_dict(trainer.result)
         if phase.after is not None:
             phase.after(context)
         return True
