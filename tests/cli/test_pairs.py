@@ -253,3 +253,16 @@ def test_what_is_chosen_and_what_follows(choices, pairs, expected, tmp_path):
     found = {name: how for name, how, _ in rows(framed)}
     for name, pattern in expected.items():
         assert re.search(pattern, found[name]), found
+
+
+def test_info_has_a_table_and_a_diagram(tagger, tmp_path, capsys):
+    picture = tmp_path / "a.svg"
+    assert main(["info", tagger, "--diagram", str(picture)]) == 0
+    out = capsys.readouterr().out
+    assert "stage      kind" in out and "T x 4" in out and picture.read_text().startswith("<svg")
+    row = next(line for line in out.splitlines() if line.startswith("encoder")).split()
+    assert row[:2] == ["encoder", "window"] and row[6] == "2" and row[-1] == "yes"
+    assert main(["info", tagger, "--json"]) == 0
+    assert [stage["stage"] for stage in json.loads(capsys.readouterr().out)["stages"]][-1] == "head y"
+    assert main(["info", tagger, "--diagram", str(tmp_path / "a.png")]) == 2
+    assert "must be the name of an .svg file" in error_line(capsys)

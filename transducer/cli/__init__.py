@@ -158,11 +158,14 @@ def annotate(
 def info(
     model: Annotated[str, typer.Argument(help="A bundled model, or a folder.")] = p.DEFAULT_MODEL,
     json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+    diagram: Annotated[
+        str | None, typer.Option("--diagram", metavar="FILE.svg", help="Draw its stages into this file.")
+    ] = None,
 ) -> Callable[[], int]:
-    """Say what a model is: size, latency, what it was trained on and under which licences."""
+    """Say what a model is: size, latency, stages, what it was trained on and under which licences."""
     from transducer.cli.info import run
 
-    return partial(run, model, json)
+    return partial(run, model, json, diagram)
 
 
 @app.command()

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-WIDE, HIGH, GAP, MARGIN = 260, 58, 30, 24
+WIDE, HIGH, GAP, MARGIN = 290, 58, 30, 24  # pixels
+FAN = 14  # more where an arrow goes to several heads
 _STYLE = """
 svg{font:13px system-ui,"Segoe UI",Roboto,Helvetica,Arial,sans-serif;color-scheme:light dark;background:#fff}
 .box{fill:#f4f6f9;stroke:#8a97a8}.head{fill:#e8f1ec;stroke:#5d8a71}.end{fill:none;stroke:#8a97a8;stroke-dasharray:4 3}
@@ -45,14 +46,14 @@ def diagram(facts: Mapping[str, Any], medium: str, results: str) -> str:
         y += HIGH
         shape = shape_of(stage)
     places = [MARGIN + WIDE / 2 + number * (WIDE + GAP) for number in range(columns)] if heads else []
+    below = y + GAP + (FAN if columns > 1 else 0)
     for place, stage in zip(places, heads, strict=True):
-        parts += _arrow(middle, y, place, y + GAP, shape if place == places[0] else "")
-        parts += _box(place, y + GAP, _class(stage, "head"), f"{stage['stage']}: {stage['kind']}", _facts(stage))
-        parts += _arrow(place, y + GAP + HIGH, place, y + 2 * GAP + HIGH, shape_of(stage))
-        parts += _box(
-            place, y + 2 * GAP + HIGH, "end", results if place == places[0] else stage["stage"], "what comes out"
-        )
-    height = y + (2 * (GAP + HIGH) if heads else 0) + MARGIN
+        parts += _arrow(middle, y, place, below, shape if place == places[0] else "")
+        parts += _box(place, below, _class(stage, "head"), f"{stage['stage']}: {stage['kind']}", _facts(stage))
+        parts += _arrow(place, below + HIGH, place, below + GAP + HIGH, shape_of(stage))
+        what = results if place == places[0] else "log-probabilities"
+        parts += _box(place, below + GAP + HIGH, "end", what, "what comes out")
+    height = (below + GAP + 2 * HIGH if heads else y) + MARGIN
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" role="img" aria-label="the stages of {escape(facts["name"])}">\n'
@@ -89,8 +90,10 @@ def _box(x: float, y: float, kind: str, name: str, fact: str) -> list[str]:
 
 
 def _arrow(x: float, y: float, to_x: float, to_y: float, label: str) -> list[str]:
-    half = (y + to_y) / 2
+    half = to_y - GAP / 2
     path = f"M{x:g} {y:g}V{half:g}H{to_x:g}V{to_y - 6:g}"
     tip = f"M{to_x:g} {to_y:g}l-4.5 -8h9z"
-    text = f'<text class="shape" x="{to_x + 10:g}" y="{half + 5:g}">{escape(label)}</text>' if label else ""
+    # Where an arrow turns off, beside its beginning, which it shares with others.
+    place = ((y + half) if x != to_x else (y + to_y)) / 2 + 5
+    text = f'<text class="shape" x="{x + 10:g}" y="{place:g}">{escape(label)}</text>' if label else ""
     return [f'<path class="line" d="{path}"/>', f'<path class="tip" d="{tip}"/>', *([text] if text else [])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -23,6 +24,7 @@ from transducer.model.config import ModelConfig, settings
 from transducer.model.network import Network
 from transducer.model.packing import pack_linears
 from transducer.model.sequence import Serial, share_weights
+from transducer.model.stages import stages_of
 from transducer.results import Labelling, Transcript
 from transducer.search.context import SearchContext
 from transducer.search.options import Options
@@ -210,6 +212,7 @@ class Model:
         if self.config.events is not None:
             described["events"] = settings(self.config.events)
         facts |= {name: value for name, value in described.items() if value}
+        facts["stages"] = [asdict(stage) for stage in stages_of(self.network)]
         return {**facts, **engine.search.facts(), **self.config.card}
 
     @property

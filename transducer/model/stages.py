@@ -100,5 +100,5 @@ def _is_norm(layer: Streaming) -> bool:
 
 def _kind(part: Any, count: int) -> str:
     kind = getattr(part, "kind", None)
-    name = f"{type(part).tag} {kind}" if isinstance(kind, str) else str(type(part).tag)  # type: ignore[attr-defined]
+    name = f"{type(part).tag} {kind}" if isinstance(kind, str) else str(type(part).tag)
     return f"{name} x {count}" if count > 1 else name

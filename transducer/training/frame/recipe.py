@@ -90,7 +90,7 @@ def frame_recipe(
         train=learned,
         dev=measured,
         phases=(phase,),
-        card={"task": pairs.task, "input": begin.kind, **_described(pairs, learned)},
+        card={"task": pairs.task, **_described(pairs, learned)},
         workers=1 if isinstance(learned, TablePairs) else 0,
         evaluate_every=phase.steps if quick else max(10, phase.steps // EVALUATIONS),
         save_every=max(10, phase.steps // EVALUATIONS),
