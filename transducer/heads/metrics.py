@@ -64,18 +64,26 @@ class LabelAccuracy:
 
 
 class TokenErrors:
-    """Edits between the tokens that a search finds and those that are right."""
+    """Edits between the tokens that a search finds and those that are right.
+
+    Attributes:
+        search: finds the tokens, greedily.
+        sequences, right: how many there were, and how many of them without any error.
+    """
 
     name = "error"
 
     def __init__(self, search: Search[Any]):
-        self.total = self.errors = 0
-        self._search = search
+        self.total = self.errors = self.sequences = self.right = 0
+        self.search = search
 
     def add(self, outputs: Tensor, target: Any) -> None:
-        found = self._search.step(self._search.init(), outputs.float().cpu().numpy())
-        self.errors += edits(list(target), list(self._search.best(found).tokens))
+        found = self.search.step(self.search.init(), outputs.float().cpu().numpy())
+        wrong = edits(list(target), list(self.search.best(found).tokens))
+        self.errors += wrong
         self.total += len(target)
+        self.sequences += 1
+        self.right += not wrong
 
     @property
     def rate(self) -> float:

@@ -11,10 +11,9 @@ import torch
 from transducer.data.pairs import PairSource
 from transducer.evaluation.wer import count_errors
 from transducer.heads.cascaded_rnnt import CONTEXT, CascadedRNNTConfig
-from transducer.heads.ctc import CTCConfig
+from transducer.heads.metrics import TokenErrors
 from transducer.heads.rnnt import RNNT
 from transducer.model.network import Network
-from transducer.search.tokens.ctc import CTCGreedySearch
 from transducer.search.tokens.hypothesis import Search
 from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
 from transducer.text.tokenizers.tokenizer import Tokenizer
@@ -62,11 +61,12 @@ def greedy_tokens(network: Network, head: str, output: torch.Tensor) -> list[int
 
 
 def greedy_search(network: Network, name: str) -> Search[Any]:
-    """Greedy search over the outputs of a head, CTC's or RNN-T's, as the model's config wants it."""
+    """Greedy search over the outputs of a head of tokens, as the model's config wants it."""
     head, part = network.heads[name], network.config.heads[name]
-    if isinstance(part, CTCConfig):
-        return CTCGreedySearch()
-    assert isinstance(head, RNNT)
+    if not isinstance(head, RNNT):
+        metric = head.metric()
+        assert isinstance(metric, TokenErrors)
+        return metric.search
     window = network.config.decoding.blank_window
     context = CONTEXT if isinstance(part, CascadedRNNTConfig) else 0
     return RNNTGreedySearch(head.predictor, head.joint, head.max_symbols, (), window, context, head.tile)
