@@ -14,11 +14,14 @@ import torch
 from transducer.engine.batch import StreamBatch
 from transducer.engine.client import StreamState
 from transducer.engine.engine import Engine
+from transducer.engine.language import LanguageModel
 from transducer.engine.session import Session
 from transducer.engine.stream import Stream
 from transducer.errors import UsageError
+from transducer.heads.language import LanguageConfig
 from transducer.media.counted import counts_steps
 from transducer.media.medium import Medium
+from transducer.media.text import Text
 from transducer.model.checkpoint import CONFIG, WORDS, load_checkpoint
 from transducer.model.config import ModelConfig, settings
 from transducer.model.network import Network
@@ -28,7 +31,9 @@ from transducer.model.stages import stages_of
 from transducer.results import Labelling, Transcript
 from transducer.search.context import SearchContext
 from transducer.search.options import Options
+from transducer.search.tokens.language import LanguageScorer
 from transducer.search.tokens.word_model import WordModel, read_config
+from transducer.text.tokenizers.tokenizer import Tokenizer
 
 MODELS = "checkpoints"
 DEVICES = ("auto", "cpu", "cuda")
@@ -185,6 +190,16 @@ class Model:
         """Room for many streams in one step; see `StreamBatch` and `Options`."""
         return StreamBatch(self.engine(**options), capacity, block)
 
+    def language_model(self) -> LanguageModel:
+        """What goes on with texts and scores them. Raises UsageError where the model is no causal language model."""
+        name = self._head(Options())
+        part = self.config.heads[name]
+        if not isinstance(part, LanguageConfig) or not isinstance(self.medium, Text):
+            raise UsageError(f"the model {self.name} is no language model: train one, see pipelines/completion.py")
+        network = self._at_chunk(1)
+        stages = Serial(network.frontend, network.encoder, network.heads[name])
+        return LanguageModel(stages, self.units[part.units], self.medium.tokenizer, self.name)
+
     def info(self) -> dict[str, Any]:
         """What people ask about a model; the card's entries come last."""
         # A greedy search needs no lexicon to be read.
@@ -253,6 +268,7 @@ class Model:
             words=self._words() if name in self._spelled(options) else None,
             model=self.name,
             counted=counts_steps(self.medium),
+            language=self._fused(options, self.units[head.config.units]),
         )
         block = chunk * network.hop if self.medium.steady else None
         renew = self.config.decoding.renew_after
@@ -266,6 +282,17 @@ class Model:
         if options.head is not None and options.head not in heads:
             raise UsageError(f"the model {self.name} has no head {options.head!r}: there are {', '.join(heads)}")
         return options.head or next(iter(self._spelled(options)), next(iter(heads)))
+
+    def _fused(self, options: Options, tokenizer: Tokenizer) -> LanguageScorer | None:
+        """The language model for a beam search over these tokens, if one was asked for."""
+        if options.language_model is None:
+            if options.language_weight is not None:
+                raise UsageError("language_weight needs a language_model")
+            return None
+        model = load(options.language_model, str(self.device)).language_model()
+        if model.tokenizer.tokens != tokenizer.tokens:
+            raise UsageError(f"the language model {model.name} has other tokens than the model {self.name}")
+        return model.scorer
 
     def _spelled(self, options: Options) -> list[str]:
         """The heads whose tokens the words of a beam search are made of; none for other searches."""

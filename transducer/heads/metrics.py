@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from transducer.heads.head import IGNORE
@@ -16,9 +18,9 @@ class Metric(Protocol):
     """Counts over sequences, one after the other.
 
     Attributes:
-        name: "accuracy" (more is better) or "error" (less is).
+        name: "accuracy" (more is better), "error" or "perplexity" (less is).
         total: labels or tokens of the targets so far.
-        rate: the share of them; of errors it may be over 1.
+        rate: the share of them; of errors it may be over 1, and a perplexity is no share.
     """
 
     name: str
@@ -88,6 +90,25 @@ class TokenErrors:
     @property
     def rate(self) -> float:
         return self.errors / self.total
+
+
+class Perplexity:
+    """How many tokens a language model hesitates between: exp of the mean negative log-likelihood."""
+
+    name = "perplexity"
+
+    def __init__(self) -> None:
+        self.total, self.nll = 0, 0.0
+
+    def add(self, outputs: Tensor, target: Any) -> None:
+        right = torch.as_tensor(np.asarray(target, dtype=np.int64)).to(outputs.device)
+        known = right != IGNORE
+        self.nll -= float(outputs[known].double().gather(1, right[known, None]).sum())
+        self.total += int(known.sum())
+
+    @property
+    def rate(self) -> float:
+        return math.exp(self.nll / self.total)
 
 
 def edits(right: Sequence[object], said: Sequence[object]) -> int:

@@ -18,7 +18,7 @@ from transducer.model.checkpoint import load_checkpoint, save_checkpoint
 from transducer.model.config import HeadConfig, ModelConfig
 from transducer.model.network import Network
 from transducer.training.evaluation import chunks_of, default_chunk, measure, rates
-from transducer.training.progress import label
+from transducer.training.progress import label, shown
 from transducer.training.recipe import Recipe
 from transducer.version import VERSION
 
@@ -84,7 +84,7 @@ def _measured(recipe: Recipe, results: Results) -> list[str]:
     chunk = default_chunk(network)
     on = getattr(recipe.dev, "title", "held-out examples")
     how = f", in chunks of {chunk_text(network, chunk)}" if len(chunks_of(network)) > 1 else ""
-    return [f"{label(name)} {100 * value:.1f} % on {on}{how}" for name, value in results.rates[chunk].items()]
+    return [f"{label(name)} {shown(name, value)} on {on}{how}" for name, value in results.rates[chunk].items()]
 
 
 @contextmanager

@@ -53,7 +53,7 @@ class Progress:
     def __call__(self, step: int, numbers: dict[str, float]) -> None:
         """Take a report of the loop: a step's losses and speed, or an evaluation."""
         if "loss" not in numbers:
-            self._rates = "  ".join(f"{label(name)} {100 * value:.1f} %" for name, value in numbers.items())
+            self._rates = "  ".join(f"{label(name)} {shown(name, value)}" for name, value in numbers.items())
             self.say(f"{self.title}, step {step}: {self._rates}")
             return
         for name in ("loss", "frames_per_second"):
@@ -83,6 +83,16 @@ def label(name: str) -> str:
     kind, _, head = name.partition(":")
     kind = kind.upper() if kind.islower() and len(kind) <= 3 else kind  # abbreviations
     return f"{kind} ({head})" if head else kind
+
+
+def shown(name: str, value: float) -> str:
+    """What was measured under a name, for people: per cent, but for what is no share."""
+    return f"{value:.3g}" if is_perplexity(name) else f"{100 * value:.1f} %"
+
+
+def is_perplexity(name: str) -> bool:
+    """Whether this is the name of a perplexity."""
+    return name.partition(":")[0] == "perplexity"
 
 
 def clock(seconds: float) -> str:

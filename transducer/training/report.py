@@ -19,7 +19,7 @@ from transducer.training.export import Results, chunk_text
 from transducer.training.folder import RunFolder
 from transducer.training.log import read_log
 from transducer.training.pictures import alignment_of
-from transducer.training.progress import clock, label
+from transducer.training.progress import clock, label, shown
 from transducer.training.recipe import Recipe
 from transducer.training.words import WordErrors
 
@@ -92,10 +92,10 @@ def _results(recipe: Recipe, results: Results) -> Iterable[str]:
     names = list(next(iter(results.rates.values())))
     if len(results.rates) == 1:
         (found,) = results.rates.values()
-        yield markdown_table(("measure", "%"), [(label(name), f"{100 * found[name]:.1f}") for name in names])
+        yield markdown_table(("measure", ""), [(label(name), shown(name, found[name])) for name in names])
     else:
         rows = [
-            (chunk_text(results.network, chunk), *(f"{100 * found[name]:.1f} %" for name in names))
+            (chunk_text(results.network, chunk), *(shown(name, found[name]) for name in names))
             for chunk, found in results.rates.items()
         ]
         yield markdown_table(("chunk", *map(label, names)), rows)

@@ -1,4 +1,4 @@
-"""A causal language model over tokens as the opinion of a beam search: shallow fusion.
+"""A causal language model over tokens: the opinion of a beam search (shallow fusion), and what goes on with a text.
 
 Legend of axis suffixes: N texts, V tokens; number 0 is the end of a text, which also begins it.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from transducer.model.sequence import Serial, State
+from transducer.model.sequence import Serial, State, select
 from transducer.text.tokenizers.tokenizer import BLANK
 
 _KEPT = 4096  # texts
@@ -63,14 +64,59 @@ class LanguageScorer:
             self._known.popitem(last=False)
         return found
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next(self.network.parameters()).device
+
     def _start(self) -> State:
-        return self.network.init_state(1, torch.zeros((), device=self._device))
+        return self.network.init_state(1, torch.zeros((), device=self.device))
 
     def _read(self, token: int, state: State) -> tuple[NDArray[np.float32], State]:
-        x = torch.full((1, 1, 1), float(token), device=self._device)
-        y, _, state = self.network.step(x, torch.ones(1, 1, dtype=torch.bool, device=self._device), state)
+        x = torch.full((1, 1, 1), float(token), device=self.device)
+        y, _, state = self.network.step(x, torch.ones(1, 1, dtype=torch.bool, device=self.device), state)
         return y[0, 0].float().numpy(force=True), state
 
-    @property
-    def _device(self) -> Any:
-        return next(self.network.parameters()).device
+
+class ContinuedState(NamedTuple):
+    """Of N rows: the network's state, and (N, V) logits of the next token where they are known already."""
+
+    network: State
+    logits: Tensor | None
+
+    def select(self, rows: Tensor) -> ContinuedState:
+        return ContinuedState(select(self.network, rows), None)
+
+
+class CausalDecoder:
+    """A language model as a decoder that goes on with a prompt: see `attention.settings.Decodes`.
+
+    There is nothing to attend to: the memory is one step of nothing.
+
+    Args:
+        scorer: of the language model. prompt: its first tokens.
+    """
+
+    exact = False
+
+    def __init__(self, scorer: LanguageScorer, prompt: tuple[int, ...]):
+        self.scorer, self.prompt, self.device = scorer, prompt, scorer.device
+
+    def attend_to(self, memory: Tensor, mask: Tensor) -> tuple[Tensor]:
+        return (mask,)
+
+    def __call__(self, tokens: Tensor, memory: tuple[Tensor]) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError("a language model attends to nothing")
+
+    def start(self, memory: tuple[Tensor]) -> ContinuedState:
+        ((log_probs, network),) = self.scorer.after([self.prompt])
+        rows = torch.zeros(len(memory[0]), dtype=torch.long, device=self.device)
+        return ContinuedState(select(network, rows), torch.from_numpy(log_probs)[None].to(self.device)[rows])
+
+    def step(self, tokens: Tensor, memory: Any, state: ContinuedState) -> tuple[Tensor, Tensor, ContinuedState]:
+        nothing = torch.ones(len(tokens), 1, device=self.device)
+        if state.logits is not None:  # the prompt has been read, and what begins a text with it
+            return state.logits, nothing, state._replace(logits=None)
+        exists = torch.ones(len(tokens), 1, dtype=torch.bool, device=self.device)
+        y, _, network = self.scorer.network.step(tokens[:, None, None].float(), exists, state.network)
+        return y[:, 0], nothing, ContinuedState(network, None)

@@ -10,6 +10,7 @@ from transducer.errors import UsageError
 from transducer.search.context import SearchContext
 from transducer.search.endpoint import EndpointRules
 from transducer.search.events.words import WordEventSearch
+from transducer.search.options import Options
 from transducer.search.result_search import ResultSearch
 from transducer.search.segments import SegmentSearch
 from transducer.search.tokens.attention.decoding import Decoding
@@ -40,7 +41,9 @@ def attention_search(
     if options.hotwords:
         raise UsageError("hotwords need a beam search with a lexicon, which an attention decoder does not have")
     first = CTCGreedySearch(context.tokenizer.silence) if has_ctc else None
-    decoding = Decoding(decoder, limit, settings_of(context), context.language)
+    decoding = Decoding(
+        decoder, limit, chosen_settings(options, context.search, context.decoding.beam), context.language
+    )
     # Without CTC a segment has no end but its length, so that the usual length would cut what is one.
     rules = context.endpoint(None if has_ctc else EndpointRules(max_length=math.inf))
     rules = replace(rules, max_length=min(rules.max_length, max_memory * step))
@@ -53,16 +56,23 @@ def attention_search(
     return WordEventSearch(segments) if options.results == "events" else segments
 
 
-def settings_of(context: SearchContext) -> Settings:
-    """How to search, by what was asked for and by the model's own choices. Raises UsageError for a contradiction."""
-    options, kind = context.options, context.search
+def chosen_settings(options: Options, kind: str, beam: int | None) -> Settings:
+    """How to search, by what was asked for.
+
+    Args:
+        kind: "greedy", "beam" or "sample".
+        beam: hypotheses where nobody says how many; None for the usual number.
+
+    Raises:
+        UsageError: an option of another kind of search.
+    """
     for names, needed in ((OF_SAMPLING, "sample"), (OF_BEAMS, "beam")):
         if kind != needed and (given := sorted(options.given & names)):
             raise UsageError(f"{', '.join(given)} goes with search={needed!r}, and this one is {kind!r}")
     if options.nbest > 1 and kind != "beam":
         raise UsageError(f"alternatives come from a beam search, and this one is {kind!r}")
     chosen: dict[str, Any] = {
-        "beam": options.beam or context.decoding.beam,
+        "beam": options.beam or beam,
         "length_penalty": options.length_penalty,
         "coverage_penalty": options.coverage_penalty,
         "temperature": options.temperature,

@@ -102,7 +102,7 @@ class Decoding:
         ]
 
     def _prepare(self, memories: Sequence[NDArray[np.float32]]) -> Memories:
-        device = next(self.decoder.parameters()).device  # type: ignore[attr-defined]
+        device = self.decoder.device
         lengths = [len(memory) for memory in memories]
         padded = pad_sequence([torch.from_numpy(np.asarray(memory, np.float32)) for memory in memories], True)
         more = -padded.shape[1] % _PADDED
@@ -116,16 +116,22 @@ class Decoding:
         """When each token was said: the monotonic path through the attention that has the most of it."""
         if not text.tokens:
             return Hypothesis(score=text.score)
-        # All but the last: what a token attends to is told when the one before it has been read.
-        read = torch.tensor([[BLANK, *text.tokens[:-1]]], device=memories.device)
-        one = select_rows(memories.prepared, torch.tensor([row], device=memories.device))
-        weights = self.decoder(read, one)[1].mean(dim=(1, 2))[0, :, : len(memory)]
-        frames = monotonic_path(weights.float().numpy(force=True))
+        if not self.settings.align:
+            frames = [0] * len(text.tokens)
+        else:
+            frames = self._frames(text, len(memory), memories, row)
         tokens = (
             Token(token, frame, frame + 1, log_prob)
             for token, frame, log_prob in zip(text.tokens, frames, text.log_probs, strict=True)
         )
         return Hypothesis.of(tokens, text.score)
+
+    def _frames(self, text: Written, steps: int, memories: Memories, row: int) -> list[int]:
+        # All but the last: what a token attends to is told when the one before it has been read.
+        read = torch.tensor([[BLANK, *text.tokens[:-1]]], device=memories.device)
+        one = select_rows(memories.prepared, torch.tensor([row], device=memories.device))
+        weights = self.decoder(read, one)[1].mean(dim=(1, 2))[0, :, :steps]
+        return monotonic_path(weights.float().numpy(force=True))
 
 
 def sampler(settings: Settings, number: int) -> Callable[[NDArray[np.float32]], int]:

@@ -32,6 +32,7 @@ class Settings:
         seed: of sampling: with the same one the same is drawn.
         scorer_weight: of a language model's log-probabilities in a beam search (shallow fusion).
         nbest: hypotheses to give.
+        align: whether to tell when each token was said.
 
     Raises:
         UsageError: a number that makes no sense.
@@ -47,6 +48,7 @@ class Settings:
     seed: int = 0
     scorer_weight: float = 0.3
     nbest: int = 1
+    align: bool = True
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -68,6 +70,8 @@ class Decodes(Protocol):
 
     @property
     def exact(self) -> bool: ...
+    @property
+    def device(self) -> Any: ...
     def attend_to(self, memory: Tensor, mask: Tensor) -> Any: ...
     def __call__(self, tokens: Tensor, memory: Any) -> tuple[Tensor, Tensor]: ...
     def start(self, memory: Any) -> Any: ...
