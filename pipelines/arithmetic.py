@@ -26,7 +26,7 @@ from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
 
 BELOW = 1000
-HELD_OUT = 2000  # questions: half of them to tune on, half to measure
+HELD_OUT = 4000  # questions: half of them to tune on, half to measure
 
 
 def recipe(
@@ -37,7 +37,7 @@ def recipe(
     layers: int = 2,
     questions: int = 300_000,
     part: str = "test",
-    steps: int = 2500,
+    steps: int = 2000,
     batch_frames: int = 1200,
     learning_rate: float = 2e-3,
     matrix_learning_rate: float = 0.02,
@@ -83,7 +83,7 @@ def recipe(
         evaluate=ExactSequences("text"),
         seed=seed,
         workers=0,
-        evaluate_every=500,
+        evaluate_every=250,
         save_every=500,
     )
 

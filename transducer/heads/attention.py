@@ -232,6 +232,6 @@ class AttentionHead(Head):
 
     def metric(self) -> TokenErrors:
         from transducer.search.tokens.attention.decoding import Decoding
-        from transducer.search.tokens.attention.segment import WholeSearch
+        from transducer.search.tokens.attention.segment import AttentionSearch
 
-        return TokenErrors(WholeSearch(Decoding(self.decoder, self.limit), self.channels))
+        return TokenErrors(AttentionSearch(Decoding(self.decoder, self.limit, together=True), self.channels))

@@ -80,12 +80,21 @@ class TokenErrors:
         self.search = search
 
     def add(self, outputs: Tensor, target: Any) -> None:
-        found = self.search.step(self.search.init(), outputs.float().cpu().numpy())
-        wrong = edits(list(target), list(self.search.best(found).tokens))
-        self.errors += wrong
-        self.total += len(target)
-        self.sequences += 1
-        self.right += not wrong
+        self.add_many([outputs], [target])
+
+    def add_many(self, outputs: Sequence[Tensor], targets: Sequence[Any]) -> None:
+        """The same for many sequences, (T_i, V) each."""
+        parts = [part.float().cpu().numpy() for part in outputs]
+        searched = self.search.step_many([self.search.init()] * len(parts), parts)
+        ended = self.search.finish_many(
+            [(state, len(part), True) for (state, _), part in zip(searched, parts, strict=True)]
+        )
+        for state, target in zip(ended, targets, strict=True):
+            wrong = edits(list(target), list(self.search.best(state).tokens))
+            self.errors += wrong
+            self.total += len(target)
+            self.sequences += 1
+            self.right += not wrong
 
     @property
     def rate(self) -> float:

@@ -57,7 +57,7 @@ class WordErrors:
 def greedy_tokens(network: Network, head: str, output: torch.Tensor) -> list[int]:
     """What a greedy search finds in the output of a head of tokens for one example."""
     search = greedy_search(network, head)
-    return list(search.best(search.step(search.init(), output.numpy())).tokens)
+    return list(search.best(search.finish(search.step(search.init(), output.numpy()))).tokens)
 
 
 def greedy_search(network: Network, name: str) -> Search[Any]:

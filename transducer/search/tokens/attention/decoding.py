@@ -33,13 +33,19 @@ class Decoding:
         limit: how many tokens there are at most, which is what ends a decoder that goes round in circles.
         settings: how to search.
         scorer: a language model for a beam search.
+        together: whether clients are decoded together even if that may change the last bits of some: for measuring.
     """
 
     def __init__(
-        self, decoder: Decodes, limit: Limit, settings: Settings | None = None, scorer: TokenScorer | None = None
+        self,
+        decoder: Decodes,
+        limit: Limit,
+        settings: Settings | None = None,
+        scorer: TokenScorer | None = None,
+        together: bool = False,
     ):
         self.decoder, self.limit, self.settings = decoder, limit, settings or Settings()
-        self.scorer = scorer
+        self.scorer, self.together = scorer, together
 
     @torch.inference_mode()
     def __call__(
@@ -50,16 +56,19 @@ class Decoding:
         Args:
             numbers: of the segments in their streams, so that each is sampled with random numbers of its own.
         """
+        together = self.together or self.decoder.exact
         groups: dict[int, list[int]] = {}
         for number, memory in enumerate(memories):
-            groups.setdefault(-(-len(memory) // _PADDED) if self.decoder.exact else ~number, []).append(number)
+            groups.setdefault(
+                -(-len(memory) // _PADDED) if self.together or self.decoder.exact else ~number, []
+            ).append(number)
         found: list[list[Hypothesis]] = [[Hypothesis()]] * len(memories)
-        for group in groups.values():
-            if not len(memories[group[0]]):
+        for members in groups.values():
+            if not len(memories[members[0]]):
                 continue
-            prepared = self._prepare([memories[number] for number in group])
-            written = self._search(prepared, [numbers[number] if numbers else 0 for number in group])
-            for row, (number, texts) in enumerate(zip(group, written, strict=True)):
+            prepared = self._prepare([memories[number] for number in members])
+            written = self._search(prepared, [numbers[number] if numbers else 0 for number in members])
+            for row, (number, texts) in enumerate(zip(members, written, strict=True)):
                 found[number] = [self._align(text, memories[number], prepared, row) for text in texts]
         return found
 

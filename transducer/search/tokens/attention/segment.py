@@ -104,10 +104,3 @@ class AttentionSearch(Search[GatheredState]):
 
     def _memory(self, state: GatheredState) -> NDArray[np.float32]:
         return np.concatenate(state.parts) if state.parts else np.zeros((0, self.channels), np.float32)
-
-
-class WholeSearch(AttentionSearch):
-    """The same for one sequence whose end is always told: `best` decodes what there is."""
-
-    def best(self, state: GatheredState) -> Hypothesis:
-        return super().best(state if state.decoded is not None else self.finish(state))
