@@ -20,7 +20,7 @@ from transducer.errors import UsageError
 from transducer.frontends.symbols import SymbolsConfig
 from transducer.heads.attention import AttentionConfig
 from transducer.model.config import ModelConfig
-from transducer.text.tokenizers.subwords import Subwords, train_subwords
+from transducer.text.tokenizers.subwords import Subwords
 from transducer.training.exact import ExactSequences
 from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
@@ -47,7 +47,7 @@ def recipe(
     channels: int = 96,
     layers: int = 2,
     meanings: int = 30_000,
-    pieces: int = 120,
+    pieces: int = 200,
     part: str = "test",
     steps: int = 1500,
     batch_frames: int = 1000,
@@ -69,7 +69,7 @@ def recipe(
     held_out, train = texts[:HELD_OUT], texts[HELD_OUT:]
     half = HELD_OUT // 2
     measured = (held_out[:half] if part == "dev" else held_out[half:])[: 10 if quick else None]
-    units = train_subwords([text for both in train for text in both], pieces)
+    units = Subwords.train((text for both in train for text in both), pieces)
     phase = Phase(
         "train",
         20 if quick else steps,

@@ -59,9 +59,8 @@ class Decoding:
         together = self.together or self.decoder.exact
         groups: dict[int, list[int]] = {}
         for number, memory in enumerate(memories):
-            groups.setdefault(
-                -(-len(memory) // _PADDED) if self.together or self.decoder.exact else ~number, []
-            ).append(number)
+            group = -(-len(memory) // _PADDED) if together else ~number
+            groups.setdefault(group, []).append(number)
         found: list[list[Hypothesis]] = [[Hypothesis()]] * len(memories)
         for members in groups.values():
             if not len(memories[members[0]]):
