@@ -37,7 +37,7 @@ def recipe(
     layers: int = 2,
     questions: int = 300_000,
     part: str = "test",
-    steps: int = 2000,
+    steps: int = 1400,
     batch_frames: int = 1200,
     learning_rate: float = 2e-3,
     matrix_learning_rate: float = 0.02,
@@ -83,8 +83,8 @@ def recipe(
         evaluate=ExactSequences("text"),
         seed=seed,
         workers=0,
-        evaluate_every=250,
-        save_every=500,
+        evaluate_every=200,
+        save_every=100,
     )
 
 

@@ -233,5 +233,8 @@ class AttentionHead(Head):
     def metric(self) -> TokenErrors:
         from transducer.search.tokens.attention.decoding import Decoding
         from transducer.search.tokens.attention.segment import AttentionSearch
+        from transducer.search.tokens.attention.settings import Settings
 
-        return TokenErrors(AttentionSearch(Decoding(self.decoder, self.limit, together=True), self.channels))
+        # Nobody asks when tokens were said.
+        decoding = Decoding(self.decoder, self.limit, Settings(align=False), together=True)
+        return TokenErrors(AttentionSearch(decoding, self.channels))
