@@ -264,9 +264,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, previous)
 
 
-from transducer.cli import predict as _predict  # noqa: E402, F401 - registers its command
 from transducer.cli import attention as _attention  # noqa: E402, F401 - registers its command
 from transducer.cli import language as _language  # noqa: E402, F401 - registers its commands
+from transducer.cli import predict as _predict  # noqa: E402, F401 - registers its command
 from transducer.cli import serve as _serve  # noqa: E402, F401 - registers its command
 from transducer.cli import train as _train  # noqa: E402, F401 - registers its command
 from transducer.cli.live import commands as _live  # noqa: E402, F401 - registers its commands
