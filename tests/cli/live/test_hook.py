@@ -21,7 +21,7 @@ def said(text: str, final: bool = True) -> Segment:
 
 def run(command: str, *items) -> list[str]:
     told: list[str] = []
-    with Hook(command, told.append) as hook:
+    with Hook(command, told.append, told.append) as hook:
         for item in items:
             hook.item(item)
     return told
@@ -53,7 +53,7 @@ def test_a_slow_command_does_not_hold_up_the_stream(monkeypatch):
     monkeypatch.setattr(module, "WAITING", 2)
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     told: list[str] = []
-    with Hook("sleep 100", told.append) as hook:
+    with Hook("sleep 100", told.append, told.append) as hook:
         done = threading.Event()
         threading.Thread(target=lambda: ([hook.item(said("one")) for _ in range(50)], done.set()), daemon=True).start()
         assert done.wait(60)
@@ -70,4 +70,4 @@ def test_a_slow_command_does_not_hold_up_the_stream(monkeypatch):
 )
 def test_commands_that_cannot_be_meant(command, says):
     with pytest.raises(UsageError, match=says):
-        Hook(command, print)
+        Hook(command, print, print)

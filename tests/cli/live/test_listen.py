@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import subprocess
 import sys
+import threading
+import wave
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
-from command_line import ENVIRONMENT
+from command_line import ENVIRONMENT, error_line
 
 import transducer
 from transducer.cli import main
@@ -51,3 +56,95 @@ def test_lines_of_json_at_the_pace_of_the_file(heard, capsys):
             stable = [word["text"] for word in before["words"]][: before["stable"]]
             assert [word["text"] for word in row["words"]][: before["stable"]] == stable
         before = None if row["final"] else row
+
+
+class Radio(http.server.BaseHTTPRequestHandler):
+    """Sends half of a sound and breaks off, and to who asks again all of it."""
+
+    protocol_version = "HTTP/1.1"
+    sound = b""
+    asked: ClassVar[list[str]] = []
+
+    def log_message(self, *arguments):
+        pass
+
+    def do_GET(self):
+        whole = bool(self.asked)
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        sent = self.sound if whole else self.sound[: len(self.sound) // 2]
+        for start in range(0, len(sent), 4000):
+            piece = sent[start : start + 4000]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n" if whole else b"")
+
+
+def test_a_radio_that_breaks_off_and_comes_back(capsys, tmp_path):
+    with wave.open(str(tmp_path / "live.wav"), "wb") as file:  # the length in its header is that of a stream
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes((read_audio(MEDIA / "letters.opus") * 32767).astype("<i2").tobytes())
+    sound = (tmp_path / "live.wav").read_bytes()
+    Radio.sound = sound[:4] + b"\xff" * 4 + sound[8:40] + b"\xff" * 4 + sound[44:]
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Radio)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/live.wav"
+        assert main(["listen", address, "--format", "jsonl", "--save", str(tmp_path / "kept.flac")]) == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+    out, errors = capsys.readouterr()
+    finals = [row for row in map(json.loads, out.splitlines()) if row["final"]]
+    assert "letters" in " ".join(row["text"] for row in finals if row["start"] > 2.5)
+    assert "the connection broke off" in errors and "trying again in 1 s" in errors and "connected again" in errors
+    # The recording has what was heard where the transcript says.
+    last = finals[-1]["words"][-1]
+    kept = read_audio(tmp_path / "kept.flac")
+    assert np.abs(kept[round(last["start"] * 16000) : round(last["end"] * 16000)]).max() > 0.02
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nofile.mp3"], "nofile.mp3: no such file"),
+        (["-", "--pace"], "--pace is for files"),
+        (["--raw", "s16le"], "a microphone has none"),
+        (["-", "--raw", "s16le"], "add --rate and --channels"),
+        (["-", "--rate", "8000"], "they need --raw"),
+        (["-", "--device", "1"], "leave it out"),
+        (["-", "--end-silence", "0"], "--end-silence must be more than 0"),
+        (["-", "--max-segment", "nan"], "--max-segment must be more than 0"),
+        (["-", "--format", "nosuch"], "unknown format"),
+        (["-", "--output", "all.xyz"], "all.xyz"),
+        (["-", "--save", "all.xyz"], "--save knows no .xyz"),
+        (["-", "--exec", "nosuch-program"], "no program 'nosuch-program'"),
+        (["-", "--model", "shots"], "gives events"),
+        (["-", "--server", "ftp://x"], "ws://HOST:PORT"),
+    ],
+)
+def test_misuse_is_one_line(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["listen", *arguments]) in (1, 2)
+    assert says in error_line(capsys)
+    assert not list(tmp_path.iterdir())
+
+
+def test_end_silence_ends_sentences_sooner(capsys):
+    def count(*options: str) -> int:
+        assert main(["listen", str(MEDIA / "letters.opus"), *options]) == 0
+        return len(capsys.readouterr().out.splitlines())
+
+    assert count("--end-silence", "0.2") > count("--end-silence", "2")
+
+
+def test_results_in_files(tmp_path, capsys, heard):
+    subtitles = ["--output", str(tmp_path / "all.srt"), "--exec", "echo ran {}"]
+    assert main(["listen", str(MEDIA / "letters.opus"), *subtitles]) == 0
+    assert "-->" in (tmp_path / "all.srt").read_text()
+    assert f"ran {heard[0]}" in capsys.readouterr().err.splitlines()  # what the command printed
+    assert main(["listen", str(MEDIA / "letters.opus"), "--output", str(tmp_path / "all.txt")]) == 0
+    assert (tmp_path / "all.txt").read_text().splitlines() == heard

@@ -34,6 +34,7 @@ class Connection:
 
     def __next__(self):
         if not self._left:
+            self.duration = 3.0  # what was read, as readers tell at the end
             self.warnings += ["radio: the connection broke off"] * self.incomplete
             raise StopIteration
         self._left -= 1

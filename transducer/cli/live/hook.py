@@ -30,12 +30,13 @@ class Hook:
     Args:
         command: split into words as a shell would, and not otherwise interpreted.
         tell: takes a line for the user.
+        show: takes a line that the command has printed.
 
     Raises:
         UsageError: there is no such program, or the quotes do not match.
     """
 
-    def __init__(self, command: str, tell: Callable[[str], None]) -> None:
+    def __init__(self, command: str, tell: Callable[[str], None], show: Callable[[str], None]) -> None:
         try:
             self._words = shlex.split(command)
         except ValueError as error:
@@ -47,7 +48,7 @@ class Hook:
                 f"--exec: there is no program {self._words[0]!r}; what a shell has to read goes through one: "
                 "--exec 'sh -c \"...\"'"
             )
-        self._tell = tell
+        self._tell, self._show = tell, show
         self._results: queue.Queue[Any] = queue.Queue(WAITING)
         self._running: subprocess.Popen[bytes] | None = None
         self._failed = self._lost = 0
@@ -109,7 +110,7 @@ class Hook:
             self._tell(f"--exec: {getattr(error, 'strerror', None) or error}")
             return
         for line in printed.decode("utf-8", "replace").splitlines():
-            self._tell(line)
+            self._show(line)
         if self._running.returncode:
             self._failed += 1
             if self._failed == 1:

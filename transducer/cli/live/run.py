@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -36,6 +37,13 @@ class Teller:
         else:
             report("warning", message)
 
+    def show(self, line: str) -> None:
+        """A line that is not ours, beside the results."""
+        if isinstance(self.view, LiveScreen):
+            self.view.show(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
 
 def run(job: LiveJob) -> int:
     """Do what the command line asks for, until the source ends or Ctrl-C.
@@ -48,7 +56,7 @@ def run(job: LiveJob) -> int:
     set_threads(job.threads)
     interrupts, inbox, tell = Interrupts(), Inbox(), Teller()
     with ExitStack() as stack:
-        hook = stack.enter_context(Hook(job.exec, tell)) if job.exec is not None else None
+        hook = stack.enter_context(Hook(job.exec, tell, tell.show)) if job.exec is not None else None
         source = stack.enter_context(open_source(plan, inbox, tell))
         written = None
         if plan.output_format is not None:

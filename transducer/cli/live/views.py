@@ -111,6 +111,9 @@ class LiveScreen:
             self._live.refresh()  # or the partial would be drawn again below its final
             self._console.print(text, markup=False, soft_wrap=not isinstance(item, Segment))
 
+    def show(self, line: str) -> None:
+        self._console.print(line, markup=False, style="dim")
+
     def tell(self, message: str) -> None:
         self._console.print(f"transducer: {message}", style="yellow", markup=False)
 

@@ -58,9 +58,10 @@ class LivePictures:
     def __iter__(self) -> Iterator[Item]:
         begin, zero = 0.0, Fraction(0)
         while True:
-            failure, frames, told = "", None, 0
+            failure, frames, told, duration = "", None, 0, None
             try:
                 frames = self._open(begin)
+                duration = getattr(frames, "duration", None)  # at the end it is what was read
                 if self._reconnect is not None:
                     yield from map(Told, self._reconnect.begin(float(self._end)))
                 for frame in frames if self._pace is None else self._pace.pictures(frames, _time):
@@ -80,7 +81,7 @@ class LivePictures:
                 yield from map(Told, rest)
                 return
             yield Told(self._reconnect.lost(failure or (rest[-1] if rest else "the connection ended")))
-            start, begin = self._reconnect.wait(float(self._end), getattr(frames, "duration", None))
+            start, begin = self._reconnect.wait(float(self._end), duration)
             if not begin:  # what is live begins anew, at 0
                 zero = self._end = Fraction(start).limit_denominator(1_000_000)
                 yield Gap(start)

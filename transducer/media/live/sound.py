@@ -66,9 +66,10 @@ class LiveSound:
     def __iter__(self) -> Iterator[Item]:
         start = begin = 0.0
         while True:
-            failure, arrays, told = "", None, 0
+            failure, arrays, told, duration = "", None, 0, None
             try:
                 arrays = self._open(begin)
+                duration = getattr(arrays, "duration", None)  # at the end it is what was read
                 if self._reconnect is not None:
                     yield from map(Told, self._reconnect.begin(start))
                 for block in self._medium.open(self._listen(arrays), level=True):
@@ -89,7 +90,7 @@ class LiveSound:
                 return
             yield Told(self._reconnect.lost(failure or (rest[-1] if rest else "the connection ended")))
             start, self._heard = start + self._heard / int(self._medium.rate), 0
-            start, begin = self._reconnect.wait(start, getattr(arrays, "duration", None))
+            start, begin = self._reconnect.wait(start, duration)
             if not begin:
                 if self._sink is not None:
                     self._sink.silence_until(start)
