@@ -59,7 +59,10 @@ def test_strangers_need_a_token() -> None:
 def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        for arguments, what in ((["--port", port], "address already in use"), (["--port", "0", "-m", "no"], "'no'")):
+        for arguments, what in (
+            (["--port", port], "address already in use"),
+            (["--port", "0", "-m", "readable-en"], "takes words"),
+        ):
             command = [sys.executable, "-m", "transducer", "serve", "--workers", "1", *arguments]
             ended = subprocess.run(command, capture_output=True, text=True, check=False)
             assert ended.returncode == 2

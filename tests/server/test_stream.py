@@ -81,6 +81,12 @@ def test_pictures(server: RunningServer, tmp_path: Path) -> None:
     assert messages[-1]["duration"] == pytest.approx(len(jpegs) / 25)
 
 
+def test_no_server_is_one_line() -> None:
+    for address in ("ws://127.0.0.1:1", "http://127.0.0.1:1", "nonsense", "ws://127.0.0.1:99999"):
+        with pytest.raises(UsageError, match="no server answers there|is no address of a server"):
+            ServerStream(address)
+
+
 def test_what_cannot_be_meant_is_said(server: RunningServer) -> None:
     for hello, what in [
         ({"model": "nothing"}, "there is no model 'nothing'|there is no model"),

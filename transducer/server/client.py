@@ -60,7 +60,7 @@ class ServerStream:
             # A server that is busy reads slowly, and answers pings late.
             opened = connect(target, additional_headers=headers, max_size=None, ping_timeout=None)
             self._socket = self._open.enter_context(opened)
-        except InvalidURI:
+        except (InvalidURI, ValueError):  # ValueError: a port beyond all ports
             raise UsageError(f"{self.name}: is no address of a server; write ws://HOST:PORT") from None
         except (OSError, WebSocketException) as error:
             reason = getattr(error, "strerror", None) or str(error)

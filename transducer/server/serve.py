@@ -72,9 +72,13 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings) -> int:
     listener = _listen(settings.host, settings.port)
-    stop = asyncio.Event()
+    stop, at_once = asyncio.Event(), asyncio.Event()
+
+    def interrupt() -> None:
+        (at_once if stop.is_set() else stop).set()  # who asks twice does not want to wait
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, interrupt)
     workers = settings.workers or len(os.sched_getaffinity(0))
     pool = Pool(_names(settings.models), settings.limits, Metrics(), workers)
     wyoming: asyncio.Server | None = None
@@ -98,7 +102,7 @@ async def _serve(settings: Settings) -> int:
             listening.close()
         pool.stopping.set()
         for _ in range(int(_GRACE / 0.05)):
-            if not pool.streams:
+            if not pool.streams or at_once.is_set():
                 break
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.1)  # for the last close frames

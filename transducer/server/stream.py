@@ -94,7 +94,7 @@ class ServedStream:
             self._put(None)
         except Refused as refusal:
             self._put(refusal)
-        except (MediaError, TransducerError) as error:
+        except TransducerError as error:
             kind = "media" if isinstance(error, MediaError) else "options"
             self._put(Refused(UNSUPPORTED, kind, self._named(str(error))))
         except Exception:

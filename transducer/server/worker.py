@@ -26,6 +26,7 @@ from transducer.server.messages import Hello
 from transducer.server.stream import ServedStream
 
 _PATIENCE = 1.0  # seconds between two reports
+_KINDS = {"samples": "audio", "frames": "video", "frames and samples": "video"}  # name of a medium -> kind
 _REST = 2.0  # after making an engine, by the time that it took
 
 
@@ -45,13 +46,13 @@ def work(connected: socket.socket, models: dict[str, str], limits: Limits) -> No
 
     torch.set_num_threads(1)
     channel = WorkerChannel(connected)
-    try:
-        worker = Worker(channel, models, limits)
-    except TransducerError as error:
-        channel.send(Kind.CLOSED, 0, json.dumps({"message": str(error)}).encode())
-        return
-    threading.Thread(target=worker.listen, daemon=True).start()
     with contextlib.suppress(OSError):  # the server is gone
+        try:
+            worker = Worker(channel, models, limits)
+        except TransducerError as error:
+            channel.send(Kind.CLOSED, 0, json.dumps({"message": str(error)}).encode())
+            return
+        threading.Thread(target=worker.listen, daemon=True).start()
         worker.run()
     os._exit(0)  # threads that decode may wait for a client that has vanished
 
@@ -69,6 +70,11 @@ class Worker:
 
         self._channel, self._limits = channel, limits
         self._models = {name: transducer.load(place) for name, place in models.items()}
+        for name, model in self._models.items():
+            if model.medium.name not in _KINDS:
+                raise UsageError(
+                    f"the model {name} takes {model.medium.name}, and is not for a server of sound and video"
+                )
         self._building = threading.Lock()
         self._streams: dict[int, ServedStream] = {}
         self._lanes: dict[tuple[int, int | None], Lane] = {}
@@ -140,7 +146,7 @@ class Worker:
             there = ", ".join(self._models)
             raise Refused(UNSUPPORTED, "model", f"there is no model {hello.model[:80]!r} here: there are {there}")
         medium = model.medium.name
-        if medium == "words" or (medium == "samples") != (hello.kind == "audio"):
+        if _KINDS[medium] != hello.kind:
             raise Refused(UNSUPPORTED, "model", f"the model {model.name} takes {medium}, not {hello.kind}")
         if hello.format == "jpeg" and medium != "frames":
             raise Refused(UNSUPPORTED, "format", f"the model {model.name} takes {medium}: send a container")
