@@ -83,7 +83,7 @@ def test_pictures(server: RunningServer, tmp_path: Path) -> None:
 
 def test_no_server_is_one_line() -> None:
     for address in ("ws://127.0.0.1:1", "http://127.0.0.1:1", "nonsense", "ws://127.0.0.1:99999"):
-        with pytest.raises(UsageError, match="no server answers there|is no address of a server"):
+        with pytest.raises(UsageError, match=r"no server answers there|is no address of a server"):
             ServerStream(address)
 
 
