@@ -242,7 +242,7 @@ def main() -> None:
                     "errors": sorted({outcome.error for outcome in done if outcome.error}),
                 }
                 rows.append(row)
-                if row["p99"] >= args.limit or row["errors"]:
+                if row["p99"] >= args.limit or row["errors"] or row["same"] < count:
                     break
                 largest = count
         finally:
@@ -257,7 +257,7 @@ def main() -> None:
         times = [f"{row[name]:.2f} s" for name in ("p50", "p90", "p99", "max")]
         times += [f"{row[name]:.4f}" for name in ("server_cpu", "clients_cpu")]
         table.add_row(str(row["clients"]), *times, f"{row['same']}", "; ".join(row["errors"]))
-    Console().print(table)
+    Console(width=120).print(table)
     print(f"largest number with 99 % below {args.limit} s: {largest}")
 
 

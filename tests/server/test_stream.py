@@ -10,6 +10,7 @@ import pytest
 from running_server import SAMPLES, RunningServer, collect, finals
 
 import transducer
+from transducer.engine.readable import text_stages
 from transducer.errors import UsageError
 from transducer.media import read_audio
 from transducer.server.client import ServerStream
@@ -59,6 +60,17 @@ def test_containers(server: RunningServer, speech: Any, name: str) -> None:
         messages = collect(stream, lambda: [stream.send(data[i : i + 3000]) for i in range(0, len(data), 3000)])
     assert finals(messages) == speech.transcribe(SAMPLES / name).text
     assert not [message for message in messages if message["type"] == "partial"]
+
+
+def test_readable_text(server: RunningServer, speech: Any) -> None:
+    options = {"punctuate": True, "digits": True}
+    with ServerStream(server.ws, format="container", options=options) as stream:
+        messages = collect(stream, lambda: stream.send((SAMPLES / "the-way.mp3").read_bytes()))
+    offline = speech.transcribe(SAMPLES / "the-way.mp3").segments
+    for stage in text_stages(punctuate=True, digits=True):
+        offline = [stage(segment) for segment in offline]
+    assert finals(messages) == " ".join(segment.text for segment in offline)
+    assert finals(messages)[0].isupper()
 
 
 def test_pictures(server: RunningServer, tmp_path: Path) -> None:

@@ -99,18 +99,13 @@ def text_stages(punctuate: bool, digits: bool) -> TextStages:
     """
     if not (punctuate or digits):
         return iter
-    from transducer.text.english.digits import digits as to_digits
-    from transducer.text.readable import Readable
+    from transducer.engine import readable
 
-    model = None
-    if punctuate:
-        from transducer.engine.readable import load_readable
-
-        model = load_readable()
+    readable.text_stages(punctuate, digits)  # what is wrong with the model is said before a source is read
 
     def stages(segments: Iterable[Segment]) -> Iterator[Segment]:
-        if model is not None:
-            segments = map(Readable(model), segments)
-        return map(to_digits, segments) if digits else iter(segments)
+        for stage in readable.text_stages(punctuate, digits):
+            segments = map(stage, segments)
+        return iter(segments)
 
     return stages

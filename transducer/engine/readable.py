@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from transducer.frontends.words import Words
 from transducer.model.network import Network
 from transducer.model.packing import pack_linears
 from transducer.model.sequence import Serial, State, share_weights
+from transducer.results import Segment
+from transducer.text.english.digits import digits as to_digits
+from transducer.text.readable import Readable
 from transducer.text.readable.features import NGRAMS, WordFeatures
 from transducer.text.readable.labels import CASE_NAMES, MARK_NAMES
 from transducer.text.readable.pauses import Pauses
@@ -85,3 +89,22 @@ def load_readable(name_or_folder: str | Path = BUNDLED) -> ReadableModel:
         return ReadableModel(model.network, model.units, Pauses.load(model.folder))
     except ValueError as error:
         raise CheckpointError(f"{model.folder} is no model of readable text: {error}; copy it again") from None
+
+
+@cache
+def _bundled() -> ReadableModel:
+    return load_readable()
+
+
+def text_stages(punctuate: bool, digits: bool) -> list[Callable[[Segment], Segment]]:
+    """What is done to the segments of one stream: capitals and punctuation, then numbers as digits.
+
+    Raises:
+        CheckpointError: the model of punctuation is damaged.
+    """
+    stages: list[Callable[[Segment], Segment]] = []
+    if punctuate:
+        stages.append(Readable(_bundled()))
+    if digits:
+        stages.append(to_digits)
+    return stages

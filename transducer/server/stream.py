@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from transducer.engine.engine import Engine
+from transducer.engine.readable import text_stages
 from transducer.errors import MediaError, TransducerError
 from transducer.media.medium import Block, BlockReader
 from transducer.results import Segment
@@ -86,7 +87,7 @@ class ServedStream:
         try:
             self.hello = Hello.parse(hello, self._limits)
             model, self.engine = find(self.hello)
-            self._stages = text_stages(self.hello)
+            self._stages = text_stages(self.hello.punctuate, self.hello.digits)
             self._announce(model)
             for item in self._items(model):
                 if not self._put(item):
@@ -234,31 +235,3 @@ class ServedStream:
     def _taken(self, count: int) -> None:
         if count > 0:
             self._channel.send(Kind.TAKEN, self.number, int(count).to_bytes(4, "little"))
-
-
-def text_stages(hello: Hello) -> list[Callable[[Segment], Segment]]:
-    """What is done to the text of a stream."""
-    stages: list[Callable[[Segment], Segment]] = []
-    if hello.punctuate:
-        from transducer.text.readable import Readable
-
-        stages.append(Readable(_readable()))
-    if hello.digits:
-        from transducer.text.english.digits import digits
-
-        stages.append(digits)
-    return stages
-
-
-_READABLE: list[Any] = []
-_LOADING = threading.Lock()
-
-
-def _readable() -> Any:
-    """The bundled model of punctuation, once for all streams."""
-    from transducer.engine.readable import load_readable
-
-    with _LOADING:
-        if not _READABLE:
-            _READABLE.append(load_readable())
-    return _READABLE[0]
