@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import socket
 import threading
 import time
+import wave
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -213,6 +215,26 @@ def test_options_may_be_too_many(server: RunningServer) -> None:
     ]:
         with pytest.raises((UsageError, MediaError), match=what):
             ServerStream(server.ws, options=options)
+
+
+def test_who_leaves_is_not_worked_for(server: RunningServer) -> None:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, 16000, 0, "NONE", ""))
+        writer.writeframes(bytes(32000 * 3600))
+    form = {"files": {"file": file.getvalue()}, "data": {"model": "speech-en"}}
+    before = seconds_of_media(server)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{server.http}/v1/audio/transcriptions", timeout=httpx.Timeout(60, read=1.0), **form)
+    while httpx.get(f"{server.http}/healthz").json()["streams"]:
+        time.sleep(0.05)
+    assert seconds_of_media(server) - before < 3000
+
+
+def seconds_of_media(server: RunningServer) -> float:
+    lines = httpx.get(f"{server.http}/metrics").text.splitlines()
+    (value,) = [line.split()[1] for line in lines if line.startswith("transducer_media_seconds_total")]
+    return float(value)
 
 
 def test_an_upload_may_be_too_big(strict: RunningServer) -> None:

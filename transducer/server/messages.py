@@ -18,7 +18,6 @@ FORMATS = {"audio": (*PCM, "container"), "video": ("jpeg", "container")}
 RATES = (4000, 192_000)
 CHANNELS = 8
 FPS = (0.1, 240.0)
-DEFAULT_MODELS = {"audio": "speech-en", "video": "shots"}
 _KEYS = ("type", "kind", "format", "rate", "channels", "fps", "timed", "model", "options")
 _DECODING = ("chunk_ms", "search", "beam", "nbest", "hotwords", "endpoint", "threshold", "results", "head")
 _TEXT = ("punctuate", "digits", "partials")
@@ -34,7 +33,7 @@ class Hello:
         rate, channels: of PCM.
         fps: of JPEG pictures that come without times.
         timed: each JPEG message begins with its time in seconds, a little-endian float64.
-        model: its name.
+        model: its name; "" for the first of the server's that takes such media.
         options: of the engine.
         punctuate, digits: of the text.
         partials: whether results that may still change are wanted.
@@ -74,7 +73,7 @@ class Hello:
         format = data.get("format", FORMATS[kind][0])
         if format not in FORMATS[kind]:
             raise _wrong(f"unknown format {_shown(format)} of {kind}: there are {', '.join(FORMATS[kind])}")
-        fps, model = data.get("fps"), data.get("model", DEFAULT_MODELS[kind])
+        fps, model = data.get("fps"), data.get("model", "")
         if fps is not None and not _is_number(fps, *FPS):
             raise _wrong(f"fps must be a number from {FPS[0]:g} to {FPS[1]:g}, got {_shown(fps)}")
         if not isinstance(model, str):

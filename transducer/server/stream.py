@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from transducer.engine.engine import Engine
@@ -87,6 +88,7 @@ class ServedStream:
         try:
             self.hello = Hello.parse(hello, self._limits)
             model, self.engine = find(self.hello)
+            self.hello = replace(self.hello, model=model.name)
             self._stages = text_stages(self.hello.punctuate, self.hello.digits)
             self._announce(model)
             for item in self._items(model):

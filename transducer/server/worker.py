@@ -141,10 +141,14 @@ class Worker:
 
     def _find(self, hello: Hello) -> tuple[Any, Engine]:
         """The model and the engine for a client. Raises Refused, UsageError."""
-        model = self._models.get(hello.model)
+        fitting = (name for name, model in self._models.items() if _KINDS[model.medium.name] == hello.kind)
+        name = hello.model or next(fitting, "")
+        if not name:
+            raise Refused(UNSUPPORTED, "model", f"there is no model for {hello.kind} here")
+        model = self._models.get(name)
         if model is None:
             there = ", ".join(self._models)
-            raise Refused(UNSUPPORTED, "model", f"there is no model {hello.model[:80]!r} here: there are {there}")
+            raise Refused(UNSUPPORTED, "model", f"there is no model {name[:80]!r} here: there are {there}")
         medium = model.medium.name
         if _KINDS[medium] != hello.kind:
             raise Refused(UNSUPPORTED, "model", f"the model {model.name} takes {medium}, not {hello.kind}")
@@ -162,7 +166,7 @@ class Worker:
         options = hello.options
         with self._building:
             used = {(each.hello.model, each.hello.options) for each in self._streams.copy().values() if each.engine}
-            if (hello.model, options) not in used and len(used) >= self._limits.lanes:
+            if (model.name, options) not in used and len(used) >= self._limits.lanes:
                 raise Refused(FULL, "full", "too many different options are in use here; try again later")
             began = time.monotonic()
             engine: Engine = model.engine(**{name: getattr(options, name) for name in options.given})

@@ -105,7 +105,7 @@ class Session:
         self._hello = {"options": {"hotwords": phrases}} if phrases else {}
         if wanted.name:
             self._hello["model"] = wanted.name
-        model = wanted.name or self._models()[0]
+        model = wanted.name or next(iter(self._models()), "")
         language = self._pool.facts.get(model, {}).get("language", "")
         if wanted.language and wanted.language.partition("-")[0].lower() != language:
             raise Refused(UNSUPPORTED, "language", f"the model {model} knows {language} only")
