@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from transducer.cli.options import TextStages
 from transducer.formats.events.tables import LISTED_SCENES
+from transducer.media.io.reader import MAX_WARNINGS
 from transducer.media.live.capture import Capture, Ended, Gap, Item, Told
 from transducer.media.medium import Block
 from transducer.results import Scene, Segment
@@ -87,7 +88,8 @@ class Track:
         elif isinstance(item, Gap):
             found = self.session.skip(item.start)
         elif isinstance(item, Told):
-            self.session.warnings.append(item.message)
+            if len(self.session.warnings) < MAX_WARNINGS:
+                self.session.warnings.append(item.message)
             self._tell(item.message)
             return []
         else:
