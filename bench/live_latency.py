@@ -142,7 +142,7 @@ def decisions(model: Any, sound: np.ndarray, chunk_ms: int, rules: EndpointRules
     engine = stream.engine
     search = engine.search
     outputs: list[np.ndarray] = []
-    listening = transducer.Stream(engine, listener=outputs.append)
+    listening = transducer.Stream(engine, listener=lambda rows, *_: outputs.append(rows))
     listening.push(sound)
     listening.finish()
     state, found, second = search.init(), [], 1 / float(engine.output_rate)
