@@ -128,7 +128,7 @@ def recipe(
     return Recipe(
         name=name,
         model=ModelConfig(
-            frontend=FramesConfig(height, width),
+            frontend=FramesConfig(height, width, fps=min(clip.fps for clip in train.clips)),
             encoder=_encoder(encoder, fine_tune),
             core=_core(core, channels, look_ahead),
             heads={"labels": head},

@@ -150,7 +150,7 @@ def recipe(
 def model(inputs: str, task: str, channels: int, words: int) -> ModelConfig:
     """One core on an encoder for pictures, for sound, or on both."""
     top, left, bottom, right = BOX
-    frames = FramesConfig(bottom - top, right - left)
+    frames = FramesConfig(bottom - top, right - left, fps=25.0)
     cnn = FrameCNNConfig(widths=(24, 48, 96), grid=(6, 6), difference=False, dropout=0.1)
     frontend, encoder = {
         "picture": (frames, cnn),

@@ -45,7 +45,7 @@ EVENTS = EventRules(
 )
 
 MODEL = ModelConfig(
-    frontend=FramesConfig(27, 48),
+    frontend=FramesConfig(27, 48, fps=25.0),
     encoder=FrameCNNConfig(widths=(16, 32, 64), shift=0.25, similarity=24),
     core=TCNConfig(channels=96, hidden=192, layers=5, kernel=5, dilations=(1, 2, 4, 8, 8), look_ahead=LOOK_AHEAD),
     heads={"labels": FramewiseConfig("labels")},

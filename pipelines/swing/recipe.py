@@ -125,7 +125,7 @@ def recipe(
     return Recipe(
         name="swing",
         model=ModelConfig(
-            frontend=FramesConfig(size, size),
+            frontend=FramesConfig(size, size, fps=FPS),
             encoder=FrameCNNConfig(widths=(16, 32, 64, 96), grid=(3, 3), dropout=0.1),
             core=TCNConfig(channels=128, hidden=256, layers=6, look_ahead=look_ahead, dropout=0.1),
             heads={"phases": FramewiseConfig("phases")},

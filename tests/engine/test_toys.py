@@ -278,7 +278,7 @@ class Counts:
     def block(self, block: Block) -> None:
         pass
 
-    def outputs(self, outputs: np.ndarray) -> None:
+    def outputs(self, outputs: np.ndarray, begins: list[bool]) -> None:
         pass
 
     def add(self, result: Count) -> bool:

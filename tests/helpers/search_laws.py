@@ -94,6 +94,19 @@ class FrameClock:
     def knows(self, step: int) -> bool:
         return self.frame(step) < len(self.times)
 
+    def shown(self, step: int) -> tuple[float, int]:
+        return self.times[self.frame(step)], self.frame(step)
+
+    def shown_last(self, step: int) -> tuple[float, int]:
+        last = self.frame(step + 1) - 1
+        return self.times[last], last
+
+    def before(self, step: int) -> tuple[float, int]:
+        return self.shown(max(0, step - 1))
+
+    def after(self, step: int) -> tuple[float, int] | None:
+        return self.shown(step + 1) if self.knows(step + 1) else None
+
     def seconds(self, step: float) -> float:
         before = math.floor(step)
         first = self.times[self.frame(before)]

@@ -10,7 +10,7 @@ the rest runs once, when the client ends. All of its results come then.
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -27,6 +27,7 @@ from transducer.media.medium import Block
 from transducer.model.sequence import State, select
 
 Results = dict[Hashable, list[Any]]
+LONGEST_HOLD = 10.0  # seconds for which a frame is held; a model that has seen it for so long sees nothing else
 
 
 class StreamBatch:
@@ -163,9 +164,12 @@ class StreamBatch:
                 f"{self.engine.medium.name} ({float(longest / client.rate):g} s); cut it into parts"
             )
         if isinstance(client.clock, FrameClock):
-            client.clock.add(block.times or (), block.frames or ())
+            for part in self._paced(client, block):
+                client.clock.add(part.times or (), part.frames or ())
+                client.waiting.push(part.inputs)
+        else:
+            client.waiting.push(block.inputs)
         client.received += len(block.inputs)
-        client.waiting.push(block.inputs)
 
     def end(self, name: Hashable) -> None:
         """Nothing more will come: the next steps give what is left, and with the last of it the client leaves."""
@@ -272,12 +276,43 @@ class StreamBatch:
 
     def _prepare_end(self, client: Client) -> int:
         """Silence for a head that emits late; the steps after it that do not exist."""
-        client.waiting.push(self._silence(client))
         if isinstance(client.clock, FrameClock):
+            self._hold(client, float(1 / client.rate))
             client.clock.close(float(1 / client.rate))
         else:
             client.clock.close(float(client.received / client.rate))
+        client.waiting.push(self._silence(client))
         return self.engine.tail
+
+    def _paced(self, client: Client, block: Block) -> Iterator[Block]:
+        """The block in parts; before each, the newest frame is held for as long as it was shown.
+
+        The steps of what a model knows follow each other at some rate. Where frames come more slowly, each of them is
+        a step again and again, as soon as the next one tells for how long it was shown.
+        """
+        times, frames, fps = block.times or [], block.frames or [], self.engine.known_fps
+        first = 0
+        if fps is not None:
+            newest = client.clock.newest if isinstance(client.clock, FrameClock) else None
+            shown = np.diff(times, prepend=times[:1] if newest is None else newest[0])
+            for place in np.flatnonzero(shown * fps >= 1.5).tolist():
+                if place > first:
+                    yield Block(block.inputs[first:place], times[first:place], frames[first:place])
+                first = place
+                self._hold(client, float(shown[place]))
+        yield Block(block.inputs[first:], times[first:], frames[first:])
+
+    def _hold(self, client: Client, seconds: float) -> None:
+        """The newest frame was shown for so long."""
+        if self.engine.known_fps is None or not isinstance(client.clock, FrameClock) or not client.clock.received:
+            return
+        steps = max(1, round(min(seconds, LONGEST_HOLD) * self.engine.known_fps)) - 1
+        newest = client.waiting.newest
+        if newest is None:
+            assert client.block is not None
+            newest = client.block[-1]
+        client.waiting.hold(newest, steps)
+        client.clock.hold(steps)
 
     def _silence(self, client: Client) -> NDArray[Any]:
         steps = self.engine.silence if client.received else 0
@@ -315,7 +350,8 @@ class StreamBatch:
             rows = rows[max(0, client.searched - (client.encoded if first is None else first)) :]
             client.searched += len(rows)
             if client.listener is not None:
-                client.listener(rows)
+                steps = range(client.searched - len(rows), client.searched)
+                client.listener(rows, [client.clock.begins(step) for step in steps])
             new.append(rows)
         stepped = self.engine.search.step([client.search for client in clients], new)
         results = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from transducer.errors import UsageError
 from transducer.media.medium import Medium
 from transducer.model.sequence import State
 
-Listener = Callable[[NDArray[np.float32]], None]
+Listener = Callable[[NDArray[np.float32], Sequence[bool]], None]
 
 
 class StreamState(NamedTuple):
@@ -62,7 +62,8 @@ class Client:
 
     Attributes:
         slot: its row in the batch.
-        listener: is told of the outputs (T, V) that are searched; None for nobody.
+        listener: is told of the outputs (T, V) that are searched, and of each whether a frame begins in it or goes on
+            from the one before; None for nobody.
     """
 
     slot: int
@@ -117,9 +118,8 @@ class Client:
     @property
     def last_time(self) -> float:
         """When the newest step begins, in seconds; -infinity before the first, and where steps have no times."""
-        if isinstance(self.clock, FrameClock) and self.clock.received:
-            return self.clock.entries[self.clock.received - 1][0]
-        return -math.inf
+        newest = self.clock.newest if isinstance(self.clock, FrameClock) else None
+        return -math.inf if newest is None else newest[0]
 
 
 def check_times(times: Iterable[float], count: int, last: float) -> list[float]:

@@ -73,6 +73,11 @@ class Engine:
         return self.whole is None
 
     @property
+    def known_fps(self) -> float | None:
+        """Frames per second that the network knows, see `transducer.media.video.medium.Frames`; None for any."""
+        return getattr(self.medium, "known_fps", None)
+
+    @property
     def kind(self) -> str:
         """Of the results: "words" or "events"."""
         return self.search.kind

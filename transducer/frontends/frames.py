@@ -21,16 +21,21 @@ LARGEST_SIDE = 8192  # pixels
 @register("frames")
 @dataclass(frozen=True)
 class FramesConfig(FrontendConfig):
-    """See `Frames`; the size that pictures are brought to, in pixels."""
+    """See `Frames`; the size that pictures are brought to, in pixels, and the slowest rate that is known.
+
+    Attributes:
+        fps: see `known_fps` of `transducer.media.video.medium.Frames`.
+    """
 
     height: int = 27
     width: int = 48
     channels: int = 3
+    fps: float | None = None
 
     def medium(self, units: Units | None = None) -> Pictures:
         from transducer.media.video.medium import Frames as Pictures
 
-        return Pictures(self.height, self.width, self.channels)
+        return Pictures(self.height, self.width, self.channels, self.fps)
 
     def build(self) -> Frames:
         return Frames(self.height, self.width, self.channels)
@@ -39,7 +44,7 @@ class FramesConfig(FrontendConfig):
     def examples(cls) -> tuple[FramesConfig, ...]:
         return (
             cls(5, 7),
-            cls(4, 3, 1),
+            cls(4, 3, 1, 12.5),
         )
 
 

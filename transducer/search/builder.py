@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -42,8 +43,8 @@ class Builder(Protocol[Result, Whole]):
         """Steps that have been read, before any result of them."""
         ...
 
-    def outputs(self, outputs: NDArray[np.float32]) -> None:
-        """(T, V): what the head says of the next steps."""
+    def outputs(self, outputs: NDArray[np.float32], begins: Sequence[bool]) -> None:
+        """(T, V): what the head says of the next steps; of each, whether a frame begins in it or only goes on."""
         ...
 
     def add(self, result: Result) -> bool:

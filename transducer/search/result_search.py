@@ -44,6 +44,22 @@ class Clock(Protocol):
         """The number of the frame that is shown when an output step begins."""
         ...
 
+    def shown(self, step: int) -> tuple[float, int]:
+        """The frame that is shown when an output step begins: when it was first shown, and its number."""
+        ...
+
+    def shown_last(self, step: int) -> tuple[float, int]:
+        """The same of the last frame that is shown in an output step."""
+        ...
+
+    def before(self, step: int) -> tuple[float, int]:
+        """The same of the frame before the one that is shown when an output step begins; the first one has none."""
+        ...
+
+    def after(self, step: int) -> tuple[float, int] | None:
+        """The same of the first frame that begins after an output step; None if it has not come."""
+        ...
+
 
 class ResultSearch(Protocol[State, Item]):
     """From the outputs of a head to results. State is explicit: one value a client, never changed in place.

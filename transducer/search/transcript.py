@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,7 @@ class TranscriptBuilder:
     def block(self, block: Block) -> None:
         pass
 
-    def outputs(self, outputs: NDArray[np.float32]) -> None:
+    def outputs(self, outputs: NDArray[np.float32], begins: Sequence[bool]) -> None:
         pass
 
     def add(self, segment: Segment) -> bool:

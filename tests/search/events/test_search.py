@@ -411,7 +411,7 @@ def test_steps_of_two_frames_last_as_long_as_both(frames):
     assert search.result(Found("wipe", 1, 2, 0.5), clock) == Event("wipe", times[2], times[6], 2, 5, 0.5)
     cut = EventResultSearch(LABELS, RULES["transitions"]).result(Found("cut", 1, 2, 0.5), clock)
     # The last frame of the old step and the first of the new one: no frame is lost between the shots.
-    assert cut == Event("cut", pytest.approx((times[2] + times[4]) / 2), times[4], 3, 4, 0.5)
+    assert cut == Event("cut", times[3], times[4], 3, 4, 0.5)
     assert cut.change == pytest.approx(times[4])
 
 

@@ -26,11 +26,14 @@ class Frames:
     Attributes:
         height, width: in pixels.
         colours: 3 for red, green and blue, 1 for the brightness.
+        known_fps: frames per second, of those that the model was trained on the least. Frames that come more slowly
+            are held for so many steps as they are shown at this rate; None to take all as they come.
     """
 
     height: int
     width: int
     colours: int = 3
+    known_fps: float | None = None
 
     name = "frames"
     dtype = np.dtype(np.uint8)
@@ -48,6 +51,7 @@ class Frames:
     def facts(self, lookahead: int) -> dict[str, Any]:
         return {
             "frame_size": f"{self.width}x{self.height}" + (" grey" if self.colours == 1 else ""),
+            **({} if self.known_fps is None else {"frames_per_second": self.known_fps}),
             "look_ahead_frames": lookahead,
             "look_ahead_seconds": float(lookahead / self.rate),
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,9 +48,14 @@ class LabellingBuilder:
         if self._scores is not None:
             self._times += block.times or ()
 
-    def outputs(self, outputs: NDArray[np.float32]) -> None:
-        if self._scores is not None:
-            self._scores.append(np.exp(outputs))
+    def outputs(self, outputs: NDArray[np.float32], begins: Sequence[bool]) -> None:
+        if self._scores is None:
+            return
+        for row, begin in zip(np.exp(outputs), begins, strict=True):
+            if begin or not self._scores:
+                self._scores.append(row)
+            elif row[0] < self._scores[-1][0]:  # of a frame that goes on, what is least like the background
+                self._scores[-1] = row
 
     def add(self, event: Event) -> bool:
         if self._keep:
@@ -67,7 +74,7 @@ class LabellingBuilder:
 
     def result(self, source: Source) -> Labelling:
         events = sorted(self._events, key=lambda event: (event.start_frame, event.end_frame))
-        scores = [tuple(row) for part in self._scores or [] for row in part.tolist()]
+        scores = [tuple(row.tolist()) for row in self._scores or []]
         asked = self._scores is not None
         times = self._times or [number / source.rate for number in range(len(scores))]
         return Labelling(

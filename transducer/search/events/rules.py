@@ -40,7 +40,8 @@ class Found(NamedTuple):
 @register("event_rules")
 @dataclass(frozen=True)
 class EventRules:
-    """The rules for one kind of events. Numbers of frames are those of the video, whatever its rate.
+    """The rules for one kind of events. Numbers of frames are those of the video; of frames that
+    come more slowly than the model knows, of the steps for which they are held.
 
     Attributes:
         kind: one of `KINDS`.

@@ -135,25 +135,31 @@ def timed_event(found: Found, clock: Clock, transition: bool = False) -> Event |
     """An event in output steps as one in seconds and frames; None as long as its end is not known.
 
     A step may stand for several frames. Of a transition's first step only the last frame counts, and of its last step
-    the first one: the frames in between belong to neither shot.
+    the first one: the frames in between belong to neither shot. And a frame may go on for several steps: it belongs to
+    the event that is there when it begins. Within a single frame nothing changes, so a transition found there is the
+    one to the next frame, or of the last frame, from the one before.
     """
     label, start, end, score = found
     if clock.final is not None:  # a head that writes late may go on in the silence behind the end
         start, end = min(start, clock.final), min(end, clock.final)
-    after = end if transition else end + 1
-    if not clock.knows(after):
-        return None
+    following = clock.after(end)
     score = min(1.0, score)
     if not transition:
-        last = max(clock.frame(end), clock.frame(after) - 1)
-        return Event(label, clock.seconds(start), clock.seconds(after), clock.frame(start), last, score)
-    frames = max(1, clock.frame(start + 1) - clock.frame(start))
-    return Event(
-        label,
-        clock.seconds(start + 1 - 1 / frames),
-        clock.seconds(end),
-        clock.frame(start) + frames - 1,
-        clock.frame(end),
-        score,
-        change=clock.seconds(start + 1),
-    )
+        if following is None:
+            return None
+        first, next_first = clock.shown(start), clock.after(start)
+        if start and next_first is not None and clock.shown(start - 1) == first and next_first <= clock.shown(end):
+            first = next_first
+        last = max(clock.frame(end), following[1] - 1)
+        return Event(label, first[0], following[0], first[1], last, score)
+    old, change, new = clock.shown_last(start), clock.after(start), clock.shown(end)
+    if old == new:
+        if following is None:
+            return None
+        if clock.final is None or following != clock.after(clock.final):
+            new = following
+        else:
+            old, change = clock.before(end), new
+    if change is None:
+        return None
+    return Event(label, old[0], new[0], old[1], new[1], score, change=change[0])
