@@ -2,6 +2,8 @@
 
     python bench/word_times.py TABLE.tsv [ALIGNMENTS.tsv] [--every 1] [--model speech-en] [--json]
 
+Measured are the words that the model hears, and those of the table's text, aligned by it (`transducer align`).
+
 ALIGNMENTS.tsv has the columns utterance (a recording's name without suffix), words, starts, ends (seconds, separated by
 spaces). Without it, pocketsphinx (`pip install transducer[bench]`) aligns the references of the table with the sound;
 with it, pocketsphinx, where it is installed, is measured against the alignments as well: how far one reference may
@@ -129,7 +131,7 @@ def main() -> None:
         if known is None:
             parser.exit(1, "error: without alignments pocketsphinx is needed: pip install 'transducer[bench]'\n")
         align = None
-    ours, peers = [], []
+    ours, given, peers = [], [], []
     utterances = [
         row for row in read_table(options.table, needs="text").items if known is None or row.path.stem in known
     ]
@@ -141,9 +143,13 @@ def main() -> None:
             continue
         words = [Timed(word.text, word.start, word.end) for word in model.transcribe([samples]).words]
         ours.append(differences(reference, words))
+        words = [Timed(word.text, word.start, word.end) for word in model.align([samples], utterance.text).words]
+        given.append(differences(reference, words))
         if known is not None and aligned is not None:
             peers.append(differences(reference, aligned))
-    results = {"model": summary(ours), **({"pocketsphinx": summary(peers)} if peers else {})}
+    results = {"model": summary(ours), "model, text given": summary(given)}
+    if peers:
+        results["pocketsphinx"] = summary(peers)
     if options.json:
         print(json.dumps(results))
         return

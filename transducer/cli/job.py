@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transducer.cli.options import check_threads, check_threshold, decoding_options, parse_time
+from transducer.cli.options import check_threads, check_threshold, decoding_options, parse_time, read_text
 from transducer.cli.overlay import check_overlay
 from transducer.cli.scene_files import check_scene_files
 from transducer.errors import UsageError
@@ -33,6 +33,7 @@ class Command:
 
 COMMANDS = {
     "transcribe": Command(Transcript, ("words",), "txt"),
+    "align": Command(Transcript, ("words",), "json"),
     "label": Command(Labelling, ("events",), "txt"),
     "annotate": Command(Annotation, ("words", "events"), "json"),
 }
@@ -60,6 +61,7 @@ class Job:
     beam: int | None = None
     chunk_ms: int | None = None
     hotwords: str | None = None
+    text: str | None = None
     nbest: int | None = None
     raw: str | None = None
     rate: int | None = None
@@ -169,6 +171,8 @@ def _word_options(job: Job) -> dict[str, Any]:
     options: dict[str, Any] = decoding_options(job.search, job.beam, job.chunk_ms, job.hotwords)
     if job.nbest is not None:
         options["nbest"] = job.nbest
+    if job.text is not None:
+        options["align"] = read_text(job.text)
     if job.raw is None:
         if job.rate is not None or job.channels is not None:
             raise UsageError("--rate and --channels describe bare samples: they need --raw FORMAT, such as s16le")

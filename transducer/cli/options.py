@@ -43,6 +43,16 @@ def decoding_options(
     return {name: value for name, value in options.items() if value is not None}
 
 
+def read_text(path: str) -> str:
+    """A text to align. Raises UsageError where the file cannot be read, or is no text."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        reason = "it must be UTF-8 text" if isinstance(error, ValueError) else getattr(error, "strerror", error)
+        raise UsageError(f"{path}: cannot read the text ({reason})") from None
+
+
 def parse_time(text: str, option: str, positive: bool = False) -> float:
     """Seconds, from a number of them, m:ss or h:mm:ss, each with decimals or not.
 

@@ -171,6 +171,10 @@ class Model:
         transcript: Transcript = self.predict(source, results="words", **options)
         return transcript
 
+    def align(self, source: Any, text: str, **options: Any) -> Transcript:
+        """When the words of a text are said, each of its lines a segment; see `align` of `Options`."""
+        return self.transcribe(source, align=text, **options)
+
     def label(self, source: Any, **options: Any) -> Labelling:
         """The events of a source, and the scenes between them; the words of a model that writes words are events."""
         labelling: Labelling = self.predict(source, results="events", **options)

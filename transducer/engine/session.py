@@ -100,7 +100,7 @@ class Session:
     @property
     def warnings(self) -> list[str]:
         """One line for each thing that could not be read, or is strange; grows on the way."""
-        return [*self._reader.warnings, *self._notes]
+        return [*self._reader.warnings, *self._notes, *getattr(self._builder, "notes", ())]
 
     @property
     def incomplete(self) -> bool:

@@ -31,6 +31,8 @@ class Options:
         hotwords: words and phrases to be expected, alone or each with a weight (3 to 8 is a lot), see
             `transducer.search.hotwords`; beam search with a lexicon only.
         threshold: of events: the probability from which on something is one, 0 to 1.
+        align: a text whose words are to be timed in place of a search for words; each of its lines is a segment. For
+            models with a lexicon.
         length_penalty, coverage_penalty: of an attention decoder's beam search, see
             `transducer.search.tokens.attention.settings`.
         temperature, top_k, top_p, seed: of sampling, see there.
@@ -50,6 +52,7 @@ class Options:
     endpoint: EndpointRules | None = None
     hotwords: Hotwords = ()
     threshold: float | None = None
+    align: str | None = None
     length_penalty: float | None = None
     coverage_penalty: float | None = None
     temperature: float | None = None
@@ -81,6 +84,8 @@ class Options:
             raise UsageError(f"a seed must be a whole number from 0 on, got {self.seed!r}")
         if self.endpoint is not None and not isinstance(self.endpoint, EndpointRules):
             raise UsageError(f"endpoint must be EndpointRules, got {type(self.endpoint).__name__}")
+        if self.align is not None and not isinstance(self.align, str):
+            raise UsageError(f"the text to align must be a string, got {type(self.align).__name__}")
         object.__setattr__(self, "hotwords", tuple(unique_phrases(self.hotwords).values()))
 
     @classmethod

@@ -200,26 +200,8 @@ class SegmentSearch:
         return {}
 
     def result(self, segment: Segment, clock: Clock) -> Segment | None:
-        """See `ResultSearch`. On a clock that is not steady, times go from nominal seconds to the clock's."""
-        if clock.steady:
-            start = clock.seconds(0)
-            segment = _later(segment, start) if start else segment
-            if clock.final is None:
-                return segment
-            # Up to the end of the last step, which may be shorter than the others.
-            return _until(segment, start + (clock.final + 1) * self.timer.seconds_per_frame)
-        at = self.timer.frame_at
-        if not clock.knows(math.ceil(at(segment.end))):
-            return None
-        return replace(
-            segment,
-            words=tuple(
-                replace(word, start=clock.seconds(at(word.start)), end=clock.seconds(at(word.end)))
-                for word in segment.words
-            ),
-            start=clock.seconds(at(segment.start)),
-            end=clock.seconds(at(segment.end)),
-        )
+        """See `ResultSearch`."""
+        return timed_segment(segment, clock, self.timer)
 
     def _cut(self, search: Any, length: int) -> int:
         """Where to end a segment that is `length` frames long, too long: the first frame of the next one."""
@@ -262,6 +244,32 @@ class SegmentSearch:
 
     def _text(self, hypothesis: Hypothesis) -> str:
         return " ".join(word.text for word in self.timer.words(hypothesis))
+
+
+def timed_segment(segment: Segment, clock: Clock, timer: WordTimer) -> Segment | None:
+    """A segment with the times of its source; None as long as one of them is not known.
+
+    On a clock that is not steady, times go from nominal seconds to the clock's.
+    """
+    if clock.steady:
+        start = clock.seconds(0)
+        segment = _later(segment, start) if start else segment
+        if clock.final is None:
+            return segment
+        # Up to the end of the last step, which may be shorter than the others.
+        return _until(segment, start + (clock.final + 1) * timer.seconds_per_frame)
+    at = timer.frame_at
+    if not clock.knows(math.ceil(at(segment.end))):
+        return None
+    return replace(
+        segment,
+        words=tuple(
+            replace(word, start=clock.seconds(at(word.start)), end=clock.seconds(at(word.end)))
+            for word in segment.words
+        ),
+        start=clock.seconds(at(segment.start)),
+        end=clock.seconds(at(segment.end)),
+    )
 
 
 def _later(segment: Segment, seconds: float) -> Segment:

@@ -13,9 +13,12 @@ from transducer.search.events.words import WordEventSearch
 from transducer.search.options import OF_DECODERS
 from transducer.search.result_search import ResultSearch
 from transducer.search.segments import SegmentSearch
+from transducer.search.tokens.alignment import AlignmentSearch
 from transducer.search.tokens.beam import BeamConfig, BeamSearch
+from transducer.search.tokens.given_text import TextGraph
 from transducer.search.tokens.hypothesis import Search
 from transducer.search.tokens.words import WordTimer
+from transducer.text.tokenizers.symbols import Symbols
 
 
 def word_search(
@@ -45,6 +48,16 @@ def word_search(
     if options.hotwords and (context.search != "beam" or context.words is None):
         why = "greedy search has no use for one" if context.search == "greedy" else f"{context.model} has none"
         raise UsageError(f"hotwords need a beam search with a lexicon, and {why}")
+    if options.align is not None:
+        if strange := sorted(options.given & {"hotwords", "nbest", "endpoint", "beam"}):
+            raise UsageError(f"{', '.join(strange)}: is of no use where a text is aligned, which says all words")
+        if context.words is None:
+            raise UsageError(
+                f"an alignment needs a model with a lexicon and its beam search: {context.model} has none, or greedy "
+                "search was asked for"
+            )
+        plain = WordTimer(Symbols(["word"]), context.seconds_per_step, decoding.time_shift)
+        return AlignmentSearch(TextGraph.of(options.align, context.words), plain, [*context.words.tokenizer.silence])
     timer = timer or WordTimer(context.tokenizer, context.seconds_per_step, decoding.time_shift)
     search: Search[Any]
     if context.search == "beam" and context.words is not None:

@@ -149,6 +149,23 @@ class WordModel:
         prior = np.array(self.config.log_prior) if self.config.log_prior else None
         return LexiconSearch(tree, scorer, self.tokenizer.silence, config, prior), lexicon.tokenizer()
 
+    def pronunciations(self, words: Mapping[str, Hotword]) -> dict[str, list[list[int]]]:
+        """How words are said, or spelled: for each, its sequences of tokens.
+
+        Args:
+            words: normalised words; for each, what an error names.
+
+        Raises:
+            UsageError: nobody knows how one is said.
+        """
+        new = {word: hotword for word, hotword in words.items() if word not in self._ids}
+        lexicon = self._new_words(new) if new else None
+        ids = dict(zip(new, range(1, len(new) + 1), strict=True))
+        return {
+            word: lexicon.variants(ids[word]) if lexicon and word in ids else self.lexicon.variants(self._ids[word])
+            for word in words
+        }
+
     @cached_property
     def _tree(self) -> PrefixTree:
         return PrefixTree.build(self.lexicon.word, self.lexicon.tokens)
