@@ -9,6 +9,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from transducer.errors import UsageError, is_number
+
 DIGITS = 6  # of times in seconds
 
 
@@ -20,8 +22,12 @@ class _Timed:
     def __post_init__(self) -> None:
         for name in self._TIMES:
             seconds = getattr(self, name)
-            if isinstance(seconds, float):
-                object.__setattr__(self, name, round(seconds, DIGITS))
+            if seconds is None and name == "change":
+                continue
+            if not is_number(seconds):
+                raise UsageError(f"{name} of a {type(self).__name__} must be seconds, got {seconds!r:.80}")
+            if not isinstance(seconds, int):
+                object.__setattr__(self, name, round(float(seconds), DIGITS))
 
 
 @dataclass(frozen=True)
@@ -229,6 +235,8 @@ class Annotation:
 
     def scene_at(self, seconds: float) -> int | None:
         """The number (from 0) of the scene that began last by then; None before the first, or without pictures."""
+        if not is_number(seconds):
+            raise UsageError(f"a time must be a number of seconds, got {seconds!r:.80}")
         scenes = self.labelling.segments if self.labelling is not None else ()
         number = bisect_right(scenes, seconds, key=lambda scene: scene.start) - 1
         return number if number >= 0 else None

@@ -22,7 +22,7 @@ from torch import Tensor
 from transducer.engine.client import Client, Listener, StreamState, check_rate, check_times
 from transducer.engine.clock import FrameClock, SteadyClock
 from transducer.engine.engine import Engine
-from transducer.errors import UsageError
+from transducer.errors import UsageError, is_number, require
 from transducer.media.medium import Block
 from transducer.model.sequence import State, select
 
@@ -48,9 +48,10 @@ class StreamBatch:
     """
 
     def __init__(self, engine: Engine, capacity: int, block: int | None = None, compact: bool = False):
-        if not isinstance(capacity, int) or capacity < 1:
+        require(engine, Engine, "a stream needs an engine: `engine` of a model gives one")
+        if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity < 1:
             raise UsageError(f"a batch needs room for at least one stream, got {capacity!r}")
-        if block is not None and (not isinstance(block, int) or block < 1):
+        if block is not None and (not isinstance(block, int) or isinstance(block, bool) or block < 1):
             raise UsageError(f"a block must be at least one step, got {block!r}")
         unit = engine.network.block
         self.engine, self.capacity = engine, capacity
@@ -84,8 +85,15 @@ class StreamBatch:
         Raises:
             UsageError: the name is taken, the batch is full, or the rate is no positive number or not to be chosen.
         """
+        if not is_number(start):
+            raise UsageError(f"a stream starts at a number of seconds, got {start!r:.80}")
+        require(name, Hashable, "a stream's name must be one that a dict takes")
         if name in self._clients:
             raise UsageError(f"a stream named {name!r} is already there")
+        if state is not None:
+            require(state, StreamState, "the state of a stream is what its `state` was")
+            if state.waiting.shape[1:] != (self.engine.medium.channels,) or not _fits(state.network, self._fresh):
+                raise UsageError("the state is that of a stream of another model, or with another search")
         free = set(range(self.capacity)) - {client.slot for client in self._clients.values()}
         if not free:
             raise UsageError(f"the batch is full: it has room for {self.capacity} streams")
@@ -155,6 +163,7 @@ class StreamBatch:
 
     def push_block(self, name: Hashable, block: Block) -> None:
         """Steps that are ready for the network, as a medium reads them from a source."""
+        require(block, Block, "push_block takes a Block: push takes samples and frames")
         client = self._client(name)
         if client.ended:
             raise UsageError(f"stream {name!r} has ended: nothing more can come")
@@ -398,8 +407,15 @@ class StreamBatch:
     def _client(self, name: Hashable) -> Client:
         try:
             return self._clients[name]
-        except KeyError:
-            raise UsageError(f"there is no stream named {name!r}") from None
+        except (KeyError, TypeError):  # a list, for one, names nothing
+            raise UsageError(f"there is no stream named {name!r:.80}") from None
+
+
+def _fits(state: State, other: State) -> bool:
+    """Whether both have the same structure and shapes."""
+    if isinstance(state, Tensor) or isinstance(other, Tensor):
+        return isinstance(state, Tensor) and isinstance(other, Tensor) and state.shape == other.shape
+    return len(state) == len(other) and all(_fits(a, b) for a, b in zip(state, other, strict=True))
 
 
 def _put(rows: Tensor, new: State, old: State) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import asdict
 from functools import lru_cache
 from importlib import resources
@@ -17,7 +18,7 @@ from transducer.engine.engine import Engine
 from transducer.engine.language import LanguageModel
 from transducer.engine.session import Session
 from transducer.engine.stream import Stream
-from transducer.errors import UsageError
+from transducer.errors import UsageError, require
 from transducer.heads.language import LanguageConfig
 from transducer.media.counted import counts_steps
 from transducer.media.medium import Medium
@@ -54,7 +55,8 @@ def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
     Raises:
         UsageError: there is neither, or no such device. CheckpointError: the folder cannot be used.
     """
-    name, found = str(name_or_folder), find_device(device)
+    require(name_or_folder, (str, os.PathLike), "a model is named, or its folder given")
+    name, found = os.fspath(name_or_folder), find_device(device)
     if name in models():
         return Model(Path(str(resources.files("transducer") / MODELS / name)), found)
     try:
@@ -66,8 +68,9 @@ def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
     raise UsageError(f"unknown model {name!r}: it is neither a folder nor one of the bundled models ({bundled})")
 
 
-def find_device(name: str) -> torch.device:
+def find_device(name: str | torch.device) -> torch.device:
     """The device of this name. Raises UsageError where there is none."""
+    require(name, (str, torch.device), f"a device is one of {', '.join(DEVICES)}")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -90,8 +93,10 @@ class Model:
         device: where it computes.
     """
 
-    def __init__(self, folder: Path, device: torch.device | str = "cpu"):
-        self.folder, self.device = folder, torch.device(device)
+    def __init__(self, folder: str | Path, device: torch.device | str = "cpu"):
+        require(folder, (str, os.PathLike), "a model's folder is given as a path: load takes names as well")
+        folder = Path(folder)
+        self.folder, self.device = folder, find_device(device)
         self.name = folder.resolve().name
         self.network, self.units = load_checkpoint(folder)
         self.network.to(self.device)

@@ -14,7 +14,7 @@ from typing import Any
 
 from transducer.errors import MediaError, TransducerError, UsageError
 from transducer.media.io.fanout import FanOut
-from transducer.media.io.sources import STANDARD_INPUT, is_pipe, open_source
+from transducer.media.io.sources import STANDARD_INPUT, is_media_source, is_pipe, open_source
 from transducer.results import Annotation
 
 PATIENCE = 3.0  # seconds that an interrupt waits for what is being decoded
@@ -167,6 +167,8 @@ class AnnotateSession:
                 open_source(STANDARD_INPUT)  # says what is wrong with it
         elif hasattr(source, "read"):
             name = str(getattr(source, "name", "open file"))
+        elif not is_media_source(source):
+            raise UsageError(f"{type(source).__name__} is no source; give a path, an address or an open file")
         elif is_pipe(source):
             name = os.fspath(source)
             source = self._resources.enter_context(io.FileIO(source))

@@ -13,6 +13,7 @@ import torch
 
 from transducer.engine.engine import Engine
 from transducer.engine.stream import Stream
+from transducer.errors import require
 from transducer.media.io.prefetch import Prefetch
 from transducer.media.medium import Block, BlockReader
 from transducer.search.builder import Builder, Source
@@ -41,6 +42,8 @@ class Session:
         scores: bool = False,
         language: str = "",
     ):
+        require(engine, Engine, "a session needs an engine: `session` of a model makes one")
+        require(reader, BlockReader, "a session reads from what `open` of a medium gives")
         medium = engine.medium
         self.engine, self._reader, self._language = engine, reader, language
         self._rate = None if medium.steady else reader.rate

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from transducer.atomic import atomic_write
-from transducer.errors import UsageError
+from transducer.errors import UsageError, require
 from transducer.formats.registry import find_format, formats
 
 
@@ -45,6 +45,9 @@ def write(result: Any, path: str | os.PathLike[str], format: str | None = None, 
         UsageError: an unknown format, or an option that it does not have.
         OSError: the file cannot be written; nothing is left of it, and an older file of the name stays.
     """
+    require(path, (str, os.PathLike), "a file is named by its path")
+    if "\0" in os.fspath(path):
+        raise UsageError(f"no file can have the name {os.fspath(path)!r:.80}")
     contents = pieces(result, format or suffix_format(path, type(result)), **options)
     with atomic_write(path) as file:
         file.writelines(contents)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from transducer.errors import UsageError
+from transducer.errors import UsageError, require
 
 Rows = Callable[..., Callable[[Any], str]]
 
@@ -68,6 +68,9 @@ def register(result_type: type, formats: Mapping[str, Format]) -> None:
 
 def formats(result_type: type) -> tuple[str, ...]:
     """The names of the formats that hold such a result."""
+    if result_type not in _FORMATS:
+        there = " or ".join(known.__name__ for known in _FORMATS)
+        raise UsageError(f"{result_type.__name__} has no formats: give a {there}")
     return tuple(_FORMATS[result_type])
 
 
@@ -77,8 +80,9 @@ def check_format(name: str, result_type: type) -> str:
     Raises:
         UsageError: there is no such format for this type of result; lists those there are.
     """
+    require(name, str, "a format is a name, such as json")
     key = name.lower().removeprefix(".")
-    if key not in _FORMATS[result_type]:
+    if key not in formats(result_type):
         raise UsageError(f"unknown format {name!r}; there are {', '.join(formats(result_type))}")
     return key
 

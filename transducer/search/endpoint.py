@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from transducer.errors import UsageError
+from transducer.errors import UsageError, is_number
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class EndpointRules:
 
     def __post_init__(self) -> None:
         for name, seconds in vars(self).items():
-            if not seconds > 0:
-                raise UsageError(f"endpoint rule {name} must be more than 0 seconds, got {seconds:g}")
+            if not ((is_number(seconds) or seconds == math.inf) and seconds > 0):
+                raise UsageError(f"endpoint rule {name} must be more than 0 seconds, got {seconds!r:.80}")
 
 
 class Endpointer:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from transducer.errors import UsageError
+from transducer.errors import UsageError, require
 from transducer.search.endpoint import EndpointRules
 from transducer.search.hotwords import Hotwords, unique_phrases
 
@@ -63,6 +63,9 @@ class Options:
     language_weight: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("head", "results", "search"):
+            if getattr(self, name) is not None:
+                require(getattr(self, name), str, f"{name} is a name")
         if self.search is not None and self.search not in SEARCHES:
             raise UsageError(f"unknown search {self.search!r}: there are {', '.join(SEARCHES)}")
         if self.results is not None and self.results not in RESULTS:

@@ -60,6 +60,8 @@ class Samples:
             level: None raises quiet sound of files, addresses and pipes, and leaves arrays as they are.
         """
         if raw is not None and not isinstance(raw, RawFormat):
+            if not isinstance(raw, tuple | list) or len(raw) > 3:
+                raise UsageError(f"raw is a format of samples, (encoding, rate, channels); got {raw!r:.80}")
             raw = RawFormat(*raw)
         level = is_media_source(source) if level is None else level
         reader = open_audio(source, int(self.rate), raw, track, start=start, length=length, level=level)

@@ -64,9 +64,9 @@ def open_audio_stream(container: InputContainer, source: Source, index: int | No
     name, sounds = source.name, container.streams.audio
     if not sounds:
         raise MediaError(f"{name}: {_what_instead(container)}; name a file that has sound")
-    if index is not None and not 0 <= index < len(sounds):
+    if index is not None and not (type(index) is int and 0 <= index < len(sounds)):
         there = ", ".join(describe_sounds(container))
-        raise UsageError(f"{name}: has {len(sounds)} audio stream(s), numbered from 0: {there}; there is no {index}")
+        raise UsageError(f"{name}: has {len(sounds)} audio stream(s), numbered from 0: {there}; there is no {index!r}")
     chosen = sounds[index] if index is not None else container.streams.best("audio") or sounds[0]
     stream = cast(AudioStream, chosen)
     for other in container.streams:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, Generic, Self, TypeVar
 
-from transducer.errors import UsageError
+from transducer.errors import UsageError, is_number
 
 MAX_WARNINGS = 20
 
@@ -58,10 +57,10 @@ class Reader(Generic[Item]):
 
 def check_span(start: float, length: float | None) -> None:
     """Raise UsageError where the seconds to leave out and to give make no sense."""
-    if not 0 <= start < math.inf:
-        raise UsageError(f"the start must be a number of seconds from 0 on, got {start}")
-    if length is not None and not 0 < length < math.inf:
-        raise UsageError(f"the length must be a number of seconds above 0, got {length}")
+    if not is_number(start) or start < 0:
+        raise UsageError(f"the start must be a number of seconds from 0 on, got {start!r:.80}")
+    if length is not None and not (is_number(length) and length > 0):
+        raise UsageError(f"the length must be a number of seconds above 0, got {length!r:.80}")
 
 
 def prepend(first: Item, rest: Iterator[Item]) -> Iterator[Item]:

@@ -50,7 +50,7 @@ class RawFormat:
     channels: int = 1
 
     def __post_init__(self) -> None:
-        if self.encoding not in RAW_ENCODINGS:
+        if not isinstance(self.encoding, str) or self.encoding not in RAW_ENCODINGS:
             raise UsageError(f"raw encoding {self.encoding!r} is unknown; it is one of {', '.join(RAW_ENCODINGS)}")
         if not (isinstance(self.rate, int) and self.rate > 0):
             raise UsageError(f"the rate of raw sound must be a positive number of samples per second, got {self.rate}")
@@ -99,7 +99,12 @@ class Source:
 
 def is_pipe(path: Any) -> bool:
     """Whether a path leads to a named pipe, a device or a socket: what can be read once, and not looked at before."""
-    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+    return (
+        isinstance(path, str | bytes | os.PathLike)
+        and os.path.exists(path)
+        and not os.path.isfile(path)
+        and not os.path.isdir(path)
+    )
 
 
 def is_media_source(source: Any) -> bool:

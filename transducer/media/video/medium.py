@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transducer.errors import UsageError
+from transducer.errors import UsageError, is_number
 from transducer.media.io.sources import is_media_source
 from transducer.media.medium import Block, BlockReader
 from transducer.media.video.arrays import ArrayFrames, check_picture, pixels, resize
@@ -115,8 +115,8 @@ class Frames:
         if not isinstance(source, Iterable):
             kind = type(source).__name__
             raise UsageError(f"{kind} is no source; give a path, an address, an open file, or pictures")
-        if fps is not None and not fps > 0:
-            raise UsageError(f"the frames per second must be more than 0, got {fps}")
+        if fps is not None and not (is_number(fps) and Fraction(fps).limit_denominator(100_000) > 0):
+            raise UsageError(f"the frames per second must be a number more than 0, got {fps!r:.80}")
         if start or length is not None:
             raise UsageError("start and length are for files; cut the pictures themselves")
         return ArrayFrames(source, size, Fraction(fps or USUAL_FPS).limit_denominator(100_000))

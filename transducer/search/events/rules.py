@@ -85,7 +85,7 @@ class EventRules:
             if value is not None or name in self.thresholds:
                 _check_probability(f"the threshold {name}", value)
         if self.low is not None and self.low > self.lowest_high:
-            raise UsageError(f"the threshold low, {self.low:g}, is above high, {self.lowest_high:g}")
+            raise UsageError(f"the threshold low, {float(self.low):g}, is above high, {float(self.lowest_high):g}")
         lengths = self.min_frames if isinstance(self.min_frames, Mapping) else {"": self.min_frames}
         for label, frames in lengths.items():
             _check_count(f"min_frames of {label}" if label else "min_frames", frames, 1)
