@@ -90,7 +90,7 @@ def _decode(table: Path, cache: Path) -> None:
     index, position = [], 0
     for row, path, count, rate in zip(rows, paths, counts, rates, strict=True):
         start = position
-        with av.open(str(path)) as container:
+        with av.open(str(path), container_options=file_options(path=True)) as container:
             for frame in container.decode(video=0):
                 if position - start == count:
                     break

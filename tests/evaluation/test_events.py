@@ -16,7 +16,6 @@ from transducer.evaluation.events import (
     Stretch,
     average_precision,
     count_segments,
-    edit_score,
     frame_accuracy,
     mean_average_precision,
     segment_f1,
@@ -104,13 +103,6 @@ def test_segments_are_counted_as_in_ms_tcn(pairs, overlap):
     truth, guess = [a for a, _ in pairs], [b for _, b in pairs]
     counts = count_segments(truth, guess, overlap)
     assert (counts.right, counts.wrong, counts.missed) == ms_tcn_f_score(truth, guess, overlap)
-
-
-def test_edit_score():
-    assert edit_score(row("aabbcc"), row("abbbbc")) == 1.0
-    assert edit_score(row("aabbcc"), row("aacccc")) == pytest.approx(2 / 3)
-    assert edit_score(row("ab.."), row("abab")) == 0.5
-    assert edit_score(row(".."), row("..")) == 1.0 and edit_score(row("aa"), row("..")) == 0.0
 
 
 # Spots

@@ -78,8 +78,11 @@ def check_threshold(threshold: float | None) -> None:
 
 def check_threads(threads: int | None) -> None:
     """Raises UsageError if there are fewer cores than that: more threads only get into each other's way."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if threads is not None and threads > cores:
+    if threads is None:
+        return
+    from transducer.media.io.prefetch import usable_cores
+
+    if threads > (cores := usable_cores()):
         raise UsageError(f"--threads {threads} is more than this machine has: use {cores} at most")
 
 

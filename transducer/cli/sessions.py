@@ -24,8 +24,9 @@ def check_kind(model: Any, name: str, kind: str) -> None:
 
 def open_session(model: Any, source: Any, kind: str, options: dict[str, Any]) -> Any:
     """A session of the model over a source that gives results of a kind; see `Model.session`."""
-    asked = {"results": kind} if model.kind != kind else {}
-    return model.session(source, **asked, **options)
+    from transducer.engine.multi import results_option
+
+    return model.session(source, **results_option(model, kind), **options)
 
 
 def open_annotation(models: Any, source: Any, words: dict[str, Any], events: dict[str, Any]) -> Any:

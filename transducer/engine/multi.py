@@ -58,6 +58,11 @@ def annotate(
     return result
 
 
+def results_option(model: Any, kind: str) -> dict[str, str]:
+    """The option of a model's session for results of a kind; none where they are of that kind anyway."""
+    return {} if model.kind == kind else {"results": kind}
+
+
 class AnnotateSession:
     """A source on its way through both models, each in a thread of its own; a context manager.
 
@@ -80,9 +85,10 @@ class AnnotateSession:
         self._resources = ExitStack()
         self._split: FanOut | None = None
         first, second = self._open(source)
-        asked = {} if labeller.kind == "events" else {"results": "events"}
         self._words = _Half(lambda: speech.session(first, **(words or {})), first)
-        self._scenes = _Half(lambda: labeller.session(second, **asked, **(events or {})), second)
+        self._scenes = _Half(
+            lambda: labeller.session(second, **results_option(labeller, "events"), **(events or {})), second
+        )
         self._halves = (self._words, self._scenes)
 
     def __enter__(self) -> AnnotateSession:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import weakref
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import torch
 from transducer.engine.engine import Engine
 from transducer.engine.stream import Stream
 from transducer.errors import require
-from transducer.media.io.prefetch import Prefetch
+from transducer.media.io.prefetch import Prefetch, usable_cores
 from transducer.media.medium import Block, BlockReader
 from transducer.search.builder import Builder, Source
 
@@ -180,7 +179,7 @@ class Session:
 def _spare_core(wanted: bool) -> Iterator[None]:
     """Leaves one core of few to the thread that decodes."""
     threads = torch.get_num_threads()
-    fewer = max(1, min(threads, (os.cpu_count() or 1) - 1))
+    fewer = max(1, min(threads, usable_cores() - 1))
     if fewer == threads or not wanted:
         yield
         return

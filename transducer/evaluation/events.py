@@ -48,23 +48,6 @@ def frame_accuracy(truths: Sequence[ArrayLike], guesses: Sequence[ArrayLike]) ->
     return right / known if known else None
 
 
-def edit_score(truth: ArrayLike, guess: ArrayLike, background: int = BACKGROUND) -> float:
-    """1 minus the Levenshtein distance of the two orders of segments over the longer one's length; 1 where both are
-    empty."""
-    wanted, found = (
-        [run.label for run in stretches(row, background)] for row in known_frames(np.asarray(truth), np.asarray(guess))
-    )
-    if not (wanted or found):
-        return 1.0
-    distance = np.arange(len(found) + 1)
-    for row, label in enumerate(wanted, start=1):
-        before, distance = distance, np.empty_like(distance)
-        distance[0] = row
-        for column, other in enumerate(found, start=1):
-            distance[column] = min(before[column] + 1, distance[column - 1] + 1, before[column - 1] + (label != other))
-    return 1.0 - float(distance[-1]) / max(len(wanted), len(found))
-
-
 @dataclass(frozen=True)
 class SegmentCounts:
     """Segments that are right, made up and missed; they add up over videos."""

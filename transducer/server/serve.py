@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from transducer.errors import UsageError
+from transducer.media.io.prefetch import usable_cores
 from transducer.server.access import Access, is_loopback
 from transducer.server.app import make_app
 from transducer.server.limits import Limits
@@ -79,7 +80,7 @@ async def _serve(settings: Settings) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, interrupt)
-    workers = settings.workers or len(os.sched_getaffinity(0))
+    workers = settings.workers or usable_cores()
     pool = Pool(_names(settings.models), settings.limits, Metrics(), workers)
     wyoming: asyncio.Server | None = None
     starting = asyncio.create_task(pool.start())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -9,6 +10,11 @@ from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 PATIENCE = 2.0  # seconds that `close` waits for a read that is under way
+
+
+def usable_cores() -> int:
+    """The cores that this process may use; in a container that may be fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Prefetch(Iterator[Item], Generic[Item]):
