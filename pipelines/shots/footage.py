@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from transducer.data.table import read_table
 from transducer.errors import UsageError
+from transducer.media.io.protocols import file_options
 
 HEIGHT, WIDTH = 72, 128
 
