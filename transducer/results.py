@@ -140,7 +140,8 @@ class Scene(_Timed):
     """A stretch of a video: the frames `start_frame` to `end_frame`, both included.
 
     Scenes follow each other in time and do not overlap. Between two shots the frames of a gradual transition
-    belong to neither; of everything else the scenes are a partition, with the label "" where nothing was found.
+    belong to neither, nor does the last frame of one that ends with the video; of everything else the scenes are a
+    partition, with the label "" where nothing was found.
 
     Attributes:
         label: "shot" where events are transitions; else what is going on, or "".

@@ -57,6 +57,17 @@ def test_one_voice_among_many_channels_is_not_drowned(count, floor):
     assert loudness(mix(channels)) > 0.8
 
 
+@pytest.mark.parametrize("below", [10, 14, 20])
+def test_one_voice_among_noise_that_is_hardly_below_it(below):
+    """32 channels: in one somebody speaks, in the others there is steady noise. Their mean would have -5 to 5 dB."""
+    level = float(np.sqrt(np.mean(VOICE**2))) * 10 ** (-below / 20)
+    channels = np.random.default_rng(1).normal(0, level, (32, len(VOICE))).astype(np.float32)
+    channels[7] += VOICE.astype(np.float32)
+    mixed = mix(channels)
+    # Once the voice has come, it is heard as if it were alone.
+    np.testing.assert_allclose(mixed[RATE:], channels[7, RATE:], atol=1e-6)
+
+
 def test_a_voice_that_moves_to_another_channel_is_followed():
     channels = 1e-4 * np.random.default_rng(0).normal(size=(16, len(VOICE)))
     half = len(VOICE) // 2

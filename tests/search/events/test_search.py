@@ -17,6 +17,7 @@ from transducer.errors import CheckpointError, UsageError
 from transducer.model.config import from_json, to_json
 from transducer.results import Event, Segment, Word
 from transducer.search.events.rules import EventRules, Found
+from transducer.search.events.scenes import scenes
 from transducer.search.events.search import EventResultSearch, EventSearch, build_event_search
 from transducer.search.events.words import WordEventSearch
 from transducer.search.segments import SegmentSearch
@@ -499,3 +500,11 @@ def test_a_threshold_keeps_the_proportion_of_low_to_high():
             rules.at(threshold)
     with pytest.raises(UsageError, match="no threshold"):
         EventRules("sequence").at(0.5)
+
+
+@pytest.mark.parametrize(("start", "end", "shots"), [(80, 99, 1), (80, 98, 2), (98, 99, 2)])
+def test_a_fade_that_ends_with_the_video_leaves_no_shot_of_a_frame(start, end, shots):
+    """A cut to a last frame does, and so do two frames behind a fade."""
+    event = Event("fade", start / 25, end / 25, start, end, 0.9, change=(start + 1) / 25)
+    found = scenes("transitions", [event], 100, 0.0, 4.0)
+    assert len(found) == shots and found[0].end_frame == start

@@ -2,7 +2,8 @@
 
 In channels of opposite phase (a cable wired the wrong way round) the mean of a voice is silence, and one voice among
 many open channels (a mixing desk, a recorder of many tracks) is lost among their noise. So channels that run against
-the first one are turned round, and of more than two channels those count that are not far below the loudest.
+the first one are turned round, and of more than two channels those count that are not far below the loudest. Loud is
+what comes and goes, as speech does, over a channel's own floor: steady noise counts only where there is nothing else.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _RELEASE = 10.0  # dB a second by which the loudness that a channel had is forgo
 _JOIN, _LEAVE = 1e-2, 10**-2.6  # of the loudest channel's energy: 20 and 26 dB below
 _AGAINST, _ALONG = -0.8, -0.5  # correlations from which on a channel is turned round, and back
 _NOTHING = 1e-12  # energy of silence
+_RISE = 1.0  # dB a second by which a channel's floor rises, if its energy does not come down to it
+_OVER_FLOOR = 4.0  # times the floor: steady noise stays below
 
 
 class Mixer:
@@ -59,10 +62,12 @@ class Mixer:
         self._even = np.full(count, 1 / count)
         self._old = self._new = self._even
         self._peaks = np.zeros(count)
+        self._floors = np.full(count, np.inf)
         self._products = np.zeros((count, count))
         self._live = np.ones(count, bool)
         self._signs = np.ones(count)
         self._forget = float(np.exp(-BLOCK / _MEMORY)), 10 ** (-_RELEASE * BLOCK / 10)
+        self._rise = 10 ** (_RISE * BLOCK / 10)
         self._ramp = np.arange(1, size + 1) / size
 
     def _weigh(self, piece: NDArray[Any]) -> NDArray[np.float32]:
@@ -91,8 +96,11 @@ class Mixer:
         memory, release = self._forget
         self._products = products if not self._products.any() else memory * self._products + (1 - memory) * products
         self._peaks = np.maximum(energies, self._peaks * release)
+        self._floors = np.minimum(energies, self._floors * self._rise)
         if len(energies) > 2:
-            self._live = self._peaks >= self._peaks.max() * np.where(self._live, _LEAVE, _JOIN)
+            lively = np.maximum(self._peaks - _OVER_FLOOR * self._floors, 0)
+            heard = lively if lively.any() else self._peaks
+            self._live = heard >= heard.max() * np.where(self._live, _LEAVE, _JOIN)
         norms = np.sqrt(np.maximum(np.diag(self._products), _NOTHING))
         first = int(np.argmax(self._live))
         likeness = self._products[first] / (norms[first] * norms)

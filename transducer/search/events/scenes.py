@@ -17,16 +17,23 @@ class Shots:
 
     def __init__(self, start: float, frame: int = 0):
         self._frame, self._time = frame, start
+        self._gradual = False  # what came last
 
     def before(self, event: Event) -> list[Scene]:
         """The scenes that a further event makes certain."""
         change = event.end if event.change is None else event.change
         shot = Scene("shot", self._time, change, self._frame, event.start_frame, 1.0)
         self._frame, self._time = event.end_frame, event.end
+        self._gradual = event.end_frame - event.start_frame > 1
         return [shot]
 
     def last(self, frames: int, end: float) -> list[Scene]:
-        """The scenes up to the end of the video, after so many frames, at this time."""
+        """The scenes up to the end of the video, after so many frames, at this time.
+
+        Where a fade or a dissolve ends with the video, its last frame is no shot.
+        """
+        if self._gradual and self._frame == frames - 1:
+            return []
         return [Scene("shot", self._time, end, self._frame, frames - 1, 1.0)] if frames else []
 
 
