@@ -99,8 +99,8 @@ def test_05_opposite_phase_a_dead_channel_and_a_centre(tmp_path: Path) -> None:
 
 
 def test_06_sound_that_changes_midway(tmp_path: Path) -> None:
-    parts = [("island.wav", 44100, 2), ("apple-tree.flac", 48000, 1), ("letters.opus", 24000, 2)]
-    for suffix, codec in (("mp3", "libmp3lame"), ("ogg", "libvorbis")):
+    for suffix, codec, rates in (("mp3", "libmp3lame", (44100, 48000)), ("opus", "libopus", (48000, 24000))):
+        parts = [("island.wav", rates[0], 2), ("apple-tree.flac", rates[1], 1), ("letters.opus", rates[1], 2)]
         data = b""
         for number, (name, rate, channels) in enumerate(parts):
             part = sound(name, rate)[: 4 * rate]
@@ -109,7 +109,9 @@ def test_06_sound_that_changes_midway(tmp_path: Path) -> None:
         (tmp_path / f"mix.{suffix}").write_bytes(data)
         with open_audio(tmp_path / f"mix.{suffix}") as reader:
             whole = np.concatenate(list(reader))
-        assert len(whole) / RATE == pytest.approx(12, abs=0.4) and not reader.incomplete
+        assert len(whole) / RATE == pytest.approx(12, abs=0.4)
+        # Where MP3s are joined, a frame lacks the bits that are in the one before: that is told.
+        assert not reader.incomplete or suffix == "mp3"
         for number, (name, _, _) in enumerate(parts):
             wanted = sound(name)[RATE : 3 * RATE]
             near = whole[round((4 * number + 0.8) * RATE) : round((4 * number + 3.4) * RATE)]
