@@ -133,7 +133,8 @@ def _table(summary: dict[str, Any]) -> str:
     def percent(value: float | None) -> str:
         return "-" if value is None else f"{100 * value:.2f} %"
 
-    rows = [(name, percent(summary[key])) for key, name in _RATES.items() if key in summary]
+    rows = [("perplexity", f"{summary['perplexity']:.3f}")] if summary.get("perplexity") else []
+    rows += [(name, percent(summary[key])) for key, name in _RATES.items() if key in summary]
     precision = summary.get("average_precision", {})
     for label in next(iter(precision.values()), {}):
         rows.append((f"  {label}", ", ".join(percent(row[label]) for row in precision.values())))

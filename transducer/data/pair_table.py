@@ -89,6 +89,26 @@ def read_pairs(
     return PairTable(Table(path, tuple(items), labels), kind, task, found, columns or (), words)
 
 
+def read_texts(path: Path) -> Table:
+    """The texts of a table, by its column `text`; or x and y, of which y is the end of x.
+
+    Raises:
+        UsageError: with the line: there is no text, or an empty one.
+    """
+    text = read_text(path)
+    lines = json_lines(path, text) if is_json(path, text) else column_lines(path, text, lambda path, line, names: names)
+    items = []
+    for line, row in lines:
+        parts = [row.get("text")] if "text" in row else [row.get("x"), row.get("y", "")]
+        if not all(isinstance(part, str) for part in parts) or not "".join(map(str, parts)):
+            raise UsageError(f"{path}, line {line}: there is no text, by the name 'text' or as x and y, its end")
+        whole = "".join(map(str, parts))
+        items.append(Item(whole, str(line), path, line, text=whole, x=whole))
+    if not items:
+        raise UsageError(f"{path}: there are no texts in it")
+    return Table(path, tuple(items), ())
+
+
 def has_pairs(path: Path) -> bool:
     """Whether a table has x and y, or is a folder with one for each class; other tables are of files alone."""
     if path.is_dir():

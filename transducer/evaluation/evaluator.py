@@ -11,10 +11,11 @@ from typing import Any
 from transducer.atomic import atomic_write
 from transducer.data.fingerprint import trained_on
 from transducer.data.item import Item
-from transducer.data.pair_table import check_known, has_pairs, read_pairs
+from transducer.data.pair_table import check_known, has_pairs, read_pairs, read_texts
 from transducer.data.table import Table, read_table
 from transducer.errors import TransducerError, UsageError
 from transducer.evaluation.results import KINDS, Results, Texts
+from transducer.heads.language import LanguageConfig
 from transducer.media.counted import counts_steps
 
 INPUTS = {"tokens": "text", "rows": "series", "samples": "sound"}  # name of a medium -> kind of x in a table of pairs
@@ -22,8 +23,10 @@ TASKS = {"words": "n2m", "texts": "n2m", "sequence": "n2m", "clip": "n21"}  # of
 
 
 def what_it_writes(model: Any) -> tuple[str, tuple[str, ...]]:
-    """ "words" (of speech) or "texts" and no labels; or the kind of a model's events and its labels, the background
-    first."""
+    """ "words" (of speech), "texts" or "language" and no labels; or the kind of a model's events and its labels, the
+    background first."""
+    if _is_language_model(model):
+        return "language", ()
     rules = getattr(getattr(model, "config", None), "events", None)
     if rules is not None and rules.kind == "sequence":
         return "sequence", ()  # words that are read as events: compared as they are
@@ -69,6 +72,8 @@ class Evaluator:
             UsageError: see `transducer.data.table.read_table` and `transducer.data.pair_table.read_pairs`.
         """
         medium = getattr(self.model, "medium", None)
+        if self.results.kind == "language":
+            return read_texts(Path(path))
         if medium is not None and (medium.name in ("tokens", "rows") or has_pairs(Path(path))):
             return self._read_pairs(Path(path), medium)
         return read_table(Path(path), needs=self.results.needs, labels=self.results.labels[1:])
@@ -121,6 +126,8 @@ class Evaluator:
         return self.summary()
 
     def _find(self, x: Any) -> Any:
+        if self.results.kind == "language":
+            return self.model.language_model().score(x)
         if self.words:
             return self.model.transcribe(x, **self.options)
         return self.model.label(x, frames=True, **self.options)
@@ -151,6 +158,11 @@ class Evaluator:
             file.write("path\treference\thypothesis\n")
             for row in rows():
                 file.write("\t".join(row) + "\n")
+
+
+def _is_language_model(model: Any) -> bool:
+    config = getattr(model, "config", None)
+    return config is not None and isinstance(next(iter(getattr(config, "heads", {}).values()), None), LanguageConfig)
 
 
 def _writes_characters(model: Any) -> bool:

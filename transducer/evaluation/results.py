@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -119,6 +120,26 @@ class Texts(_Texts):
     def measures(self) -> dict[str, Any]:
         texts = [(item.text, text) for item, text in zip(self.items, self.hypotheses, strict=True)]
         return {"pairs": len(texts), **text_measures(texts, self.characters)}
+
+
+class Language(Results):
+    """How probable a language model finds texts."""
+
+    needs = ("text",)
+
+    def __init__(self, kind: str, labels: tuple[str, ...] = ()) -> None:
+        super().__init__(kind, labels)
+        self.log_prob, self.tokens = 0.0, 0
+
+    def add(self, table: Table, item: Item, found: Any) -> None:
+        self.items.append(item)
+        self.log_prob += found.log_prob
+        self.tokens += found.tokens
+        self.seconds += found.tokens
+
+    def measures(self) -> dict[str, Any]:
+        perplexity = math.exp(-self.log_prob / self.tokens) if self.tokens else None
+        return {"pairs": len(self.items), "perplexity": perplexity, "tokens": self.tokens}
 
 
 def text_measures(texts: Sequence[tuple[str, str]], characters: bool = False) -> dict[str, Any]:
@@ -297,6 +318,7 @@ class Transitions(_Numbered):
 KINDS: dict[str, type[Results]] = {
     "words": Words,
     "texts": Texts,
+    "language": Language,
     "spans": Steps,
     "dense": Steps,
     "steps": Steps,
