@@ -29,9 +29,10 @@ def half_linear(inputs: int, outputs: int, **options) -> nn.Linear:
 
 @needs_fbgemm
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (7, 29), (192, 576), (512, 192)])
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(1,), (3, 8), (2, 0), (4, 5, 6)])
-def test_packed_equals_plain(inputs, outputs, shape):
-    linear = half_linear(inputs, outputs)
+def test_packed_equals_plain(inputs, outputs, shape, bias):
+    linear = half_linear(inputs, outputs, bias=bias)
     x = torch.randn(*shape, inputs)
     y = PackedLinear(linear)(x)
     assert y.shape == (*shape, outputs)
@@ -56,7 +57,7 @@ def test_only_what_loses_nothing_is_packed(recwarn):
     )
     pack_linears(layers)
     packed = [name for name, layer in layers.named_modules() if isinstance(layer, PackedLinear)]
-    assert packed == ["packed", "deeper.1"]
+    assert packed == ["packed", "deeper.1", "no bias"]
     assert copy.deepcopy(layers["packed"]) is layers["packed"]
     assert not recwarn
 

@@ -19,7 +19,8 @@ class PackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear):
         super().__init__()
         self.packed = torch.fbgemm_pack_gemm_matrix_fp16(linear.weight)
-        self.bias = linear.bias.detach()
+        # The kernel wants a bias, and adds zeros where the layer has none.
+        self.bias = linear.weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias.detach()
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.fbgemm_linear_fp16_weight_fp32_activation(x, self.packed, self.bias)
@@ -48,7 +49,7 @@ def pack_linears(module: nn.Module) -> None:
         return
     for parent in module.modules():
         for name, child in parent.named_children():
-            if type(child) is nn.Linear and child.bias is not None and _is_half(child.weight):
+            if type(child) is nn.Linear and _is_half(child.weight):
                 setattr(parent, name, PackedLinear(child))
             elif (
                 type(child) is nn.LSTM
