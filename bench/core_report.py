@@ -1,0 +1,95 @@
+"""The table and plots of bench/cores.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def table(found: dict[str, Any]) -> str:
+    """What was measured, as Markdown."""
+    found = json.loads(json.dumps(found))  # lengths are text, as in the file
+    cores = found["cores"]
+    first = next(iter(cores.values()))
+    tasks = list(first["tasks"])
+    lengths = max((list(row["memory_mb"]) for row in cores.values()), key=len)
+    lines = [
+        f"{found['seconds']:g} s of training for each task, {found['recall_seconds']:g} s for recall, on one thread.",
+        "",
+        _row("core", "parameters", *(f"{task}, %" for task in tasks), *(f"recall at {n}, %" for n in first["recall"])),
+        _rule(2 + len(tasks) + len(first["recall"])),
+    ]
+    for name, row in cores.items():
+        known = (_percent(row["tasks"][task]["accuracy"]) for task in tasks)
+        lines.append(_row(name, f"{row['parameters']:,}", *known, *map(_percent, row["recall"].values())))
+    lines += [
+        "",
+        _row("core", *(f"steps/s, {task}" for task in tasks), *(f"s to 95 %, {task}" for task in tasks)),
+        _rule(1 + 2 * len(tasks)),
+    ]
+    for name, row in cores.items():
+        speeds = (f"{row['tasks'][task]['steps_per_second']:.1f}" for task in tasks)
+        soon = (_number(row["tasks"][task]["seconds"], ".1f") for task in tasks)
+        lines.append(_row(name, *speeds, *soon))
+    lines += [
+        "",
+        _row("core", "256 channels, parameters", "a step, ms", "state, KB", *(f"MB at {int(n):,}" for n in lengths)),
+        _rule(4 + len(lengths)),
+    ]
+    for name, row in cores.items():
+        costs = _number(row["step_ms"], ".2f"), _number(row["state_kb"], ".0f")
+        used = (_number(row["memory_mb"].get(n), ".0f") for n in lengths)
+        lines.append(_row(name, f"{row['wide_parameters']:,}", *costs, *used))
+    lines += ["", _row("Mamba's scan over a Python loop, 2048 steps", "forward", "with gradients"), _rule(3)]
+    for name, ratios in found["scan"].items():
+        lines.append(_row(name, *(f"{ratio:.1f} times as fast" for ratio in ratios.values())))
+    lines += ["", _row("a layer of", "its training step takes"), _rule(2)]
+    for name, ratio in found["peers"].items():
+        lines.append(_row(name, f"{ratio:.2f} of ours"))
+    return "\n".join(lines) + "\n"
+
+
+def draw(found: dict[str, Any], folder: Path) -> None:
+    """cores-recall.png and cores-memory.png."""
+    from matplotlib.figure import Figure
+
+    styles = ["-", "--", ":"]
+    for name, title, ylabel in (
+        ("recall", "a value from the beginning, asked for at the end", "accuracy, %"),
+        ("memory_mb", "one pass over a sequence", "memory, MB"),
+    ):
+        figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
+        axes = figure.subplots()
+        for number, (core, row) in enumerate(found["cores"].items()):
+            lengths = [int(length) for length in row[name]]
+            scale = 100 if name == "recall" else 1
+            values = [scale * value for value in row[name].values()]
+            axes.plot(lengths, values, styles[number // 5], marker="o", markersize=3, color=f"C{number}", label=core)
+        axes.set_xscale("log")
+        ticks = sorted({int(length) for row in found["cores"].values() for length in row[name]})
+        axes.set_xticks(ticks, [f"{length:,}" for length in ticks])
+        axes.minorticks_off()
+        if name == "memory_mb":
+            axes.set_yscale("log")
+        axes.set(xlabel="steps", ylabel=ylabel, title=title)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#EEEEEE")
+        axes.legend(frameon=False, fontsize=8, bbox_to_anchor=(1, 0.5), loc="center left")
+        figure.savefig(folder / f"cores-{name.split('_')[0]}.png")
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _rule(columns: int) -> str:
+    return "|" + "---|" * columns
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"

@@ -1,0 +1,226 @@
+"""All cores on one task of each shape, at an equal number of parameters: what they learn, cost and remember.
+
+    python bench/cores.py [--output FOLDER] [--seconds 8] [--recall-seconds 20] [--only "gru;mamba"] [--longest 100000]
+
+Each core is trained on each task for so many seconds of one thread, and measured on sequences that it has not seen.
+Writes a table (cores.md), the figures as JSON and two plots. The sequences are made from seeds; no data are needed.
+What a folder has already is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from core_speed import memory, peers, scan_ratio, state_bytes, step_seconds
+from core_tasks import TASKS, Task
+
+from transducer.cores.attention import ChunkAttention
+from transducer.cores.bidirectional import BidirectionalConfig
+from transducer.cores.conformer import ConformerConfig
+from transducer.cores.full_attention import FullAttention, FullConformerConfig, FullTransformerConfig
+from transducer.cores.independent import IndependentConfig
+from transducer.cores.mamba import MambaConfig
+from transducer.cores.recurrent import RecurrentConfig
+from transducer.cores.tcn import TCNConfig
+from transducer.cores.transformer import TransformerConfig
+from transducer.encoders.projection import ProjectionConfig
+from transducer.frontends.symbols import SymbolsConfig
+from transducer.heads.head import Target
+from transducer.model.config import CoreConfig, ModelConfig
+from transducer.model.network import Network
+from transducer.training.objectives import HeadLoss
+from transducer.training.optimizer import Optimizers
+from transducer.training.recipe import Phase
+
+ROWS, LEARNED = 32, 0.95
+REACH = (64, 256, 1024, 4096)  # lengths at which recall is measured
+LENGTHS = (1000, 10_000, 100_000)  # at which memory is measured
+LONGEST_PAIRS = 10_000  # where each step attends to all others, 100,000 steps take minutes a layer
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A core of about 100,000 parameters, and one of about a million with 256 channels, whose step is timed."""
+
+    small: CoreConfig
+    wide: CoreConfig
+
+
+CORES = {
+    "independent": Entry(IndependentConfig(64, 256, 3), IndependentConfig(256, 1024, 2)),
+    "tcn": Entry(TCNConfig(64, 192, 4), TCNConfig(256, 512, 4)),
+    "rnn": Entry(RecurrentConfig("rnn", 160, 2), RecurrentConfig("rnn", 256, 8)),
+    "rnn, residual": Entry(
+        RecurrentConfig("rnn", 112, 4, residual=True), RecurrentConfig("rnn", 256, 8, residual=True)
+    ),
+    "lstm": Entry(RecurrentConfig("lstm", 80, 2), RecurrentConfig("lstm", 256, 2)),
+    "gru": Entry(RecurrentConfig("gru", 92, 2), RecurrentConfig("gru", 256, 3)),
+    "transformer": Entry(
+        TransformerConfig(64, 4, 128, 3, chunk=1, left_context=64), TransformerConfig(256, 4, 512, 2, chunk=1)
+    ),
+    "conformer": Entry(
+        ConformerConfig(64, 4, 80, 2, chunk=1, left_context=64), ConformerConfig(256, 4, 256, 2, chunk=1)
+    ),
+    "mamba": Entry(MambaConfig(64, 3), MambaConfig(256, 2)),
+    "bidirectional gru": Entry(BidirectionalConfig("gru", 106, 2), BidirectionalConfig("gru", 256, 3)),
+    "full transformer": Entry(FullTransformerConfig(64, 4, 128, 3), FullTransformerConfig(256, 4, 512, 2)),
+    "full conformer": Entry(FullConformerConfig(64, 4, 80, 2), FullConformerConfig(256, 4, 256, 2)),
+}
+
+
+class Learner:
+    """A core with what it needs for a task, and its optimizer; the learning rate falls with the time that is left."""
+
+    def __init__(self, core: CoreConfig, task: Task, seconds: float):
+        torch.manual_seed(0)
+        frontend = SymbolsConfig(task.tokens, channels=32)
+        config = ModelConfig(frontend, ProjectionConfig(), core, {"head": task.head}, {"labels": task.labels})
+        self.task, self.seconds, self.used = task, seconds, 0.0
+        self.network = Network(config)
+        self.head = self.network.heads["head"]
+        steps = 1000  # a thousandth of the time each
+        phase = Phase("train", steps, (HeadLoss("head"),), warmup=30, learning_rate=3e-3, matrix_learning_rate=0.01)
+        self.steps, self.parts = steps, Optimizers(self.network, phase)
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def look_back(self, steps: int) -> None:
+        """Causal attention gets a left context of so many steps."""
+        for stage in self.network.modules():
+            if isinstance(stage, ChunkAttention):
+                stage.left_context = steps
+
+    def train(self, x: np.ndarray, targets: list[Any]) -> float:
+        """One step; the share of the targets that were right."""
+        started = time.thread_time()
+        self.network.train()
+        outputs, mask = self._outputs(x)
+        loss = self.head.loss(outputs, mask, targets)
+        self.parts.zero_grad()
+        loss.mean.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.parts.step(min(int(self.used / self.seconds * self.steps), self.steps - 1))
+        right = self._right(outputs, targets)
+        self.used += time.thread_time() - started
+        return right
+
+    @torch.inference_mode()
+    def accuracy(self, x: np.ndarray, targets: list[Any]) -> float:
+        self.network.eval()
+        return self._right(self._outputs(x)[0], targets)
+
+    def _outputs(self, x: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens, mask = torch.from_numpy(x).float().unsqueeze(-1), torch.ones(x.shape, dtype=torch.bool)
+        return self.head(*self.network.encoder(*self.network.frontend(tokens, mask)))
+
+    def _right(self, outputs: torch.Tensor, targets: list[Any]) -> float:
+        """Of labels, or of whole sequences of tokens."""
+        best = outputs.detach().argmax(-1).numpy()
+        if self.head.target is Target.LABEL:
+            return float(np.mean(best[:, -1] == np.array(targets)))
+        if self.head.target is Target.LABELS:
+            labels = np.stack(targets)
+            return float(np.mean(best[labels >= 0] == labels[labels >= 0]))
+        found = [[token for token, _ in itertools.groupby(row.tolist()) if token] for row in best]
+        return float(np.mean([a == b for a, b in zip(found, targets, strict=True)]))
+
+
+def learn(core: CoreConfig, task: Task, seconds: float) -> dict[str, float | None]:
+    """Accuracy on what was not seen, steps per second, and seconds until `LEARNED` of it was right."""
+    learner, rng = Learner(core, task, seconds), np.random.default_rng(1)
+    unseen = task.make(np.random.default_rng(2), 200, task.steps)
+    count, soon, due = 0, None, seconds / 16
+    while learner.used < seconds:
+        learner.train(*task.make(rng, ROWS, task.steps))
+        count += 1
+        if soon is None and learner.used >= due:
+            due += seconds / 16
+            soon = learner.used if learner.accuracy(*unseen) >= LEARNED else None
+    accuracy = learner.accuracy(*unseen)
+    return {"accuracy": accuracy, "steps_per_second": count / learner.used, "seconds": soon}
+
+
+def reach(core: CoreConfig, seconds: float) -> dict[int, float]:
+    """Accuracy of recall by length, after training on lengths that double once they are mastered."""
+    task = TASKS["recall"]
+    learner, rng = Learner(core, task, seconds), np.random.default_rng(1)
+    steps, recent = 16, []
+    while learner.used < seconds:
+        learner.look_back(steps)
+        recent.append(learner.train(*task.make(rng, max(4, 2048 // steps), steps)))
+        if steps < REACH[-1] and len(recent) >= 10 and np.mean(recent[-10:]) >= LEARNED:
+            steps, recent = 2 * steps, []
+    found = {}
+    for length in REACH:
+        learner.look_back(length)
+        parts = [learner.accuracy(*task.make(np.random.default_rng(length + n), 8, length)) for n in range(8)]
+        found[length] = float(np.mean(parts))
+    return found
+
+
+def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """All about one core."""
+    entry = CORES[name]
+    attends = any(isinstance(stage, FullAttention) for layer in entry.small.build() for stage in layer.modules())
+    longest = min(args.longest, LONGEST_PAIRS) if attends else args.longest
+    lengths = [length for length in LENGTHS if length <= longest]
+    tasks = {title: learn(entry.small, task, args.seconds) for title, task in TASKS.items() if title != "recall"}
+    return {
+        "parameters": Learner(entry.small, TASKS["brackets"], 1).parameters,
+        "tasks": tasks,
+        "recall": reach(entry.small, args.recall_seconds),
+        "step_ms": None if (seconds := step_seconds(entry.wide)) is None else 1000 * seconds,
+        "wide_parameters": sum(p.numel() for layer in entry.wide.build() for p in layer.parameters()),
+        "state_kb": None if (size := state_bytes(entry.wide)) is None else size / 1024,
+        "memory_mb": memory(entry.small, lengths),
+    }
+
+
+def main() -> None:
+    from core_report import draw, table
+
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--output", type=Path, default=Path("cores"))
+    parser.add_argument("--seconds", type=float, default=8, help="of training, for each core and task")
+    parser.add_argument("--recall-seconds", type=float, default=20, help="of training on recall, for each core")
+    parser.add_argument("--longest", type=int, default=100_000, help="sequence whose memory is measured")
+    parser.add_argument("--only", help="names of cores, with semicolons")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.output.mkdir(parents=True, exist_ok=True)
+    path = args.output / "cores.json"
+    found: dict[str, Any] = {"cores": {}, "seconds": args.seconds, "recall_seconds": args.recall_seconds}
+    if path.exists():
+        found = json.loads(path.read_text())
+    work: dict[str, Callable[[], Any]] = {
+        "scan": lambda: {f"{channels} channels": scan_ratio(2048, channels) for channels in (128, 512)},
+        "peers": peers,
+    }
+    for name, run in work.items():
+        if name not in found:
+            found[name] = run()
+            path.write_text(json.dumps(found, indent=1))
+    for name in args.only.split(";") if args.only else CORES:
+        if name not in found["cores"]:
+            found["cores"][name] = measure(name, args)
+            path.write_text(json.dumps(found, indent=1))
+            print(name, json.dumps(found["cores"][name]), flush=True)
+    text = table(found)
+    (args.output / "cores.md").write_text(text)
+    draw(found, args.output)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
