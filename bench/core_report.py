@@ -15,7 +15,7 @@ def table(found: dict[str, Any]) -> str:
     tasks = list(first["tasks"])
     lengths = max((list(row["memory_mb"]) for row in cores.values()), key=len)
     lines = [
-        f"{found['seconds']:g} s of training for each task, {found['recall_seconds']:g} s for recall, on one thread.",
+        f"At most {found['steps']} steps of training for each task, on one thread.",
         "",
         _row("core", "parameters", *(f"{task}, %" for task in tasks), *(f"recall at {n}, %" for n in first["recall"])),
         _rule(2 + len(tasks) + len(first["recall"])),

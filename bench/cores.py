@@ -1,10 +1,10 @@
 """All cores on one task of each shape, at an equal number of parameters: what they learn, cost and remember.
 
-    python bench/cores.py [--output FOLDER] [--seconds 8] [--recall-seconds 20] [--only "gru;mamba"] [--longest 100000]
+    python bench/cores.py [--output FOLDER] [--steps 300] [--only "gru;mamba"] [--longest 100000]
 
-Each core is trained on each task for so many seconds of one thread, and measured on sequences that it has not seen.
-Writes a table (cores.md), the figures as JSON and two plots. The sequences are made from seeds; no data are needed.
-What a folder has already is not measured again.
+Each core is trained on each task for so many steps at most, on one thread, and measured on sequences that it has not
+seen. Writes a table (cores.md), the figures as JSON and two plots. The sequences are made from seeds; no data are
+needed. What a folder has already is not measured again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ from transducer.training.objectives import HeadLoss
 from transducer.training.optimizer import Optimizers
 from transducer.training.recipe import Phase
 
-ROWS, LEARNED = 32, 0.95
+ROWS, LEARNED = 16, 0.95
+EVERY = 25  # steps of training between two looks at what was not seen
 REACH = (64, 256, 1024, 4096)  # lengths at which recall is measured
 LENGTHS = (1000, 10_000, 100_000)  # at which memory is measured
 LONGEST_PAIRS = 10_000  # where each step attends to all others, 100,000 steps take minutes a layer
@@ -78,18 +79,21 @@ CORES = {
 
 
 class Learner:
-    """A core with what it needs for a task, and its optimizer; the learning rate falls with the time that is left."""
+    """A core with what it needs for a task, and its optimizer.
 
-    def __init__(self, core: CoreConfig, task: Task, seconds: float):
+    Attributes:
+        step: of the optimizer, the next one. seconds: of the thread, that training took so far.
+    """
+
+    def __init__(self, core: CoreConfig, task: Task, steps: int):
         torch.manual_seed(0)
         frontend = SymbolsConfig(task.tokens, channels=32)
         config = ModelConfig(frontend, ProjectionConfig(), core, {"head": task.head}, {"labels": task.labels})
-        self.task, self.seconds, self.used = task, seconds, 0.0
+        self.task, self.step, self.seconds = task, 0, 0.0
         self.network = Network(config)
         self.head = self.network.heads["head"]
-        steps = 1000  # a thousandth of the time each
         phase = Phase("train", steps, (HeadLoss("head"),), warmup=30, learning_rate=3e-3, matrix_learning_rate=0.01)
-        self.steps, self.parts = steps, Optimizers(self.network, phase)
+        self.parts = Optimizers(self.network, phase)
 
     @property
     def parameters(self) -> int:
@@ -110,9 +114,10 @@ class Learner:
         self.parts.zero_grad()
         loss.mean.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.parts.step(min(int(self.used / self.seconds * self.steps), self.steps - 1))
+        self.parts.step(self.step)
+        self.step += 1
         right = self._right(outputs, targets)
-        self.used += time.thread_time() - started
+        self.seconds += time.thread_time() - started
         return right
 
     @torch.inference_mode()
@@ -136,29 +141,27 @@ class Learner:
         return float(np.mean([a == b for a, b in zip(found, targets, strict=True)]))
 
 
-def learn(core: CoreConfig, task: Task, seconds: float) -> dict[str, float | None]:
-    """Accuracy on what was not seen, steps per second, and seconds until `LEARNED` of it was right."""
-    learner, rng = Learner(core, task, seconds), np.random.default_rng(1)
+def learn(core: CoreConfig, task: Task, steps: int) -> dict[str, float | None]:
+    """Accuracy on what was not seen, steps per second, and seconds until `LEARNED` of it was right; None if never."""
+    learner, rng = Learner(core, task, steps), np.random.default_rng(1)
     unseen = task.make(np.random.default_rng(2), 200, task.steps)
-    count, soon, due = 0, None, seconds / 16
-    while learner.used < seconds:
+    accuracy, soon = 0.0, None
+    while learner.step < steps and accuracy < 0.995:
         learner.train(*task.make(rng, ROWS, task.steps))
-        count += 1
-        if soon is None and learner.used >= due:
-            due += seconds / 16
-            soon = learner.used if learner.accuracy(*unseen) >= LEARNED else None
-    accuracy = learner.accuracy(*unseen)
-    return {"accuracy": accuracy, "steps_per_second": count / learner.used, "seconds": soon}
+        if learner.step % EVERY == 0 or learner.step == steps:
+            accuracy = learner.accuracy(*unseen)
+            soon = learner.seconds if soon is None and accuracy >= LEARNED else soon
+    return {"accuracy": accuracy, "steps_per_second": learner.step / learner.seconds, "seconds": soon}
 
 
-def reach(core: CoreConfig, seconds: float) -> dict[int, float]:
+def reach(core: CoreConfig, total: int) -> dict[int, float]:
     """Accuracy of recall by length, after training on lengths that double once they are mastered."""
     task = TASKS["recall"]
-    learner, rng = Learner(core, task, seconds), np.random.default_rng(1)
+    learner, rng = Learner(core, task, total), np.random.default_rng(1)
     steps, recent = 16, []
-    while learner.used < seconds:
+    while learner.step < total:
         learner.look_back(steps)
-        recent.append(learner.train(*task.make(rng, max(4, 2048 // steps), steps)))
+        recent.append(learner.train(*task.make(rng, max(4, 1024 // steps), steps)))
         if steps < REACH[-1] and len(recent) >= 10 and np.mean(recent[-10:]) >= LEARNED:
             steps, recent = 2 * steps, []
     found = {}
@@ -175,11 +178,11 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
     attends = any(isinstance(stage, FullAttention) for layer in entry.small.build() for stage in layer.modules())
     longest = min(args.longest, LONGEST_PAIRS) if attends else args.longest
     lengths = [length for length in LENGTHS if length <= longest]
-    tasks = {title: learn(entry.small, task, args.seconds) for title, task in TASKS.items() if title != "recall"}
+    tasks = {title: learn(entry.small, task, args.steps) for title, task in TASKS.items() if title != "recall"}
     return {
         "parameters": Learner(entry.small, TASKS["brackets"], 1).parameters,
         "tasks": tasks,
-        "recall": reach(entry.small, args.recall_seconds),
+        "recall": reach(entry.small, args.steps),
         "step_ms": None if (seconds := step_seconds(entry.wide)) is None else 1000 * seconds,
         "wide_parameters": sum(p.numel() for layer in entry.wide.build() for p in layer.parameters()),
         "state_kb": None if (size := state_bytes(entry.wide)) is None else size / 1024,
@@ -192,15 +195,14 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, default=Path("cores"))
-    parser.add_argument("--seconds", type=float, default=8, help="of training, for each core and task")
-    parser.add_argument("--recall-seconds", type=float, default=20, help="of training on recall, for each core")
+    parser.add_argument("--steps", type=int, default=300, help="of training, for each core and task")
     parser.add_argument("--longest", type=int, default=100_000, help="sequence whose memory is measured")
     parser.add_argument("--only", help="names of cores, with semicolons")
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / "cores.json"
-    found: dict[str, Any] = {"cores": {}, "seconds": args.seconds, "recall_seconds": args.recall_seconds}
+    found: dict[str, Any] = {"cores": {}, "steps": args.steps}
     if path.exists():
         found = json.loads(path.read_text())
     work: dict[str, Callable[[], Any]] = {
