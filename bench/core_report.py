@@ -11,7 +11,8 @@ def table(found: dict[str, Any]) -> str:
     """What was measured, as Markdown."""
     found = json.loads(json.dumps(found))  # lengths are text, as in the file
     cores = found["cores"]
-    first = next(iter(cores.values()))
+    taught = {name: row for name, row in cores.items() if "recall" in row}
+    first = next(iter(taught.values()))
     tasks = list(first["tasks"])
     lengths = max((list(row["memory_mb"]) for row in cores.values()), key=len)
     lines = [
@@ -20,7 +21,7 @@ def table(found: dict[str, Any]) -> str:
         _row("core", "parameters", *(f"{task}, %" for task in tasks), *(f"recall at {n}, %" for n in first["recall"])),
         _rule(2 + len(tasks) + len(first["recall"])),
     ]
-    for name, row in cores.items():
+    for name, row in taught.items():
         known = (_percent(row["tasks"][task]["accuracy"]) for task in tasks)
         lines.append(_row(name, f"{row['parameters']:,}", *known, *map(_percent, row["recall"].values())))
     lines += [
@@ -28,7 +29,7 @@ def table(found: dict[str, Any]) -> str:
         _row("core", *(f"steps/s, {task}" for task in tasks), *(f"s to 95 %, {task}" for task in tasks)),
         _rule(1 + 2 * len(tasks)),
     ]
-    for name, row in cores.items():
+    for name, row in taught.items():
         speeds = (f"{row['tasks'][task]['steps_per_second']:.1f}" for task in tasks)
         soon = (_number(row["tasks"][task]["seconds"], ".1f") for task in tasks)
         lines.append(_row(name, *speeds, *soon))
@@ -62,12 +63,14 @@ def draw(found: dict[str, Any], folder: Path) -> None:
         figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
         axes = figure.subplots()
         for number, (core, row) in enumerate(found["cores"].items()):
+            if name not in row:
+                continue
             lengths = [int(length) for length in row[name]]
             scale = 100 if name == "recall" else 1
             values = [scale * value for value in row[name].values()]
             axes.plot(lengths, values, styles[number // 5], marker="o", markersize=3, color=f"C{number}", label=core)
         axes.set_xscale("log")
-        ticks = sorted({int(length) for row in found["cores"].values() for length in row[name]})
+        ticks = sorted({int(length) for row in found["cores"].values() for length in row.get(name, ())})
         axes.set_xticks(ticks, [f"{length:,}" for length in ticks])
         axes.minorticks_off()
         if name == "memory_mb":

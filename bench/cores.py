@@ -43,6 +43,7 @@ from transducer.training.recipe import Phase
 
 ROWS, LEARNED = 16, 0.95
 EVERY = 25  # steps of training between two looks at what was not seen
+POSITIONS = 300  # of recall, for each step of another task: the sum of the lengths that are trained on
 REACH = (64, 256, 1024, 4096)  # lengths at which recall is measured
 LENGTHS = (1000, 10_000, 100_000)  # at which memory is measured
 LONGEST_PAIRS = 10_000  # where each step attends to all others, 100,000 steps take minutes a layer
@@ -158,12 +159,14 @@ def reach(core: CoreConfig, total: int) -> dict[int, float]:
     """Accuracy of recall by length, after training on lengths that double once they are mastered."""
     task = TASKS["recall"]
     learner, rng = Learner(core, task, total), np.random.default_rng(1)
-    steps, recent = 16, []
-    while learner.step < total:
-        learner.look_back(steps)
-        recent.append(learner.train(*task.make(rng, max(4, 1024 // steps), steps)))
-        if steps < REACH[-1] and len(recent) >= 10 and np.mean(recent[-10:]) >= LEARNED:
+    steps, recent, trained, most = 16, [], 0, POSITIONS * total
+    while trained < most and not (steps == REACH[-1] and _mastered(recent)):
+        if steps < REACH[-1] and _mastered(recent):
             steps, recent = 2 * steps, []
+        learner.look_back(steps)
+        learner.step = total * trained // most
+        recent.append(learner.train(*task.make(rng, max(2, 1024 // steps), steps)))
+        trained += steps
     found = {}
     for length in REACH:
         learner.look_back(length)
@@ -172,21 +175,30 @@ def reach(core: CoreConfig, total: int) -> dict[int, float]:
     return found
 
 
-def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
-    """All about one core."""
+def _mastered(recent: list[float]) -> bool:
+    return len(recent) >= 10 and float(np.mean(recent[-10:])) >= LEARNED
+
+
+def costs(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Of a core with 256 channels a step and the state of a stream; of a small one the memory of a pass."""
     entry = CORES[name]
     attends = any(isinstance(stage, FullAttention) for layer in entry.small.build() for stage in layer.modules())
     longest = min(args.longest, LONGEST_PAIRS) if attends else args.longest
-    lengths = [length for length in LENGTHS if length <= longest]
-    tasks = {title: learn(entry.small, task, args.steps) for title, task in TASKS.items() if title != "recall"}
     return {
-        "parameters": Learner(entry.small, TASKS["brackets"], 1).parameters,
-        "tasks": tasks,
-        "recall": reach(entry.small, args.steps),
         "step_ms": None if (seconds := step_seconds(entry.wide)) is None else 1000 * seconds,
         "wide_parameters": sum(p.numel() for layer in entry.wide.build() for p in layer.parameters()),
         "state_kb": None if (size := state_bytes(entry.wide)) is None else size / 1024,
-        "memory_mb": memory(entry.small, lengths),
+        "memory_mb": memory(entry.small, [length for length in LENGTHS if length <= longest]),
+    }
+
+
+def lessons(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """What a small core learns."""
+    core = CORES[name].small
+    return {
+        "parameters": Learner(core, TASKS["brackets"], 1).parameters,
+        "tasks": {title: learn(core, task, args.steps) for title, task in TASKS.items() if title != "recall"},
+        "recall": reach(core, args.steps),
     }
 
 
@@ -213,11 +225,14 @@ def main() -> None:
         if name not in found:
             found[name] = run()
             path.write_text(json.dumps(found, indent=1))
-    for name in args.only.split(";") if args.only else CORES:
-        if name not in found["cores"]:
-            found["cores"][name] = measure(name, args)
-            path.write_text(json.dumps(found, indent=1))
-            print(name, json.dumps(found["cores"][name]), flush=True)
+    parts: dict[str, Callable[[str, argparse.Namespace], dict[str, Any]]] = {"step_ms": costs, "recall": lessons}
+    for known, part in parts.items():
+        for name in args.only.split(";") if args.only else CORES:
+            row = found["cores"].setdefault(name, {})
+            if known not in row:
+                row.update(part(name, args))
+                path.write_text(json.dumps(found, indent=1))
+                print(name, json.dumps(row), flush=True)
     text = table(found)
     (args.output / "cores.md").write_text(text)
     draw(found, args.output)
