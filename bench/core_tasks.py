@@ -59,15 +59,12 @@ def brackets(rng: np.random.Generator, rows: int, steps: int) -> tuple[np.ndarra
     return x, targets
 
 
-def two_marks(rng: np.random.Generator, rows: int, steps: int) -> tuple[np.ndarray, Targets]:
-    """Digits 0 to 2, and two marks, 3 and 4, somewhere: the digit after the one less that after the other, modulo 3."""
-    x = rng.integers(0, 3, (rows, steps))
-    targets = []
-    for row in range(rows):
-        first, second = 2 * rng.choice(steps // 2, 2, replace=False)
-        x[row, first], x[row, second] = 3, 4
-        targets.append(int((x[row, first + 1] - x[row, second + 1]) % 3))
-    return x, targets
+def marked(rng: np.random.Generator, rows: int, steps: int) -> tuple[np.ndarray, Targets]:
+    """Digits 0 to 4, and a mark, 5, somewhere: the digit after it."""
+    x = rng.integers(0, 5, (rows, steps))
+    places = rng.integers(0, steps - 1, rows)
+    x[np.arange(rows), places] = 5
+    return x, [int(digit) for digit in x[np.arange(rows), places + 1]]
 
 
 def differences(rng: np.random.Generator, rows: int, steps: int) -> tuple[np.ndarray, Targets]:
@@ -98,7 +95,7 @@ def recall(rng: np.random.Generator, rows: int, steps: int) -> tuple[np.ndarray,
 
 TASKS = {
     "brackets": Task("N2N", 5, 4, FramewiseConfig("labels"), brackets),
-    "two marks": Task("N21", 5, 3, PooledConfig("labels"), two_marks),
+    "marked": Task("N21", 6, 5, PooledConfig("labels"), marked),
     "differences": Task("N2M", 4, 4, CTCConfig("labels"), differences),
     "recall": Task("N2N", 17, 8, FramewiseConfig("labels"), recall),
 }
