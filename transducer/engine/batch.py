@@ -258,11 +258,12 @@ class StreamBatch:
         """What a client's results would be if its media ended here, on a copy of its state: nothing changes.
 
         What has not filled a block yet is decoded with nothing after it, as by `flush`. That is sooner than the block
-        and less certain: what comes next need not go on from it. Only this client's row is computed.
+        and less certain: what comes next need not go on from it. Only this client's row is computed. Where all results
+        come at the end, there are none yet.
         """
         client, unit = self._client(name), self.engine.network.block
         rest = client.waiting.peek()
-        if not len(rest):
+        if not len(rest) or not self.engine.streams:
             return []
         state = select(self._state, [client.slot])
         if self.engine.is_stale(client.search):
