@@ -43,7 +43,7 @@ from transducer.training.recipe import Phase
 
 ROWS, LEARNED = 16, 0.95
 EVERY = 25  # steps of training between two looks at what was not seen
-POSITIONS = 300  # of recall, for each step of another task: the sum of the lengths that are trained on
+POSITIONS = 300  # of recall, for each step of another task: the sum of the lengths that are trained on, at most
 REACH = (64, 256, 1024, 4096)  # lengths at which recall is measured
 LENGTHS = (1000, 10_000, 100_000)  # at which memory is measured
 LONGEST_PAIRS = 10_000  # where each step attends to all others, 100,000 steps take minutes a layer
@@ -160,7 +160,9 @@ def reach(core: CoreConfig, total: int) -> dict[int, float]:
     task = TASKS["recall"]
     learner, rng = Learner(core, task, total), np.random.default_rng(1)
     steps, recent, trained, most = 16, [], 0, POSITIONS * total
-    while trained < most and not (steps == REACH[-1] and _mastered(recent)):
+    for _ in range(2 * total):
+        if trained >= most or (steps == REACH[-1] and _mastered(recent)):
+            break
         if steps < REACH[-1] and _mastered(recent):
             steps, recent = 2 * steps, []
         learner.look_back(steps)
