@@ -8,20 +8,28 @@ from typing import Any
 
 
 def table(found: dict[str, Any]) -> str:
-    """What was measured, as Markdown."""
+    """What was measured, as Markdown; cores of which something is missing are left out where it is."""
     found = json.loads(json.dumps(found))  # lengths are text, as in the file
-    cores = found["cores"]
-    taught = {name: row for name, row in cores.items() if "recall" in row}
-    first = next(iter(taught.values()))
+    taught = {name: row for name, row in found["cores"].items() if "recall" in row}
+    parts = [*(_lessons(taught, found["steps"]) if taught else []), *_costs(found["cores"])]
+    parts += ["", _row("Mamba's scan over a Python loop, 2048 steps", "forward", "with gradients"), _rule(3)]
+    for name, ratios in found["scan"].items():
+        parts.append(_row(name, *(f"{ratio:.1f} times as fast" for ratio in ratios.values())))
+    parts += ["", _row("a layer of", "its training step takes"), _rule(2)]
+    parts += [_row(name, f"{ratio:.2f} of ours") for name, ratio in found["peers"].items()]
+    return "\n".join(parts) + "\n"
+
+
+def _lessons(cores: dict[str, Any], steps: int) -> list[str]:
+    first = next(iter(cores.values()))
     tasks = list(first["tasks"])
-    lengths = max((list(row["memory_mb"]) for row in cores.values()), key=len)
     lines = [
-        f"At most {found['steps']} steps of training for each task, on one thread.",
+        f"At most {steps} steps of training for each task, on one thread.",
         "",
         _row("core", "parameters", *(f"{task}, %" for task in tasks), *(f"recall at {n}, %" for n in first["recall"])),
         _rule(2 + len(tasks) + len(first["recall"])),
     ]
-    for name, row in taught.items():
+    for name, row in cores.items():
         known = (_percent(row["tasks"][task]["accuracy"]) for task in tasks)
         lines.append(_row(name, f"{row['parameters']:,}", *known, *map(_percent, row["recall"].values())))
     lines += [
@@ -29,12 +37,16 @@ def table(found: dict[str, Any]) -> str:
         _row("core", *(f"steps/s, {task}" for task in tasks), *(f"s to 95 %, {task}" for task in tasks)),
         _rule(1 + 2 * len(tasks)),
     ]
-    for name, row in taught.items():
+    for name, row in cores.items():
         speeds = (f"{row['tasks'][task]['steps_per_second']:.1f}" for task in tasks)
         soon = (_number(row["tasks"][task]["seconds"], ".1f") for task in tasks)
         lines.append(_row(name, *speeds, *soon))
-    lines += [
-        "",
+    return [*lines, ""]
+
+
+def _costs(cores: dict[str, Any]) -> list[str]:
+    lengths = max((list(row["memory_mb"]) for row in cores.values()), key=len)
+    lines = [
         _row("core", "256 channels, parameters", "a step, ms", "state, KB", *(f"MB at {int(n):,}" for n in lengths)),
         _rule(4 + len(lengths)),
     ]
@@ -42,13 +54,7 @@ def table(found: dict[str, Any]) -> str:
         costs = _number(row["step_ms"], ".2f"), _number(row["state_kb"], ".0f")
         used = (_number(row["memory_mb"].get(n), ".0f") for n in lengths)
         lines.append(_row(name, f"{row['wide_parameters']:,}", *costs, *used))
-    lines += ["", _row("Mamba's scan over a Python loop, 2048 steps", "forward", "with gradients"), _rule(3)]
-    for name, ratios in found["scan"].items():
-        lines.append(_row(name, *(f"{ratio:.1f} times as fast" for ratio in ratios.values())))
-    lines += ["", _row("a layer of", "its training step takes"), _rule(2)]
-    for name, ratio in found["peers"].items():
-        lines.append(_row(name, f"{ratio:.2f} of ours"))
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def draw(found: dict[str, Any], folder: Path) -> None:
