@@ -3,8 +3,8 @@
     python -m sample_media.pairs FOLDER
 
 makes in FOLDER: tags.jsonl (words and a tag for each), intents.csv (sentences and intents), digits.jsonl (numbers
-and how they are read), walks.jsonl (accelerations and what somebody does at each time), shapes/ (pictures) and beeps/
-(sounds), the last two with a folder for each class.
+and how they are read; digits-test.jsonl has others), walks.jsonl (accelerations and what somebody does at each time),
+shapes/ (pictures) and beeps/ (sounds), the last two with a folder for each class.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ def make(folder: Path, count: int = 300, seed: int = 0) -> None:
     _lines(folder / "tags.jsonl", [_tagged(rng) for _ in range(count)])
     with open(folder / "intents.csv", "w", newline="") as file:
         csv.writer(file).writerows([("sentence", "intent"), *(_intent(rng) for _ in range(count))])
-    numbers = rng.choice(9999, 3 * count, replace=False)
-    _lines(folder / "digits.jsonl", [{"x": str(n), "y": " ".join(READ[int(c)] for c in str(n))} for n in numbers])
+    read = [{"x": str(n), "y": " ".join(READ[int(c)] for c in str(n))} for n in rng.permutation(9999)]
+    _lines(folder / "digits.jsonl", read[: 3 * count])
+    _lines(folder / "digits-test.jsonl", read[-count // 6 :])
     _lines(folder / "walks.jsonl", [_walk(rng) for _ in range(count)])
     for number in range(count // 3):
         _picture(folder / "shapes", SHAPES[number % 3], number, rng)
