@@ -40,7 +40,7 @@ def recipe(
     part: str = "test",
     held_out: int = 1000,
     channels: int = 96,
-    steps: int = 800,
+    steps: int = 500,
     batch_frames: int = 64,
     learning_rate: float = 4e-3,
     seed: int = 1,

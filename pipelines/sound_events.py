@@ -19,6 +19,7 @@ from transducer.data.labelled_sounds import LabelledSounds
 from transducer.data.table import read_table
 from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
 from transducer.errors import UsageError
+from transducer.frontends.logmel import LogMelConfig
 from transducer.heads.pooled import PooledConfig
 from transducer.model.config import ModelConfig
 from transducer.search.events.rules import EventRules
@@ -26,6 +27,7 @@ from transducer.text.tokenizers.labels import Labels
 from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
 
+FRONTEND = LogMelConfig(bins=40, window=640, hop=320)  # of 20 ms: sounds are coarser than speech
 BACKGROUND = "background"  # label of recordings that are only mixed in
 LICENCE = "CC BY 3.0 (ESC-10), CC BY 4.0 (Speech Commands backgrounds)"
 
@@ -42,8 +44,8 @@ def recipe(
     pooled: int = 64,
     dropout: float = 0.2,
     doubled: float = 0.5,
-    steps: int = 1200,
-    batch_frames: int = 4000,
+    steps: int = 1500,
+    batch_frames: int = 2000,
     learning_rate: float = 2e-3,
     matrix_learning_rate: float = 0.01,
     seed: int = 1,
@@ -62,7 +64,7 @@ def recipe(
     dev = [item for item in sounds if fold(item) == held_out]
     if not train or not dev:
         raise UsageError(f"{data}: nothing is in fold {held_out}, or nothing but that")
-    augment = AugmentConfig(frequency_masks=2, frequency_mask_bins=16, time_mask_every=250, time_mask_frames=60)
+    augment = AugmentConfig(frequency_mask_bins=8, time_mask_every=125, time_mask_frames=30)
     phase = Phase(
         "train",
         10 if quick else steps,
@@ -76,6 +78,7 @@ def recipe(
     return Recipe(
         name="sounds",
         model=ModelConfig(
+            frontend=FRONTEND,
             encoder=ConvSubsamplingConfig(hidden),
             core=TCNConfig(channels, 2 * channels, layers, dropout=dropout),
             heads={"labels": PooledConfig("labels", pooled)},
@@ -86,6 +89,7 @@ def recipe(
         train=LabelledSounds(
             train,
             numbers,
+            FRONTEND,
             speeds=(0.9, 1.0, 1.1),
             augment=augment,
             noise=[item for item in items if item.label == BACKGROUND],
@@ -94,12 +98,12 @@ def recipe(
             name="ESC-10",
             licence=LICENCE,
         ),
-        dev=LabelledSounds(dev, numbers, name=f"fold {held_out} of ESC-10"),
+        dev=LabelledSounds(dev, numbers, FRONTEND, name=f"fold {held_out} of ESC-10"),
         phases=(phase,),
         seed=seed,
         workers=0,
-        evaluate_every=100,
-        save_every=200,
+        evaluate_every=250,
+        save_every=500,
     )
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.sound_events import BACKGROUND, LICENCE, fold
+from pipelines.sound_events import BACKGROUND, FRONTEND, LICENCE, fold
 from transducer.cores.tcn import TCNConfig
 from transducer.data.augment.features import DB, AugmentConfig, FeatureAugment, mel_edges, spectral_power
-from transducer.data.features import FeatureConfig, FeatureStore
+from transducer.data.features import FeatureStore, feature_config
 from transducer.data.item import Item
 from transducer.data.pairs import Pair, PairSource, fixed_pair
 from transducer.data.table import read_table
@@ -36,10 +36,12 @@ from transducer.training.evaluation import outputs
 from transducer.training.objectives import HeadLoss, target_of
 from transducer.training.recipe import Phase, Recipe
 
-STEPS = 1000  # of 10 ms in a stream
-LENGTH = (80, 300)  # of an event, in the same steps
-GAP = 30  # between two events, at least
-RULES = EventRules("spans", high=0.5, low=0.3, merge=5, min_frames=8)
+STEPS = 500  # of 20 ms in a stream
+LENGTH = (40, 150)  # of an event, in the same steps
+GAP = 15  # between two events, at least
+RULES = EventRules("spans", high=0.5, low=0.3, merge=2, min_frames=4)
+
+AUGMENT = AugmentConfig(noise_probability=0.0, frequency_mask_bins=8)
 
 
 def recipe(
@@ -53,13 +55,13 @@ def recipe(
     hidden: int = 32,
     dropout: float = 0.2,
     steps: int = 1000,
-    batch_frames: int = 6000,
+    batch_frames: int = 4000,
     learning_rate: float = 2e-3,
     matrix_learning_rate: float = 0.01,
     initial: str = "",
     seed: int = 1,
 ) -> Recipe:
-    """A causal convolutional network, and a label for every 40 ms.
+    """A causal convolutional network, and a label for every 80 ms.
 
     Args:
         data: the table.
@@ -88,6 +90,7 @@ def recipe(
     return Recipe(
         name="events",
         model=ModelConfig(
+            frontend=FRONTEND,
             encoder=ConvSubsamplingConfig(hidden),
             core=TCNConfig(channels, 2 * channels, layers, dropout=dropout),
             heads={"labels": FramewiseConfig("labels")},
@@ -95,7 +98,7 @@ def recipe(
             chunks=(8,),
         ),
         units={"labels": labels},
-        train=Streams(train, noise, numbers, 2000, AugmentConfig(noise_probability=0.0), "streams of ESC-10", LICENCE),
+        train=Streams(train, noise, numbers, 2000, AUGMENT, "streams of ESC-10", LICENCE),
         dev=Streams(dev, noise, numbers, 10 if quick else 60, None, f"streams of fold {held_out} of ESC-10"),
         phases=(phase,),
         evaluate=event_f1,
@@ -129,10 +132,10 @@ class Streams:
         self.fingerprint = [title, count, [item.id for item in self.sounds], repr(augment)]
 
     def prepare(self, cache: Path, progress: bool = True) -> None:
-        config = FeatureConfig(variants=(("speed", 1.0),))
+        config = feature_config(FRONTEND, (("speed", 1.0),))
         self._sounds = FeatureStore.build(self.sounds, cache, config, workers=1, progress=progress)
         self._noise = FeatureStore.build(self.noise, cache, config, workers=1, progress=progress)
-        self._edges = mel_edges()
+        self._edges = mel_edges(FRONTEND.rate, FRONTEND.bins)
         self._change: FeatureAugment | None = None
         if self.augment:
             mean = np.mean([fixed_pair(self, index).x.mean(axis=0) for index in range(20)], axis=0)

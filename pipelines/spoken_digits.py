@@ -43,10 +43,10 @@ def recipe(
     layers: int = 4,
     hidden: int = 32,
     dropout: float = 0.1,
-    steps: int = 150,
+    steps: int = 200,
     batch_frames: int = 2000,
-    learning_rate: float = 5e-4,
-    matrix_learning_rate: float = 2e-3,
+    learning_rate: float = 2e-3,
+    matrix_learning_rate: float = 0.01,
     seed: int = 1,
 ) -> Recipe:
     """The encoder of a speech recogniser and a mean over time. What makes other voices of few: speeds, which move the
@@ -73,9 +73,7 @@ def recipe(
     model = _small(channels, layers, hidden, dropout) if start is None else _known(start, dropout)
     augment = AugmentConfig(
         gain_db=(-25.0, 15.0),  # some of the speakers are twenty decibels softer than others
-        warp_probability=0.8,
-        warp=(0.8, 1.2),
-        noise_probability=0.6,
+        noise_probability=0.4,
         band_limit_probability=0.0,
         frequency_mask_bins=model.frontend.bins // 5,
         time_mask_every=100,
@@ -87,6 +85,7 @@ def recipe(
         (HeadLoss("labels"),),
         batch_frames=1000 if quick else batch_frames,
         learning_rate=learning_rate,
+        warmup=20,
         matrix_learning_rate=matrix_learning_rate,
         weight_decay=0.05,
         average_decay=0.99,
@@ -101,7 +100,7 @@ def recipe(
             train,
             numbers,
             model.frontend,
-            speeds=(0.8, 0.9, 1.0, 1.1, 1.2),
+            speeds=(0.9, 1.0, 1.1),
             augment=augment,
             noise=read_table(noise).items if noise else (),
             name="Free Spoken Digit Dataset",
