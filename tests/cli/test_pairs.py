@@ -102,6 +102,8 @@ def test_a_label_of_a_series(ramp, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{50 - number}\n" for number in range(9))))
     assert main(["predict", ramp]) == 0
     assert capsys.readouterr().out == "down\n"
+    assert main(["predict", ramp]) == 0  # nothing comes any more
+    assert capsys.readouterr().out == ""
     assert main(["predict", ramp, "--json", falling]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["y"] == "down" and 0.5 < found["score"] <= 1

@@ -87,6 +87,8 @@ def _sources(model: Model, xs: list[str]) -> Iterator[tuple[Any, Any]]:
         raise UsageError("there is nothing to predict: give texts, files or numbers, or lines on standard input")
     if model.medium.name == "rows":
         first = sys.stdin.readline()
+        if not first:
+            return
         if not first.lstrip().startswith("["):
             yield STDIN, _Rows(first)
             return
