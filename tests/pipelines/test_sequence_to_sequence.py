@@ -135,7 +135,7 @@ def test_captioning(decoder, tmp_path):
         NOWHERE, decoder=decoder, channels=48, scenes=300, steps=60, batch_frames=200, learning_rate=4e-3
     )
     recipe = replace(recipe, dev=captioning.pairs("test", 60, recipe.units["words"], "scenes"))
-    assert trained(recipe, tmp_path)["error:text"] < 0.7
+    assert trained(recipe, tmp_path)["error:text"] < 0.9
     picture, caption = captioning.scene(np.random.default_rng(0), "test")
     said = transducer.load(tmp_path / "captioning").predict(captioning.strips(picture)).text.split()
     assert said[0] == "a" and set(said) & {"left", "above"} and len(said) > 5 and len(caption.split()) in (9, 10)
