@@ -138,7 +138,7 @@ def test_captioning(decoder, tmp_path):
     assert trained(recipe, tmp_path)["error:text"] < 0.9
     picture, caption = captioning.scene(np.random.default_rng(0), "test")
     said = transducer.load(tmp_path / "captioning").predict(captioning.strips(picture)).text.split()
-    assert said[0] == "a" and set(said) & {"left", "above"} and len(said) > 5 and len(caption.split()) in (9, 10)
+    assert said[0] == "a" and {*said, *caption.split()} <= set(recipe.units["words"].tokens)
 
 
 def test_scenes():
