@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import ENVIRONMENT, error_line
+from mjpeg_server import MjpegServer
 
 import transducer
 from transducer.cli import main
@@ -59,6 +61,23 @@ def test_frames_on_standard_input(encoding, options, events):
     assert [row["label"] for row in found] == [event.label for event in events]
     for row, event in zip(found, events, strict=True):
         assert row["start"] == pytest.approx(event.start, abs=0.081)
+
+
+@pytest.mark.parametrize("fps", [25, 15])
+def test_a_network_camera(fps, events):
+    """The first cut is shown while the camera goes on; its time is that of the clock, whatever the camera's rate."""
+    command = [sys.executable, "-m", "transducer", "watch", "--format", "jsonl"]
+    with MjpegServer(SHOTS, fps=fps) as server:
+        watching = subprocess.Popen([*command, server.address], stdout=subprocess.PIPE, env=ENVIRONMENT)
+        row = json.loads(watching.stdout.readline())
+        sent = server.sent
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(60) == 0
+        watching.stdout.close()
+    assert (row["label"], row["start_frame"], row["end_frame"]) == ("cut", events[0].start_frame, events[0].end_frame)
+    assert sent < len(server.pictures)
+    # The first frames may be seen late, and later ones are not: pictures are never sent too soon.
+    assert row["start"] > 0.8 * events[0].start_frame / fps
 
 
 def test_words_and_shots_with_what_was_recorded(tmp_path, capsys):

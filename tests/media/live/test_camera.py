@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mjpeg_server import MjpegServer
 
 from transducer.errors import MediaError
 from transducer.media import open_video
 from transducer.media.live.camera import FAILURES, Camera
 from transducer.media.live.pace import Beginning
+from transducer.media.live.piped import AsTheyCome
 
 SHOTS = Path(__file__).parents[3] / "sample_media" / "shots.mp4"
 
@@ -45,6 +47,29 @@ def test_frames_that_come_at_once_follow_each_other():
     times = [frame.time for frame in islice(camera, 4)]
     camera.close()
     assert times[0] == 7 and {later - time for time, later in pairwise(times)} == {Fraction(1, 1000)}
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+def test_a_network_camera(lengths):
+    with MjpegServer(SHOTS, lengths=lengths) as server:
+        camera = Camera(server.address)
+        frames = list(islice(camera, 60))
+        camera.close()
+    with open_video(SHOTS) as reader:
+        truth = [frame.image for frame in islice(reader, 60)]
+    differences = [np.abs(frame.image.astype(int) - image).mean() for frame, image in zip(frames, truth, strict=True)]
+    assert max(differences) < 8
+
+
+def test_frames_of_a_network_camera_have_the_times_at_which_they_come():
+    clock = iter([5.0, 5.1, 5.1, 5.4])
+    with MjpegServer(SHOTS) as server, open_video(server.address, live=True) as reader:
+        assert not reader.timed
+        frames = list(islice(AsTheyCome(reader, lambda: next(clock)), 4))
+    assert [float(frame.time) for frame in frames] == pytest.approx([0, 0.1, 0.101, 0.4])
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    with open_video(SHOTS) as reader:
+        assert reader.timed
 
 
 def test_a_camera_that_is_unplugged():

@@ -19,7 +19,7 @@ from transducer.media.live.capture import PICTURE_LIMIT, SOUND_LIMIT, Capture, F
 from transducer.media.live.microphone import microphone
 from transducer.media.live.pace import Beginning, Pace
 from transducer.media.live.pictures import LivePictures
-from transducer.media.live.piped import AtRate, raw_frames
+from transducer.media.live.piped import AsTheyCome, AtRate, raw_frames
 from transducer.media.live.reconnect import Reconnect
 from transducer.media.live.saver import Saver
 from transducer.media.live.sound import LiveSound, standard_input
@@ -115,7 +115,9 @@ class Recording:
         size = None if self._saver is not None else (medium.height, medium.width)
         live = job.is_live or job.source == STANDARD_INPUT
         frames = open_video(self._standard_input(1), size, fast=fast, start=start, live=live)
-        return frames if job.fps is None else AtRate(frames, Fraction(job.fps).limit_denominator(1001))
+        if job.fps is not None:
+            return AtRate(frames, Fraction(job.fps).limit_denominator(1001))
+        return AsTheyCome(frames) if job.is_address and not frames.timed else frames
 
     def _standard_input(self, reader: int) -> Any:
         """What to open: standard input is split where both need it."""

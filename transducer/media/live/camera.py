@@ -25,7 +25,7 @@ class Camera(Iterator[VideoFrame]):
     """Frames as they are taken, each with its time on this machine's clock.
 
     Args:
-        device: number, or a path such as /dev/video0.
+        device: number, a path such as /dev/video0, or the address of a network camera.
         since: seconds since second 0, which is that of the first frame if it is the first to ask.
 
     Attributes:
@@ -84,7 +84,7 @@ def cameras() -> list[str]:
 
 def _find(device: str) -> None:
     """Raises MediaError where it is plain that there is no such camera."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or "://" in device:
         return
     path = f"/dev/video{device}" if device.isdecimal() else device
     if not Path(path).exists():

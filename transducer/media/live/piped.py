@@ -1,8 +1,9 @@
-"""Pictures from standard input: bare frames, and frames whose rate only the user knows."""
+"""Pictures whose source knows no times: bare frames, frames whose rate only the user knows, and network cameras."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import av
 import numpy as np
 
 from transducer.errors import MediaError, UsageError
+from transducer.media.live.pace import Beginning
 from transducer.media.live.sound import standard_input
 from transducer.media.video.reader import VideoFrame
 
@@ -68,6 +70,37 @@ class RawFrames(Iterator[VideoFrame]):
 
     def close(self) -> None:
         self._container.close()
+
+
+class AsTheyCome(Iterator[VideoFrame]):
+    """Frames with the times at which they come, counted from the first: a network camera sends no others.
+
+    Args:
+        clock: seconds that pass.
+    """
+
+    def __init__(self, frames: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self._frames, self.fps = frames, frames.fps
+        self._since, self._last = Beginning(clock).since, -1.0
+
+    @property
+    def warnings(self) -> list[str]:
+        """Of the source."""
+        return list(self._frames.warnings)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether the connection was lost, as far as the source tells."""
+        return bool(self._frames.incomplete)
+
+    def __next__(self) -> VideoFrame:
+        frame = next(self._frames)
+        # Two frames at once, after a pause of the network, still follow each other.
+        self._last = max(self._since(), self._last + 0.001)
+        return VideoFrame(frame.image, frame.index, Fraction(self._last).limit_denominator(1_000_000))
+
+    def close(self) -> None:
+        self._frames.close()
 
 
 class AtRate(Iterator[VideoFrame]):

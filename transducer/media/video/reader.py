@@ -57,6 +57,7 @@ class VideoReader(Reader[TimedFrame], Iterator[VideoFrame]):
         frames: how many there are, as far as the header tells; None if it doesn't.
         duration: seconds, as far as the header tells; None if it doesn't.
         index: of the next frame.
+        timed: whether the source has times; those of network cameras (MJPEG over HTTP) are made up, 25 frames a second.
         warnings: one line for each place that could not be read; grows while the pictures are read.
     """
 
@@ -69,6 +70,7 @@ class VideoReader(Reader[TimedFrame], Iterator[VideoFrame]):
         self.tick = Fraction(1, 25)
         self.frames: int | None = None
         self.index = 0
+        self.timed = True
         self._last: Fraction | None = None
         self._still = False  # one picture, and no time in it
         self._picture = Picture(size)
@@ -205,6 +207,7 @@ def open_video(
         width, height = stream.codec_context.width, stream.codec_context.height
         assert stream.time_base is not None
         reader.fps, reader.tick = frame_rate(stream), stream.time_base
+        reader.timed = container.format.name != "mpjpeg"
         if is_still_image(container):
             reader._still = True
             reader.frames, known = 1, UNKNOWN
