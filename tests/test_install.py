@@ -18,9 +18,9 @@ from transducer.model import torchaudio
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Distributions whose modules have another name.
-MODULES = {"opencv-python": "cv2", "opentimelineio": "opentimelineio", "otio-cmx3600-adapter": "opentimelineio"}
+MODULES = {"opencv-python": "cv2", "scikit-learn": "sklearn"}
 # Run, or found by others, and not imported.
-TOOLS = {"pytest", "pytest-xdist", "ruff", "mypy", "otio-cmx3600-adapter", "python-multipart"}
+TOOLS = {"pytest", "pytest-xdist", "ruff", "mypy", "python-multipart"}
 EXTRAS = ("train", "live", "server", "images")  # of the package; the others are for its developers
 SAMPLE, VIDEO = ROOT / "sample_media" / "the-way.mp3", ROOT / "sample_media" / "shots.mp4"
 
@@ -40,6 +40,8 @@ def imports(*folders: str) -> dict[str, str]:
                     found |= {alias.name.partition(".")[0]: str(path) for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.level == 0:
                     found[node.module.partition(".")[0]] = str(path)
+                elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "importorskip":
+                    found[ast.literal_eval(node.args[0]).partition(".")[0]] = str(path)
     own = {
         "transducer",
         "pipelines",

@@ -22,6 +22,7 @@ from transducer.cli import main
 from transducer.formats import formats, parse_json
 from transducer.media.io.sources import RawFormat
 from transducer.results import Transcript
+from transducer.training.frame.choices import Choices
 
 PROGRAM = [sys.executable, fake_model.__file__]
 
@@ -410,4 +411,6 @@ def test_train_hands_over_its_options(monkeypatch):
     assert main(["train", "recipe.py", "--data", "d", "-o", "runs/1", "--quick", "--set", "a=1", "--set", "b=2"]) == 0
     options = {"data": "d", "output": "runs/1", "resume": False, "quick": True, "settings": ("a=1", "b=2")}
     options |= {"threads": None, "cache": None, "device": "cpu"}
-    assert calls == [("recipe.py", options)]
+    ((recipe, given),) = calls
+    assert recipe == "recipe.py"
+    assert given == options | {"choices": Choices()}

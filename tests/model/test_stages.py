@@ -25,7 +25,7 @@ CONFIGS = {name: config for name, (config, _) in MODELS.items()} | {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_stages_are_those_of_the_network(name):
     network = Network(CONFIGS[name]).eval()
-    stages = stages_of(network)
+    stages = stages_of(network, 1)
     assert [stage.stage for stage in stages][:2] == ["front-end", "encoder"]
     # Together they are the network: parameters, strides, latencies, shapes.
     assert sum(stage.parameters for stage in stages) == sum(p.numel() for p in network.parameters())
@@ -40,21 +40,21 @@ def test_stages_are_those_of_the_network(name):
 
 
 def test_layers_of_a_core_are_one_stage():
-    stages = {stage.stage: stage for stage in stages_of(Network(CONFIGS["ctc, recurrent"]))}
+    stages = {stage.stage: stage for stage in stages_of(Network(CONFIGS["ctc, recurrent"]), 1)}
     assert stages["core"].kind == "recurrent lstm x 2" and stages["core"].streams
-    kinds = [(stage.stage, stage.kind) for stage in stages_of(Network(CONFIGS["two cores"]))]
+    kinds = [(stage.stage, stage.kind) for stage in stages_of(Network(CONFIGS["two cores"]), 1)]
     assert kinds[2:5] == [
         ("core", "recurrent lstm x 2"),
         ("core", "conformer x 2"),
         ("intermediate head", "self_conditioning"),
     ]
-    assert not stages_of(Network(CONFIGS["both directions"]))[2].streams
+    assert not stages_of(Network(CONFIGS["both directions"]), 1)[2].streams
 
 
 @pytest.mark.parametrize("name", ["ctc", "rnnt, cascaded", "both directions"])
 def test_a_diagram_is_a_picture_of_all_stages(name):
     network = Network(replace(CONFIGS[name], heads={**CONFIGS[name].heads, "other<head>": CTCConfig("letters")}))
-    stages = [asdict(stage) for stage in stages_of(network)]
+    stages = [asdict(stage) for stage in stages_of(network, 1)]
     svg = diagram({"name": "a & b", "parameters": 1234, "stages": stages}, "samples", "text")
     root = ElementTree.fromstring(svg)
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]

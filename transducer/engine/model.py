@@ -236,7 +236,7 @@ class Model:
         if self.config.events is not None:
             described["events"] = settings(self.config.events)
         facts |= {name: value for name, value in described.items() if value}
-        facts["stages"] = [asdict(stage) for stage in stages_of(self.network)]
+        facts["stages"] = [asdict(stage) for stage in stages_of(self.network, self.medium.channels)]
         return {**facts, **engine.search.facts(), **self.config.card}
 
     @property

@@ -41,12 +41,15 @@ class Stage:
 
 
 @torch.no_grad()
-def stages_of(network: Network) -> list[Stage]:
-    """The stages from the front-end to the heads, which stand beside each other. The layers of a core are one."""
+def stages_of(network: Network, channels: int) -> list[Stage]:
+    """The stages from the front-end to the heads, which stand beside each other. The layers of a core are one.
+
+    Args:
+        channels: numbers in a step of the medium.
+    """
     weight = next(network.parameters())
-    steps = network.hop
-    x = torch.zeros(1, steps, int(getattr(network.frontend, "inputs", 1)), device=weight.device)
-    mask = torch.ones(1, steps, dtype=torch.bool, device=weight.device)
+    x = torch.zeros(1, network.hop, channels, device=weight.device)
+    mask = torch.ones(1, network.hop, dtype=torch.bool, device=weight.device)
     found, total = [], 1
     for name, kind, part in _parts(network):
         x, mask = part(x, mask, **extras(part, None, None))
