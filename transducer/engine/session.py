@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import weakref
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import torch
 from transducer.engine.engine import Engine
 from transducer.engine.stream import Stream
 from transducer.errors import require
+from transducer.media.audio.level import nothing_heard
 from transducer.media.io.prefetch import Prefetch, usable_cores
 from transducer.media.medium import Block, BlockReader
 from transducer.search.builder import Builder, Source
@@ -144,9 +144,7 @@ class Session:
             return
         if level.is_silent and any("is silent" in warning for warning in self._reader.warnings):
             return  # it is said, and which other sounds there are
-        peak = f"its peak is {20 * math.log10(level.peak):.0f} dB" if level.peak else "all of it is 0"
-        what = "the sound is silent" if level.is_silent else "no words were heard, but there is sound"
-        self._notes.append(f"{self.name}: {what}: {peak}")
+        self._notes.append(f"{self.name}: {nothing_heard(level.peak)}")
 
     def _announce(self, results: list[Any]) -> Iterator[Any]:
         for result in results:

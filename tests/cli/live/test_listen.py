@@ -58,6 +58,16 @@ def test_lines_of_json_at_the_pace_of_the_file(heard, capsys):
         before = None if row["final"] else row
 
 
+@pytest.mark.parametrize(("peak", "says"), [(0.0, "the sound is silent: all of it is 0"), (0.5, "no words were heard")])
+def test_a_sound_without_words_is_told(peak, says):
+    hum = peak * np.sin(2 * np.pi * 100 * np.arange(48000) / 16000)
+    samples = (hum * 32767).astype("<i2").tobytes()
+    done = listen("-", "--raw", "s16le", "--rate", "16000", "--channels", "1", stdin=samples)
+    assert not done.stdout
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith(f"transducer: warning: standard input: {says}")
+
+
 class Radio(http.server.BaseHTTPRequestHandler):
     """Sends half of a sound and breaks off, and to who asks again all of it."""
 

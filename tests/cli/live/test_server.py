@@ -1,8 +1,9 @@
-"""`transducer listen --server`: the words of a server that computes."""
+"""`listen --server` and `watch --server`: words and events of a server that computes."""
 
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from running_server import RunningServer
 
 import transducer
 from transducer.cli import main
+from transducer.cli.live.remote import PICTURE, RemoteSession, hello_of
+from transducer.media import open_video
+from transducer.media.medium import Block
 
 MEDIA = Path(__file__).parents[3] / "sample_media"
 
@@ -35,12 +39,50 @@ def test_the_words_are_those_that_are_found_here(server, capsys, tmp_path):
     assert expected[0].split()[0] in (tmp_path / "all.srt").read_text()
 
 
+def test_the_events_are_those_that_are_found_here(server, capsys, tmp_path):
+    events = transducer.load("shots").label(MEDIA / "shots.mp4").events
+    listing = tmp_path / "all.json"
+    arguments = ["--server", server.ws, "--token", "secret", "--format", "jsonl", "--output", str(listing)]
+    assert main(["watch", str(MEDIA / "shots.mp4"), *arguments]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["label"], row["start_frame"], row["end_frame"], row["start"]) for row in rows] == [
+        (event.label, event.start_frame, event.end_frame, event.start) for event in events
+    ]
+    whole = json.loads(listing.read_text())
+    assert [event["label"] for event in whole["events"]] == [event.label for event in events]
+
+
+def test_words_and_events(server, capsys, tmp_path):
+    kept = tmp_path / "kept.mkv"
+    arguments = ["--listen", "--server", server.ws, "--token", "secret", "--format", "jsonl", "--save", str(kept)]
+    assert main(["watch", str(MEDIA / "stars.mp4"), *arguments]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "the stars" in " ".join(row["text"] for row in rows if row.get("final"))
+    assert kept.stat().st_size
+
+
+def test_events_behind_a_gap(server):
+    """A stream that begins anew goes on with the times and the numbers of the frames."""
+    with open_video(MEDIA / "shots.mp4", (PICTURE.height, PICTURE.width)) as reader:
+        frames = list(islice(reader, 100))
+    session = RemoteSession(server.ws, "secret", hello_of("events", {}, "shots"))
+    found = []
+    for begin in (0.0, 50.0):
+        found += session.skip(begin) if begin else []
+        for frame in frames:
+            found += session.push(Block(PICTURE.check(frame.image), [begin + float(frame.time)], [frame.index]))
+    found += session.finish()
+    cuts = [(event.start, event.start_frame) for event in found if event.label == "cut"]
+    assert cuts == [(2.28, 57), (52.28, 157)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--token", "wrong"], "token"),
         (["--token", "secret", "--model", "nosuch"], "nosuch"),
         (["--token", "secret", "--model", "runs/mine"], "a server has its own models"),
+        (["--token", "secret", "--model", "shots"], "shots"),
     ],
 )
 def test_what_the_server_does_not_want_is_one_line(server, arguments, says, capsys):

@@ -25,6 +25,11 @@ Exec = Annotated[
         help="Run this for each final result: {} in it becomes the text, or else the text is its standard input.",
     ),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option("--server", metavar="ws://...", help="Let this `transducer serve` compute, not this machine."),
+]
+Token = Annotated[str | None, typer.Option("--token", help="Of the server: $TRANSDUCER_TOKEN if not given.")]
 EndSilence = Annotated[
     float | None,
     typer.Option("--end-silence", metavar="SECONDS", help="Of silence after which a sentence is final; 0.8 by itself."),
@@ -61,11 +66,8 @@ def listen(
     output: p.Output = None,
     save: Save = None,
     exec: Exec = None,
-    server: Annotated[
-        str | None,
-        typer.Option("--server", metavar="ws://...", help="Let this `transducer serve` compute, not this machine."),
-    ] = None,
-    token: Annotated[str | None, typer.Option("--token", help="Of the server: $TRANSDUCER_TOKEN if not given.")] = None,
+    server: Server = None,
+    token: Token = None,
     end_silence: EndSilence = None,
     max_segment: MaxSegment = None,
     search: p.SearchChoice = None,
@@ -118,6 +120,8 @@ def watch(
     output: p.Output = None,
     save: Save = None,
     exec: Exec = None,
+    server: Server = None,
+    token: Token = None,
     threshold: p.Threshold = None,
     end_silence: EndSilence = None,
     max_segment: MaxSegment = None,

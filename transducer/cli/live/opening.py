@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -97,30 +97,38 @@ def open_source(plan: LivePlan, inbox: Inbox, tell: Tell) -> Iterator[Source]:
 
 @contextmanager
 def _open_remote(plan: LivePlan, inbox: Inbox, tell: Tell) -> Iterator[Source]:
-    """Words of a sound that a server works on: no model is loaded here."""
-    from transducer.cli.live.remote import RemoteSession, hello_of
+    """Words and events that a server finds: no model is loaded here."""
+    from transducer.cli.live.remote import PICTURE, RemoteSession, check_results, hello_of
 
-    job, medium = plan.job, Samples(SERVER_RATE)
-    source = Source(_name(job))
-    hello = hello_of(plan.words, job.model, int(medium.rate), job.punctuate, job.digits)
-    session = RemoteSession(job.server or "", job.token or os.environ.get(TOKEN), hello, source.name, plan.keep)
-    if job.save is not None:
-        source.saver = Saver(Path(job.save), int(medium.rate), False, tell)
-    recording = Recording(plan, inbox, source.saver)
-    try:
-        heard = recording.sound(medium)
-        partials, keep = plan.wants_partials, plan.keep
-        (capture,) = recording.captures.values()
-        source.tracks.append(Track(session, capture, recording.stop, _as_they_are, tell, partials, keep, job.is_live))
-        source.health = Health(source.tracks, heard.level)
+    job, rate = plan.job, int(SERVER_RATE)
+    source, address, token = Source(_name(job)), job.server or "", job.token or os.environ.get(TOKEN)
+    hellos = {}
+    if job.hears:
+        hellos["words"] = hello_of("words", plan.words, job.speech_model, rate, job.punctuate, job.digits)
+    if job.sees:
+        hellos["events"] = hello_of("events", plan.events, job.model)
+    with ExitStack() as stack:
+        sessions = {}
+        for kind, hello in hellos.items():
+            sessions[kind] = RemoteSession(address, token, hello, source.name, plan.keep)
+            stack.callback(sessions[kind].close)
+        if job.save is not None:
+            source.saver = Saver(Path(job.save), rate if job.hears else None, job.sees, tell)
+            stack.callback(source.saver.close)
+        recording = Recording(plan, inbox, source.saver)
+        stack.callback(recording.close)
+        heard = recording.sound(Samples(SERVER_RATE)) if job.hears else None
+        seen = recording.pictures(PICTURE, fast=False) if job.sees else None
+        for kind, capture in recording.captures.items():
+            check_results(sessions[kind], kind)
+            partials = plan.wants_partials and kind == "words"
+            source.tracks.append(
+                Track(sessions[kind], capture, recording.stop, _as_they_are, tell, partials, plan.keep, job.is_live)
+            )
+        source.health = Health(source.tracks, None if heard is None else heard.level, seen)
         recording.start(devices=True)
         recording.start(devices=False)
         yield source
-    finally:
-        recording.close()
-        session.close()
-        if source.saver is not None:
-            source.saver.close()
 
 
 def _load(name: str, medium: str, kind: str) -> Any:

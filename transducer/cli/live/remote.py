@@ -11,10 +11,14 @@ import numpy as np
 
 from transducer.errors import UsageError
 from transducer.media.medium import Block
+from transducer.media.video.medium import Frames
+from transducer.media.video.opencv import load_opencv
 from transducer.results import Event, Labelling, Segment, Transcript, Word
 from transducer.search.endpoint import EndpointRules
 from transducer.server.client import ServerStream
 
+PICTURE = Frames(180, 320)  # what is sent, as the server's page does; a model looks at fewer pixels
+QUALITY = 90  # of JPEG, of 100
 PATIENCE = 30.0  # seconds for the last results
 _SENT = ("search", "beam", "chunk_ms", "threshold")  # options that go as they are
 
@@ -36,7 +40,7 @@ class RemoteSession:
         self.warnings: list[str] = []
         self.position = 0.0
         self._kept: list[Any] = []
-        self._start = 0.0
+        self._start, self._frames = 0.0, 0
         self._connect()
 
     @property
@@ -52,10 +56,21 @@ class RemoteSession:
     def push(self, block: Block) -> list[Any]:
         """Send more; what has come back by now."""
         self._raise()
-        samples = block.inputs[:, 0].astype(np.float32)
-        self._stream.send_samples(samples)
-        self.position += len(samples) / self._hello["rate"]
+        if self._hello["kind"] == "video":
+            self._send_pictures(block)
+        else:
+            samples = block.inputs[:, 0].astype(np.float32)
+            self._stream.send_samples(samples)
+            self.position += len(samples) / self._hello["rate"]
         return self.poll()
+
+    def _send_pictures(self, block: Block) -> None:
+        cv2: Any = load_opencv()
+        for pixels, time in zip(block.inputs, block.times or (), strict=True):
+            image = pixels.reshape(PICTURE.height, PICTURE.width, PICTURE.colours)
+            _, jpeg = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+            self._stream.send_picture(jpeg.tobytes(), time - self._start)
+            self.position, self._frames = time, self._frames + 1
 
     def peek(self, interval: float) -> list[Any]:
         """Partials are the server's."""
@@ -102,14 +117,18 @@ class RemoteSession:
         warnings = tuple(self.warnings)
         if self.kind == "words":
             return Transcript(tuple(self._kept), self.position, self._name, warnings=warnings)
-        return Labelling(self._name, 25.0, 0, self.position, tuple(self._kept), (), warnings)
+        fps = self._frames / self.position if self.position else float(PICTURE.rate)
+        return Labelling(self._name, fps, self._frames, self.position, tuple(self._kept), (), warnings)
 
     def _connect(self) -> None:
         self._results: deque[Any] = deque()
         self._failure: BaseException | None = None
         self._stream = ServerStream(self._address, self._token, **self._hello)
         self._reader = threading.Thread(
-            target=self._read, args=(self._stream, self._results, self._start), name="server", daemon=True
+            target=self._read,
+            args=(self._stream, self._results, self._start, self._frames),
+            name="server",
+            daemon=True,
         )
         self._reader.start()
 
@@ -118,7 +137,7 @@ class RemoteSession:
         if failure is not None:
             raise failure
 
-    def _read(self, stream: ServerStream, results: deque[Any], start: float) -> None:
+    def _read(self, stream: ServerStream, results: deque[Any], start: float, frame: int) -> None:
         try:
             for message in stream:
                 if message["type"] == "warning":
@@ -126,13 +145,15 @@ class RemoteSession:
                 elif message["type"] in ("partial", "final"):
                     results.append(segment_of(message, start))
                 elif message["type"] == "event":
-                    results.append(_event_of(message, start))
+                    results.append(_event_of(message, start, frame))
         except BaseException as error:
             self._failure = error
 
 
-def hello_of(options: dict[str, Any], model: str, rate: int, punctuate: bool, digits: bool) -> dict[str, Any]:
-    """What a server is asked for.
+def hello_of(
+    kind: str, options: dict[str, Any], model: str, rate: int = 0, punctuate: bool = False, digits: bool = False
+) -> dict[str, Any]:
+    """What a server is asked for: "words" of samples at a rate, or "events" of `PICTURE`.
 
     Raises:
         UsageError: the model is a folder of this machine.
@@ -145,8 +166,17 @@ def hello_of(options: dict[str, Any], model: str, rate: int, punctuate: bool, di
         asked["endpoint"] = asdict(rules)
     if options.get("hotwords"):
         asked["hotwords"] = [list(each) if isinstance(each, tuple) else each for each in options["hotwords"]]
+    if kind == "events":
+        return {"kind": "video", "format": "jpeg", "timed": True, "model": model, "options": asked}
     asked |= {name: True for name, wanted in (("punctuate", punctuate), ("digits", digits)) if wanted}
     return {"kind": "audio", "format": "pcm_f32le", "rate": rate, "channels": 1, "model": model, "options": asked}
+
+
+def check_results(session: RemoteSession, kind: str) -> None:
+    """Raises UsageError where a server's model gives something else than is wanted."""
+    if session.kind != kind:
+        command = "watch" if kind == "words" else "listen"
+        raise UsageError(f"the server's model gives {session.kind} and not {kind}: is it for transducer {command}?")
 
 
 def segment_of(message: dict[str, Any], start: float = 0.0) -> Segment:
@@ -159,7 +189,13 @@ def segment_of(message: dict[str, Any], start: float = 0.0) -> Segment:
     return Segment(words, final, message["start"] + start, message["end"] + start, stable)
 
 
-def _event_of(message: dict[str, Any], start: float) -> Event:
+def _event_of(message: dict[str, Any], start: float, frame: int) -> Event:
     names = ("label", "start", "end", "start_frame", "end_frame", "score")
     event = Event(**{name: message[name] for name in names})
-    return replace(event, start=event.start + start, end=event.end + start)
+    return replace(
+        event,
+        start=event.start + start,
+        end=event.end + start,
+        start_frame=event.start_frame + frame,
+        end_frame=event.end_frame + frame,
+    )

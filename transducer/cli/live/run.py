@@ -71,6 +71,8 @@ def run(job: LiveJob) -> int:
                 follow(source.tracks, inbox, interrupts, view.tick, takers)
         finally:
             tell.view = None
+        if source.health.nothing_heard:
+            report("warning", f"{source.name}: {source.health.nothing_heard}")
         result = partial(whole, source.tracks, job.result, source.name)
         view.finish(result)
         if written is not None:

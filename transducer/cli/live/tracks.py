@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from transducer.cli.options import TextStages
 from transducer.formats.events.tables import LISTED_SCENES
+from transducer.media.audio.level import nothing_heard
 from transducer.media.io.reader import MAX_WARNINGS
 from transducer.media.live.capture import Capture, Ended, Gap, Item, Told
 from transducer.media.medium import Block
@@ -52,6 +53,7 @@ class Track:
     Attributes:
         failure: why the source ended, unless it was at its end.
         ended: whether it has.
+        heard: whether there were any words.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class Track:
     ) -> None:
         self.session, self.capture, self._stop, self._tell = session, capture, stop, tell
         self.failure: BaseException | None = None
-        self.ended, self.live = False, live
+        self.ended, self.heard, self.live = False, False, live
         self.finals: list[Segment] = []
         self._partials, self._keep = partials, keep
         self._raw: deque[Segment] = deque()
@@ -113,6 +115,7 @@ class Track:
                 if self.session.events_kind in LISTED_SCENES:
                     shown.append(result)
             elif isinstance(result, Segment):
+                self.heard = self.heard or bool(result.words)
                 if result.final or self._partials:
                     self._raw.append(result)
                     segment = next(self._readable)
@@ -156,6 +159,16 @@ class Health:
     @property
     def peak(self) -> float | None:
         return None if self._level is None else float(self._level.peak)
+
+    @property
+    def nothing_heard(self) -> str:
+        """What to tell at the end where sound came and no words; "" where there is nothing to tell."""
+        track = next((track for track in self.tracks if track.session.kind == "words"), None)
+        if track is None or track.heard or self._level is None or self._level.loudest is None:
+            return ""
+        told = nothing_heard(self._level.loudest)
+        # A source with several sounds has said it, and which others there are.
+        return "" if any("is silent" in warning for warning in track.session.warnings) else told
 
     @property
     def picture(self) -> Any:

@@ -101,3 +101,9 @@ def _blocks(chunks: Iterable[NDArray[np.float32]], size: int) -> Iterator[NDArra
         rest, held = [whole[end:]], held - end
     if held:
         yield np.concatenate(rest)
+
+
+def nothing_heard(peak: float) -> str:
+    """What to tell where no words were found in a sound with this largest magnitude."""
+    what = "the sound is silent" if peak <= SILENT else "no words were heard, but there is sound"
+    return f"{what}: {f'its peak is {20 * math.log10(peak):.0f} dB' if peak else 'all of it is 0'}"

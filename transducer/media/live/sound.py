@@ -24,16 +24,23 @@ class SoundSink(Protocol):
 
 
 class Level:
-    """How loud it is now; full scale is 1."""
+    """How loud it is; full scale is 1.
+
+    Attributes:
+        peak: now.
+        loudest: so far; None before there was any sound.
+    """
 
     def __init__(self) -> None:
         self.peak = 0.0
+        self.loudest: float | None = None
 
     def add(self, samples: np.ndarray) -> None:
         """More of the sound, (N,): the peak falls by 20 dB in a second of what is quieter."""
         if len(samples):
-            fallen = self.peak * 10 ** (-len(samples) / 16000)
-            self.peak = max(float(np.abs(samples).max()), fallen)
+            newest = float(np.abs(samples).max())
+            self.peak = max(newest, self.peak * 10 ** (-len(samples) / 16000))
+            self.loudest = max(newest, self.loudest or 0.0)
 
 
 class LiveSound:
