@@ -17,7 +17,7 @@ from transducer import EndpointRules, EventRules, TransducerError, UsageError
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_media"
 SOUND, VIDEO = str(SAMPLES / "island.wav"), str(SAMPLES / "shots.mp4")
-ODD = (math.nan, math.inf, -math.inf, -1, 0, "x", None, [], {}, 1.5, True, 10**30, b"x", object(), Fraction(1, 3))
+ODD = (math.nan, math.inf, -math.inf, -1, 0, "x", None, [], {}, 1.5, True, 10**30, b"x", object, Fraction(1, 3))
 FORMATS = ("srt", "json", "vtt", "txt", "edl", "otio", "html", "csv", "tsv", "jsonl", "ffmetadata")
 SAMPLES_OF_ZEROS, FRAME = np.zeros(1600, np.float32), np.zeros((20, 30, 3), np.uint8)
 SPEECH_OPTIONS = (
