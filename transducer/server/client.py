@@ -130,5 +130,6 @@ class ServerStream:
             raise MediaError(f"{self.name}: the stream has ended: {reason or 'the server closed it'}") from None
         if message["type"] == "error":
             kind = UsageError if message["code"] in _WRONG else MediaError
-            raise kind(f"{self.name}: {message['message']}")
+            hint = "; of the command line it is --token, or $TRANSDUCER_TOKEN" if message["code"] == "token" else ""
+            raise kind(f"{self.name}: {message['message']}{hint}")
         return message

@@ -13,7 +13,8 @@ from running_server import RunningServer
 import transducer
 from transducer.cli import main
 from transducer.cli.live.remote import PICTURE, RemoteSession, hello_of
-from transducer.media import open_video
+from transducer.errors import MediaError
+from transducer.media import open_video, read_audio
 from transducer.media.medium import Block
 
 MEDIA = Path(__file__).parents[3] / "sample_media"
@@ -76,10 +77,23 @@ def test_events_behind_a_gap(server):
     assert cuts == [(2.28, 57), (52.28, 157)]
 
 
+def test_a_server_that_stops_gives_its_last_results(tmp_path):
+    samples = read_audio(MEDIA / "the-way.mp3")[: 16000 * 3]
+    running = RunningServer("--workers", "1", errors=tmp_path / "errors")
+    session = RemoteSession(running.ws, None, hello_of("words", {}, "speech-en", 16000))
+    session.push(Block(samples[:, None], None, None))
+    assert running.stop() == 0
+    more = Block(samples[:320, None], None, None)
+    found = session.push(more) or session.push(more)
+    assert "the old mill" in " ".join(segment.text for segment in found if segment.final)
+    with pytest.raises(MediaError, match="the server has ended the stream"):
+        session.push(more)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--token", "wrong"], "token"),
+        (["--token", "wrong"], "--token"),
         (["--token", "secret", "--model", "nosuch"], "nosuch"),
         (["--token", "secret", "--model", "runs/mine"], "a server has its own models"),
         (["--token", "secret", "--model", "shots"], "shots"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from transducer.errors import UsageError
+from transducer.errors import MediaError, UsageError
 from transducer.media.medium import Block
 from transducer.media.video.medium import Frames
 from transducer.media.video.opencv import load_opencv
@@ -20,6 +22,7 @@ from transducer.server.client import ServerStream
 PICTURE = Frames(180, 320)  # what is sent, as the server's page does; a model looks at fewer pixels
 QUALITY = 90  # of JPEG, of 100
 PATIENCE = 30.0  # seconds for the last results
+LAST = 2.0  # the same, of a connection that is closed
 _SENT = ("search", "beam", "chunk_ms", "threshold")  # options that go as they are
 
 
@@ -40,6 +43,8 @@ class RemoteSession:
         self.warnings: list[str] = []
         self.position = 0.0
         self._kept: list[Any] = []
+        self._failure: BaseException | None = None
+        self._reader: threading.Thread
         self._start, self._frames = 0.0, 0
         self._connect()
 
@@ -55,14 +60,22 @@ class RemoteSession:
 
     def push(self, block: Block) -> list[Any]:
         """Send more; what has come back by now."""
-        self._raise()
-        if self._hello["kind"] == "video":
-            self._send_pictures(block)
-        else:
-            samples = block.inputs[:, 0].astype(np.float32)
-            self._stream.send_samples(samples)
-            self.position += len(samples) / self._hello["rate"]
+        self._send(partial(self._send_pictures if self._hello["kind"] == "video" else self._send_sound, block))
         return self.poll()
+
+    def _send(self, send: Callable[[], None]) -> None:
+        """What cannot be sent to a server that has gone is told by `poll`, behind its last results."""
+        if self._failure is None:
+            try:
+                send()
+            except MediaError as error:
+                self._reader.join(LAST)  # it is told why, which a sender is not
+                self._failure = self._failure or error
+
+    def _send_sound(self, block: Block) -> None:
+        samples = block.inputs[:, 0].astype(np.float32)
+        self._stream.send_samples(samples)
+        self.position += len(samples) / self._hello["rate"]
 
     def _send_pictures(self, block: Block) -> None:
         cv2: Any = load_opencv()
@@ -77,12 +90,13 @@ class RemoteSession:
         return []
 
     def poll(self) -> list[Any]:
-        """What has come. Raises MediaError where the server has gone."""
+        """What has come. Raises MediaError where the server has gone, once its last results have been given."""
+        failure = self._failure  # all that comes before it is there by now
         found: list[Any] = []
         while self._results:
             found.append(self._results.popleft())
-        if not found:
-            self._raise()
+        if failure is not None and not found:
+            raise failure
         if self._keep:
             self._kept += [result for result in found if not isinstance(result, Segment) or result.final]
         return found
@@ -96,13 +110,13 @@ class RemoteSession:
 
     def flush(self) -> list[Any]:
         """Ask for everything so far; it comes with `poll`."""
-        self._stream.flush()
+        self._send(self._stream.flush)
         return []
 
     def finish(self) -> list[Any]:
         """The end: the rest, final."""
         try:
-            self._stream.finish()
+            self._send(self._stream.finish)
             self._reader.join(PATIENCE)
             return self.poll()
         finally:
@@ -122,7 +136,7 @@ class RemoteSession:
 
     def _connect(self) -> None:
         self._results: deque[Any] = deque()
-        self._failure: BaseException | None = None
+        self._failure = None
         self._stream = ServerStream(self._address, self._token, **self._hello)
         self._reader = threading.Thread(
             target=self._read,
@@ -131,11 +145,6 @@ class RemoteSession:
             daemon=True,
         )
         self._reader.start()
-
-    def _raise(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
 
     def _read(self, stream: ServerStream, results: deque[Any], start: float, frame: int) -> None:
         try:
