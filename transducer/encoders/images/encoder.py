@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from transducer.encoders.images.weights import read_weights
 from transducer.frontends.frames import Frames
 from transducer.model.config import EncoderConfig, register
 from transducer.model.sequence import Streaming
+
+Built = TypeVar("Built", bound="ImageEncoder")
 
 
 @register("image_encoder")
@@ -43,8 +46,12 @@ class ImageEncoderConfig(EncoderConfig):
         network = self.network.build(frontend.height, frontend.width)
         encoder = ImageEncoder(network, (frontend.height, frontend.width), channels, self.grid, self.dropout)
         encoder.set_normalisation(self.network.mean, self.network.std)
+        return self.prepared(encoder)
+
+    def prepared(self, encoder: Built) -> Built:
+        """The encoder, told what its network starts from and how fast it is to learn."""
         encoder.weights, encoder.fine_tuned = self.weights, 0.0 if self.frozen else self.learning_rate
-        network.requires_grad_(not self.frozen)
+        encoder.network.requires_grad_(not self.frozen)
         return encoder
 
     @classmethod
@@ -117,9 +124,13 @@ class ImageEncoder(Streaming):
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         frames = x.unflatten(-1, (*self.size, 3)).flatten(0, 1) * self.scale + self.shift
-        h = self.network(frames.permute(0, 3, 1, 2))  # channels last in memory: what a CPU's kernels want
-        h = nn.functional.adaptive_avg_pool2d(h, self.grid).permute(0, 2, 3, 1)
-        return self.dropout(self.norm(self.out(h.flatten(1)))).unflatten(0, mask.shape), mask
+        # Channels last in memory: what a CPU's kernels want.
+        return self.vectors(frames.permute(0, 3, 1, 2)).unflatten(0, mask.shape), mask
+
+    def vectors(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W), as the network wants them -> (N, channels)."""
+        h = nn.functional.adaptive_avg_pool2d(self.network(pictures), self.grid).permute(0, 2, 3, 1)
+        return self.dropout(self.norm(self.out(h.flatten(1))))
 
     def init_state(self, batch: int, like: Tensor) -> tuple[()]:
         return ()
