@@ -59,6 +59,8 @@ def accuracy(run: Path) -> dict[str, float]:
 
 def test_sound_events(tmp_path, sounds):
     small = ("steps=60", "channels=24", "layers=2", "hidden=6", "pooled=0", "batch_frames=300", "encoder=cnn")
+    small = (*small, "learning_rate=0.002", "matrix_learning_rate=0.01", "warmup=50", "average_decay=0.99")
+    small = (*small, "dropout=0.2", "doubled=0.5", "bf16=true")
     recipe = str(PIPELINES / "sound_events.py")
     assert train_command(recipe, data=str(sounds), output=str(tmp_path / "run"), settings=small) == 0
     assert accuracy(tmp_path / "run")["accuracy:labels"] > 0.8
@@ -104,7 +106,7 @@ def test_spoken_digits(tmp_path, sounds):
     rows = [line for line in sounds.read_text().splitlines() if "background" not in line]
     table.write_text("\n".join(rows).replace("\tlabel\t", "\ttext\t") + "\n")
     small = ("steps=60", "channels=24", "layers=2", "hidden=6", "batch_frames=600", "held_out=voice2", "initial=none")
-    small = (*small, "learning_rate=0.002", "matrix_learning_rate=0.01")
+    small = (*small, "learning_rate=0.002", "matrix_learning_rate=0.01", "quiet=0", "dropout=0.1", "average_decay=0.99")
     recipe = str(PIPELINES / "spoken_digits.py")
     assert train_command(recipe, data=str(table), output=str(tmp_path / "run"), settings=small) == 0
     assert accuracy(tmp_path / "run")["accuracy:labels"] > 0.8
