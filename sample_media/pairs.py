@@ -47,6 +47,7 @@ def make(folder: Path, count: int = 300, seed: int = 0) -> None:
     for number in range(count // 3):
         _picture(folder / "shapes", SHAPES[number % 3], number, rng)
         _sound(folder / "beeps", list(BEEPS)[number % 3], number, rng)
+    _lines(folder / "averages.jsonl", [_average(rng) for _ in range(count)])
 
 
 def _lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -81,6 +82,12 @@ def _walk(rng: np.random.Generator) -> dict[str, Any]:
             x.append([round(float(v), 2) for v in (rng.normal(0, strength), 9.8 + rng.normal(0, 0.5 * strength))])
             y.append(str(doing))
     return {"x": x, "y": y}
+
+
+def _average(rng: np.random.Generator) -> dict[str, Any]:
+    """A noisy level, and at each time the mean of what was measured last, three times at most."""
+    x = (50 + rng.normal(0, 5) + rng.normal(0, 2, rng.integers(15, 30))).round(2)
+    return {"x": x.tolist(), "y": [round(float(x[max(0, t - 2) : t + 1].mean()), 3) for t in range(len(x))]}
 
 
 def _picture(folder: Path, shape: str, number: int, rng: np.random.Generator) -> None:

@@ -122,6 +122,7 @@ class Event(_Timed):
         start_frame, end_frame: of the video, whatever its rate.
         score: probability, 0 to 1; of the frame where it is highest.
         change: of a transition, the time at which `start_frame` ends, and the shot before with it.
+        values: of models of numbers, in the units of their training data; `label` has them as text, and the score is 1.
     """
 
     _TIMES: ClassVar[tuple[str, ...]] = ("start", "end", "change")
@@ -133,6 +134,7 @@ class Event(_Timed):
     end_frame: int
     score: float
     change: float | None = field(default=None, compare=False, repr=False)
+    values: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ class Scene(_Timed):
         end: the time at which the last one ends.
         start_frame, end_frame: from 0 in presentation order.
         score: probability, 0 to 1; 1 for shots and for "".
+        values: as of an `Event`.
     """
 
     label: str
@@ -157,6 +160,7 @@ class Scene(_Timed):
     start_frame: int
     end_frame: int
     score: float
+    values: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -171,9 +175,11 @@ class Labelling(_Timed):
         events: in the order of their frames; spans of different labels may overlap.
         segments: at least one, unless there is no frame.
         warnings: what could not be read, and where.
-        kind: of the events: "transitions", "spans", "dense", "steps", "peaks", "clip" or "sequence"; see
+        kind: of the events: "transitions", "spans", "dense", "steps", "peaks", "clip", "sequence",
+            "numbers" or "whole_numbers"; see
             `transducer.search.events.rules`.
-        labels: the names that the model knows; the first is "", the background. Empty for sequences.
+        labels: the names that the model knows; the first is "", the background. Empty for sequences. Of numbers, what
+            they are called.
         frame_times: when each frame is shown, in seconds; None unless asked for.
         frame_scores: for each frame the probability of each of `labels`; None unless asked for.
         start_timecode: of the first frame, as the source has it ("hh:mm:ss:ff", before drop-frame numbers ";"); None

@@ -115,7 +115,7 @@ BAD = {
     "one class": (numbered(24, lambda n: f"play {n}", lambda n: "a"), r"lines 1 to 24: all y are 'a'"),
     "NaN in x": (changed(SERIES, 6, x=[[1, float("nan")]]), r"line 7: x: row 1 has NaN or infinity"),
     "NaN in y": (changed(SERIES, 6, y=float("nan")), r"line 7: y is nan, which is no number"),
-    "a number in y": (changed(SERIES, 6, y=0.5), r"line 7: y is the number 0.5: models write labels"),
+    "a number in y": (changed(SERIES, 6, y=0.5), r"line 7: y is the number 0.5 where others are labels"),
     "other columns": (changed(SERIES, 6, x=[[1, 2, 3]]), r"line 7: a row of x has 3 numbers, but 2 on line 1"),
     "no rows": (changed(SERIES, 6, x=[[1, 2], [1]]), r"line 7: x: rows must be numbers"),
     "an odd x": (changed(GOOD, 6, x={"a": 1}), r"line 7: x is \{'a': 1\}: it must be a text, a file"),
@@ -145,7 +145,10 @@ BAD = {
 def test_what_is_wrong_is_one_line_with_its_number(name, tmp_path):
     rows, message = BAD[name]
     with pytest.raises(UsageError, match=message) as found:
-        read_pairs(write(tmp_path / "a.jsonl", rows), task="n21" if name == "too many classes" else None)
+        read_pairs(
+            write(tmp_path / "a.jsonl", rows),
+            **({"task": "n21", "output": "labels"} if name == "too many classes" else {}),
+        )
     assert str(found.value).startswith(str(tmp_path / "a.jsonl")) and "\n" not in str(found.value)
 
 

@@ -173,7 +173,9 @@ def test_every_encoder_has_a_front_end(name):
 def test_every_head_learns(name, device):
     """Its loss falls where its targets are learned by heart, and then its metric is good."""
     head = build(name)[0].float().to(device)
-    assert isinstance(head, Head) and head.config == EXAMPLES[name] and head.size == TOKENS
+    assert isinstance(head, Head) and head.config == EXAMPLES[name]
+    numbers = TOKENS - 1  # all but the background
+    assert head.size == (numbers if head.target in (Target.VALUES, Target.VALUE) else TOKENS)
     torch.manual_seed(1)
     x = torch.randn(2, 12, CHANNELS).to(device)
     mask = (torch.arange(12) < torch.tensor([[12], [9]])).to(device)
@@ -182,6 +184,8 @@ def test_every_head_learns(name, device):
         Target.LABELS: [torch.randint(TOKENS, (count,)).numpy() for count in steps],
         Target.LABEL: [2, 5],
         Target.TOKENS: [[1, 2], [3]],
+        Target.VALUES: [torch.randn(count, numbers).numpy() for count in steps],
+        Target.VALUE: [torch.randn(numbers).numpy() for _ in steps],
     }[head.target]
     for target in targets:
         head.check_target(target, "pair")
@@ -189,7 +193,9 @@ def test_every_head_learns(name, device):
     losses = []
     for _ in range(300):
         loss = head.loss(*head(x, mask), targets)
-        assert loss.count == {Target.LABELS: sum(steps), Target.LABEL: 2, Target.TOKENS: 3}[head.target]
+        counts = {Target.LABELS: sum(steps), Target.LABEL: 2, Target.TOKENS: 3}
+        counts |= {Target.VALUES: numbers * sum(steps), Target.VALUE: numbers * 2}
+        assert loss.count == counts[head.target]
         optimizer.zero_grad()
         loss.mean.backward()
         optimizer.step()

@@ -124,6 +124,7 @@ _RATES = {
         for key, name in (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
     },
 }
+_NUMBERS = {"mean_absolute_error": "mean absolute error", "rmse": "root mean squared error", "r2": "R2"}
 _COUNTS = ("words", "insertions", "deletions", "substitutions", "tokens", "pairs", "clips", "frames", "steps")
 
 
@@ -134,6 +135,12 @@ def _table(summary: dict[str, Any]) -> str:
         return "-" if value is None else f"{100 * value:.2f} %"
 
     rows = [("perplexity", f"{summary['perplexity']:.3f}")] if summary.get("perplexity") else []
+    numbers = {"": summary, **summary.get("numbers", {})}
+    for name, measured in numbers.items() if "rmse" in summary else ():
+        shown = [f"{measured[key]:.4g}" if measured[key] is not None else "-" for key in _NUMBERS]
+        rows += [
+            (f"{text} of {name}" if name else text, value) for text, value in zip(_NUMBERS.values(), shown, strict=True)
+        ]
     rows += [(name, percent(summary[key])) for key, name in _RATES.items() if key in summary]
     precision = summary.get("average_precision", {})
     for label in next(iter(precision.values()), {}):

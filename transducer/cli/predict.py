@@ -16,6 +16,7 @@ from transducer.cli.console import report, write_stdout
 from transducer.cli.options import check_threshold, decoding_options, set_threads
 from transducer.errors import TransducerError, UsageError
 from transducer.results import Event, Labelling, Segment, Transcript
+from transducer.search.events.rules import OF_WHOLES
 
 if TYPE_CHECKING:
     from transducer.engine.model import Model
@@ -41,7 +42,7 @@ def predict(
     device: p.OnDevice = None,
     threads: p.Threads = None,
 ) -> Callable[[], int]:
-    """Say what a model makes of each x: a label, labels of its steps, events or a text.
+    """Say what a model makes of each x: a label, labels of its steps, numbers, events or a text.
 
     What takes its time comes as it becomes certain: segments and events of sound and video, labels of rows that
     come by standard input.
@@ -153,7 +154,7 @@ def _predict(model: Model, given: Any, x: Any, as_json: bool, several: bool, opt
     alone = isinstance(x, str | Path) and model.medium.name != "tokens"  # a file, which may take its time
     live = isinstance(x, _Rows) or x == STDIN
     with model.session(x, keep=True, **options) as session:
-        shown = (live or (alone and not as_json)) and session.events_kind != "clip"
+        shown = (live or (alone and not as_json)) and session.events_kind not in OF_WHOLES
         if shown and several and not as_json:
             write_stdout(f"==> {given} <==\n")
         for result in session:
@@ -176,14 +177,23 @@ def _final(result: Any) -> bool:
     return getattr(result, "final", True) and (not isinstance(result, Segment) or bool(result.text))
 
 
-def _is_label(result: Any) -> bool:
-    return isinstance(result, Labelling) and result.kind == "clip"
+def _is_whole(result: Any) -> bool:
+    """Whether it says one thing of all of x."""
+    return isinstance(result, Labelling) and result.kind in OF_WHOLES
 
 
 def _event(result: Event | Segment) -> dict[str, Any]:
-    what = {"text": result.text} if isinstance(result, Segment) else {"label": result.label}
-    score = {} if isinstance(result, Segment) else {"score": round(result.score, 4)}
-    return {"start": result.start, "end": result.end, **what, **score}
+    times = {"start": result.start, "end": result.end}
+    if isinstance(result, Segment):
+        return {**times, "text": result.text}
+    if result.values is not None:
+        return {**times, "y": _numbers(result.values)}
+    return {**times, "label": result.label, "score": round(result.score, 4)}
+
+
+def _numbers(values: tuple[float, ...]) -> float | list[float]:
+    """One number by itself, several as a list, as a table of pairs has them."""
+    return values[0] if len(values) == 1 else list(values)
 
 
 def _line(result: Event | Segment) -> str:
@@ -197,10 +207,12 @@ def _text(result: Transcript | Labelling) -> str:
     """A whole result on one line, or a line an event."""
     if isinstance(result, Transcript):
         return result.text
-    if _is_label(result):
+    if _is_whole(result):
         return result.segments[0].label if result.segments else ""
     if result.kind == "steps":
         return result.text
+    if result.kind == "numbers":
+        return "\n".join(event.label for event in result.events)
     return "\n".join(map(_line, result.events))
 
 
@@ -208,9 +220,13 @@ def whole(result: Transcript | Labelling) -> dict[str, Any]:
     """A whole result as JSON data: y, as a table of pairs has it, and how sure the model is of a label."""
     if isinstance(result, Transcript):
         return {"y": result.text}
-    if _is_label(result):
+    if _is_whole(result):
         scene = result.segments[0] if result.segments else None
+        if scene is not None and scene.values is not None:
+            return {"y": _numbers(scene.values)}
         return {"y": scene.label if scene else "", "score": round(scene.score, 4) if scene else 0.0}
     if result.kind == "steps":
         return {"y": [event.label for event in result.events]}
+    if result.kind == "numbers":
+        return {"y": [_numbers(event.values) for event in result.events if event.values is not None]}
     return {"y": [_event(event) for event in result.events]}

@@ -45,7 +45,11 @@ def train(
         ),
     ] = None,
     output_tokens: Annotated[
-        str | None, typer.Option("--output-tokens", help=f"{_PAIRS}: what texts are written in, as for --input.")
+        str | None,
+        typer.Option(
+            "--output-tokens",
+            help=f"{_PAIRS}: what texts are written in, as for --input; or numbers or labels, where y could be both.",
+        ),
     ] = None,
     x: Annotated[
         str | None,

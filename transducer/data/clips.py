@@ -122,11 +122,12 @@ def check_labels(table: Table, clip: Item, times: Sequence[float], fps: float) -
             raise table.problem(
                 event.line, f"the event {event} is outside the clip: {clip.name} is {end:.2f} seconds long"
             )
-    if clip.labels is not None and len(clip.labels) != frames:
+    for name, given in (("labels", clip.labels), ("numbers", clip.values)):
+        if given is None or len(given) == frames:
+            continue
         raise table.problem(
             clip.line,
-            f"{len(clip.labels)} labels for the {frames} steps of {clip.name}, {fps:g} a second: there must be one "
-            "for each",
+            f"{len(given)} {name} for the {frames} steps of {clip.name}, {fps:g} a second: there must be one for each",
         )
 
 
@@ -149,12 +150,15 @@ def event_frames(event: Mark, times: Sequence[float], fps: float) -> tuple[int, 
 
 
 def frame_labels(clip: Item, numbers: dict[str, int], times: Sequence[float], fps: float, widen: int = 0) -> np.ndarray:
-    """(T,) int64: the label of each frame of a clip with events or labels of frames; 0 for the background.
+    """(T,) int64: the label of each frame of a clip with events or labels of frames; 0 for the background. Or
+    (T, V) float32, the numbers of each frame.
 
     Args:
         numbers: label -> its number.
         widen: frames before and after a moment that carry its label as well.
     """
+    if clip.values is not None:
+        return np.array(clip.values, dtype=np.float32)
     if clip.labels is not None:
         return np.array([numbers[name] if name else 0 for name in clip.labels], dtype=np.int64)
     labels = np.zeros(len(times), dtype=np.int64)

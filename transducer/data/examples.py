@@ -56,7 +56,7 @@ def read_examples(path: Path, x: str | None = None, y: str | None = None) -> Exa
 
     Args:
         path: of JSON lines with `x` and `y`, of a table with these columns, or of a folder with one for each class.
-        x, y: what they are called; `x` may be several columns of numbers, with commas between them. Usual names are
+        x, y: what they are called; each may be several columns of numbers, with commas between them. Usual names are
             known.
 
     Raises:
@@ -80,12 +80,14 @@ def read_examples(path: Path, x: str | None = None, y: str | None = None) -> Exa
     y_name = _find(path, head, first, y, Y_NAMES, "y", (x_name,))
     pairs = []
     for line, row in rows:
-        names = [part.strip() for part in x_name.split(",")] if x_name not in row else [x_name]
-        for name in (*names, y_name):
+        names, targets = ([name] if name in row else name.split(",") for name in (x_name, y_name))
+        names, targets = ([name.strip() for name in found] for found in (names, targets))
+        for name in (*names, *targets):
             if name not in row:
                 raise UsageError(f"{path}, line {line}: {_missing(name, row)}")
         value = row[names[0]] if len(names) == 1 else [[_cell(row[name]) for name in names]]
-        pairs.append(Example(line, value, row[y_name], _split(path, line, row), _group(row)))
+        y_value = row[targets[0]] if len(targets) == 1 else [_cell(row[name]) for name in targets]
+        pairs.append(Example(line, value, y_value, _split(path, line, row), _group(row)))
     return Examples(path, tuple(pairs), x_name, y_name)
 
 

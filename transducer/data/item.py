@@ -45,6 +45,7 @@ class Item:
         events: in the order of their starts; None where the table has no events.
         labels: of each step (a frame of a picture), "" for the background; or None.
         label: of the whole; or None.
+        values, value: numbers of each step, or of the whole, NaN where one is not known; or None.
         split: "train", "dev", or "" where the table does not say.
         extra: all other columns.
         x: what there is instead of a file: a text, a list of words, rows of numbers; None for a file.
@@ -63,11 +64,15 @@ class Item:
     split: str = ""
     extra: dict[str, Any] = field(default_factory=dict, hash=False)
     x: Any = field(default=None, compare=False)
+    values: tuple[tuple[float, ...], ...] | None = None
+    value: tuple[float, ...] | None = None
 
     @property
     def kind(self) -> str:
-        """What it has: "events", "labels", "label", "text"; "" for nothing, such as noise without words."""
-        values = {"events": self.events, "labels": self.labels, "label": self.label, "text": self.text or None}
+        """What it has: "events", "labels", "label", "values", "value", "text"; "" for nothing, such as noise without
+        words."""
+        names = ("events", "labels", "label", "values", "value")
+        values = {**{name: getattr(self, name) for name in names}, "text": self.text or None}
         return next((name for name, value in values.items() if value is not None), "")
 
     @property

@@ -14,6 +14,7 @@ from transducer.data.drafts import marks_of
 from transducer.data.examples import Example, Examples, read_examples
 from transducer.data.inputs import MEDIA, one_input, rows_of, text_of
 from transducer.data.item import Item
+from transducer.data.numbers import Numbers, are_numbers, check_differ, read_numbers
 from transducer.data.rows import column_lines, is_json, json_lines, nearest, read_text, shown
 from transducer.data.shapes import TASKS, check_kinds, check_labels, shape_of, step_kind, y_of
 from transducer.data.table import Table
@@ -32,6 +33,7 @@ class PairTable:
         steps: of texts: "words" or "characters", what a step is where there is a label for each; else "".
         columns: of series.
         words: whether y is a list of words, each of which is a token.
+        numbers: what the numbers of y are called, in tasks "n2n" and "n21"; empty where y is none.
     """
 
     table: Table
@@ -40,6 +42,7 @@ class PairTable:
     steps: str = ""
     columns: tuple[str, ...] = ()
     words: bool = False
+    numbers: tuple[str, ...] = ()
 
 
 def read_pairs(
@@ -52,6 +55,7 @@ def read_pairs(
     columns: tuple[str, ...] | None = None,
     steps: str = "",
     fewest: int = FEWEST,
+    output: str | None = None,
 ) -> PairTable:
     """Read and check pairs; files of sound and pictures are not opened, others are read.
 
@@ -60,6 +64,7 @@ def read_pairs(
         x, y: names of the columns, see `read_examples`.
         columns, steps: of the model that is to be measured on them.
         fewest: pairs that there must be.
+        output: "numbers" or "labels", what y are where they could be both; see `are_numbers`.
 
     Raises:
         UsageError: one line with the number of the line: what is wrong, and what to do.
@@ -75,11 +80,13 @@ def read_pairs(
         )
     kind = one_input(examples, kind)
     values, columns = _values(examples, kind, columns)
-    ys = [y_of(examples, example) for example in examples.pairs]
-    check_kinds(examples, ys)
     counts = _steps(values, kind)
     if steps in counts:
         counts = {steps: counts[steps]}
+    if output == "numbers" or (output is None and task != "n2m" and are_numbers(examples, kind == "text")):
+        return _of_numbers(examples, values, kind, read_numbers(examples, task, counts), columns or (), fewest)
+    ys = [y_of(examples, example, output == "labels") for example in examples.pairs]
+    check_kinds(examples, ys)
     task = task or shape_of(examples, ys, counts)
     items, found = _items(examples, values, ys, task, kind, counts)
     labels = tuple(sorted({name for item in items for name in item.names})) if task != "n2m" else ()
@@ -87,6 +94,20 @@ def read_pairs(
         check_labels(examples, [list(item.names) for item in items])
     words = task == "n2m" and all(isinstance(each, list) for each in ys)
     return PairTable(Table(path, tuple(items), labels), kind, task, found, columns or (), words)
+
+
+def _of_numbers(
+    examples: Examples, values: Sequence[Any], kind: str, y: Numbers, columns: tuple[str, ...], fewest: int
+) -> PairTable:
+    if fewest > 1:
+        check_differ(examples, y.values)
+    items = []
+    for example, value, found in zip(examples.pairs, values, y.values, strict=True):
+        known: dict[str, Any] = {"value": tuple(found.tolist())}
+        if y.task == "n2n":
+            known = {"values": tuple(map(tuple, found.tolist()))}
+        items.append(_item(examples, example, value, kind, **known))
+    return PairTable(Table(examples.path, tuple(items), ()), kind, y.task, y.steps, columns, numbers=y.names)
 
 
 def read_texts(path: Path) -> Table:
@@ -209,8 +230,8 @@ def _known(
     return {"labels": tuple(labels)}
 
 
-def _item(examples: Examples, example: Example, value: Any, kind: str, **known: Any) -> Item:
-    name = str(example.x) if kind in MEDIA else _name(value)
+def _item(examples: Examples, example: Example, x: Any, kind: str, **known: Any) -> Item:
+    name = str(example.x) if kind in MEDIA else _name(x)
     return Item(
         name,
         str(example.line),
@@ -218,7 +239,7 @@ def _item(examples: Examples, example: Example, value: Any, kind: str, **known: 
         example.line,
         speaker=example.group,
         split=example.split,
-        x=value,
+        x=x,
         **known,
     )
 

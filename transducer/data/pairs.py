@@ -26,8 +26,9 @@ class Pair:
     Attributes:
         x: (T, C) uint8 or float32, what the model's front-end takes: of frames, H * W * 3.
         y: a label for each step, (T,) int with `NO_LABEL` where none is known; or one label, an int; or tokens, a
-            list. Several heads that want different things take name of head -> one of these; a head that is not among
-            them learns nothing from this pair.
+            list; or numbers, (T, V) float of each step or (V,) of the whole, NaN where one is not known. Several heads
+            that want different things take name of head -> one of these; a head that is not among them learns nothing
+            from this pair.
         id: for messages.
     """
 

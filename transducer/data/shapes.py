@@ -17,8 +17,12 @@ _TAGS = 100  # different tags of words, at most, for texts of equal length to be
 _ENOUGH = 0.8  # share of the pairs whose lengths must agree for a label a step
 
 
-def y_of(examples: Examples, example: Example) -> Any:
-    """A y as a text, a list of names, or of events. Raises UsageError, with the line, where it is empty or odd."""
+def y_of(examples: Examples, example: Example, asked: bool = False) -> Any:
+    """A y as a text, a list of names, or of events; `asked` says that fractions are to be names.
+
+    Raises:
+        UsageError: with the line: it is empty or odd.
+    """
     value = example.y
     if isinstance(value, Mapping):
         value = [value]
@@ -30,16 +34,16 @@ def y_of(examples: Examples, example: Example) -> Any:
     if events:
         return value
     if isinstance(value, list):
-        return [_name(examples, example, part) for part in value]
-    return value.strip() if isinstance(value, str) else _name(examples, example, value)
+        return [_name(examples, example, part, asked) for part in value]
+    return value.strip() if isinstance(value, str) else _name(examples, example, value, asked)
 
 
 def _is_events(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
 
 
-def _name(examples: Examples, example: Example, value: Any) -> str:
-    """A label as text: numbers and truth values as they are in JSON."""
+def _name(examples: Examples, example: Example, value: Any, asked: bool = False) -> str:
+    """A label as text: numbers and truth values as they are in JSON; fractions where labels were asked for."""
     if isinstance(value, str):
         if not value.strip():
             raise examples.problem(example.line, "y has an empty label")
@@ -50,9 +54,12 @@ def _name(examples: Examples, example: Example, value: Any) -> str:
         raise examples.problem(example.line, f"y is {value}, which is no number")
     if isinstance(value, int) or (isinstance(value, float) and value == int(value)):
         return str(int(value))
+    if isinstance(value, float) and asked:
+        return f"{value:g}"
     if isinstance(value, float):
         raise examples.problem(
-            example.line, f"y is the number {value:g}: models write labels and texts; make classes of numbers"
+            example.line,
+            f"y is the number {value:g} where others are labels; --output-tokens numbers takes all for numbers",
         )
     raise examples.problem(example.line, f"y is {shown(value)}: it must be a label, a text, a list of them, or events")
 

@@ -25,7 +25,7 @@ class Augment(Protocol):
 
 
 class TablePairs:
-    """A piece of a clip with labels of its steps, or a whole clip with its label or its words.
+    """A piece of a clip with labels or numbers of its steps, or a whole clip with its label, numbers or words.
 
     Args:
         clips: of one kind.
@@ -48,7 +48,7 @@ class TablePairs:
     ):
         self.clips, self.numbers, self.window, self.augment = clips, dict(numbers), window, augment
         self._encode = encode or (lambda item: [self.numbers[word] for word in item.words])
-        self.framewise = bool(clips) and clips[0].clip.kind in ("events", "labels")
+        self.framewise = bool(clips) and clips[0].clip.kind in ("events", "labels", "values")
         self._labels = [
             frame_labels(clip.clip, self.numbers, clip.times, clip.fps, widen)
             if self.framewise
@@ -61,7 +61,14 @@ class TablePairs:
             for start in (range(0, len(clip), window) if self.framewise else [0])
         ]
         described = [
-            (clip.clip.name, repr(clip.medium), list(clip.times), list(clip.clip.names), labels.tolist())
+            (
+                clip.clip.name,
+                repr(clip.medium),
+                list(clip.times),
+                list(clip.clip.names),
+                labels.tolist(),
+                clip.clip.value,
+            )
             for clip, labels in zip(clips, self._labels, strict=True)
         ]
         self.fingerprint = hashlib.sha256(repr((described, self.numbers, window, augment, widen)).encode()).hexdigest()
@@ -108,6 +115,8 @@ class TablePairs:
         x = steps.reshape(len(steps), -1)
         if self.framewise:
             return Pair(x, self._labels[number][shown], name)
+        if clip.value is not None:
+            return Pair(x, np.array(clip.value, np.float32), name)
         if clip.label is not None:
             return Pair(x, self.numbers[clip.label], name)
         return Pair(x, list(self._encode(clip)), name)

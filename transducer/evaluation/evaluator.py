@@ -17,9 +17,16 @@ from transducer.errors import TransducerError, UsageError
 from transducer.evaluation.results import KINDS, Results, Texts
 from transducer.heads.language import LanguageConfig
 from transducer.media.counted import counts_steps
+from transducer.search.events.rules import OF_NUMBERS
 
 INPUTS = {"tokens": "text", "rows": "series", "samples": "sound"}  # name of a medium -> kind of x in a table of pairs
-TASKS = {"words": "n2m", "texts": "n2m", "sequence": "n2m", "clip": "n21"}  # of what a model writes; others: "n2n"
+TASKS = {
+    "words": "n2m",
+    "texts": "n2m",
+    "sequence": "n2m",
+    "clip": "n21",
+    "whole_numbers": "n21",
+}  # of what a model writes; others: "n2n"
 
 
 def what_it_writes(model: Any) -> tuple[str, tuple[str, ...]]:
@@ -74,7 +81,8 @@ class Evaluator:
         medium = getattr(self.model, "medium", None)
         if self.results.kind == "language":
             return read_texts(Path(path))
-        if medium is not None and (medium.name in ("tokens", "rows") or has_pairs(Path(path))):
+        as_pairs = self.results.kind in OF_NUMBERS or (medium is not None and medium.name in ("tokens", "rows"))
+        if medium is not None and (as_pairs or has_pairs(Path(path))):
             return self._read_pairs(Path(path), medium)
         return read_table(Path(path), needs=self.results.needs, labels=self.results.labels[1:])
 
@@ -88,8 +96,13 @@ class Evaluator:
             columns=medium.columns if medium.name == "rows" else None,
             steps=("words" if medium.tokenizer.kind == "symbols" else "characters") if by_step else "",
             fewest=1,
+            output="numbers" if kind in OF_NUMBERS else "labels",
         )
-        check_known(pairs, self.results.labels[1:])
+        names = self.results.labels[1:]
+        if pairs.numbers and len(pairs.numbers) != len(names):
+            line = pairs.table.items[0].line
+            raise pairs.table.problem(line, f"y has {len(pairs.numbers)} numbers, and the model gives {len(names)}")
+        check_known(pairs, names)
         return pairs.table
 
     def warnings(self, table: Table) -> list[str]:

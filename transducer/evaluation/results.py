@@ -1,4 +1,4 @@
-"""What a model wrote against what a table says, by kind: words, labels of steps, events, one label, sequences."""
+"""What a model wrote against what a table says, by kind: words, labels of steps, events, one label, texts, numbers."""
 
 from __future__ import annotations
 
@@ -315,6 +315,62 @@ class Transitions(_Numbered):
         return measured | {"false_alarms_per_minute": 60 * alarms / max(self.seconds, 1e-9)}
 
 
+class Numbers(_Labels):
+    """Numbers of steps or of whole items.
+
+    Attributes:
+        truths, guesses: (T, V) for each item, one row for a whole; NaN where a number is not known.
+    """
+
+    needs = ()
+
+    def __init__(self, kind: str, labels: tuple[str, ...] = ()) -> None:
+        super().__init__(kind, labels)
+        self.truths: list[NDArray[np.float64]] = []
+        self.guesses: list[NDArray[np.float64]] = []
+
+    def compare(self, table: Table, item: Item, found: Labelling) -> None:
+        truth = np.array([item.value] if item.values is None else item.values, np.float64)
+        guess = np.full(truth.shape, np.nan)
+        if item.values is None:
+            guess[0] = found.segments[0].values
+        elif len(truth) != found.frames:
+            raise table.problem(item.line, f"y has numbers for {len(truth)} steps, and the model for {found.frames}")
+        for event in found.events:
+            guess[event.start_frame : event.end_frame + 1] = event.values
+        self.truths.append(truth)
+        self.guesses.append(guess)
+
+    def rates(self) -> dict[str, Any]:
+        truth, guess = np.concatenate(self.truths), np.concatenate(self.guesses)
+        columns = [number_measures(*pair) for pair in zip(truth.T, guess.T, strict=True)]
+        if len(columns) == 1:
+            return columns[0]
+        means: dict[str, Any] = {}
+        for name in columns[0]:
+            known = [value for column in columns if (value := column[name]) is not None]
+            means[name] = sum(known) / len(known) if known else None
+        return means | {"numbers": dict(zip(self.labels[1:], columns, strict=True))}
+
+
+def number_measures(truth: NDArray[np.float64], guess: NDArray[np.float64]) -> dict[str, float | None]:
+    """Mean absolute error, root of the mean squared error, and R2, the share of the variance that is explained.
+
+    Args:
+        truth, guess: (N,); what is NaN in one of them is left out. R2 is None where all that is true is the same.
+    """
+    known = ~(np.isnan(truth) | np.isnan(guess))
+    right, errors = truth[known], (guess - truth)[known]
+    if not len(right):
+        return {"mean_absolute_error": None, "rmse": None, "r2": None}
+    squares = float(((right - right.mean()) ** 2).sum())
+    return {
+        "mean_absolute_error": float(np.abs(errors).mean()),
+        "rmse": float(np.sqrt((errors**2).mean())),
+        "r2": 1 - float((errors**2).sum()) / squares if squares > 0 else None,
+    }
+
+
 KINDS: dict[str, type[Results]] = {
     "words": Words,
     "texts": Texts,
@@ -326,4 +382,6 @@ KINDS: dict[str, type[Results]] = {
     "transitions": Transitions,
     "clip": Wholes,
     "sequence": Sequences,
+    "numbers": Numbers,
+    "whole_numbers": Numbers,
 }

@@ -30,6 +30,8 @@ class Target(Enum):
     LABELS = "labels of its steps, an array (T,) of integers"
     LABEL = "one label, an integer"
     TOKENS = "tokens, a list of integers"
+    VALUES = "numbers of its steps, an array (T, V) of floats"
+    VALUE = "numbers of the whole, an array (V,) of floats"
 
 
 class Loss(NamedTuple):
@@ -48,7 +50,7 @@ class Head(Streaming):
 
     Attributes:
         config: what it was built from; `HeadConfig.build` sets it.
-        size: labels or tokens that it knows, the background or blank (number 0) counted.
+        size: labels or tokens that it knows, the background or blank (number 0) counted; or numbers that it gives.
         target: what it learns from.
         delay: output steps by which what it writes lags what it hears; it counts as latency.
     """

@@ -1,4 +1,4 @@
-"""How often a head is right: accuracy of labels, edits between tokens."""
+"""How right a head is: accuracy of labels, edits between tokens, errors of numbers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Metric(Protocol):
     """Counts over sequences, one after the other.
 
     Attributes:
-        name: "accuracy" (more is better), "error" or "perplexity" (less is).
-        total: labels or tokens of the targets so far.
-        rate: the share of them; of errors it may be over 1, and a perplexity is no share.
+        name: "accuracy" (more is better), "error", "perplexity" or "mean_absolute_error" (less is).
+        total: labels, tokens or numbers of the targets so far.
+        rate: the share of them; of errors it may be over 1, and the last two are no shares.
     """
 
     name: str
@@ -118,6 +118,32 @@ class Perplexity:
     @property
     def rate(self) -> float:
         return math.exp(self.nll / self.total)
+
+
+class NumberErrors:
+    """How far numbers are from what is right.
+
+    Args:
+        numbers: V, how many there are for a step, or for the whole.
+        last: the last output tells those of the whole.
+    """
+
+    name = "mean_absolute_error"
+
+    def __init__(self, numbers: int, last: bool = False):
+        self.total, self.absolute = 0, 0.0
+        self._numbers, self._last = numbers, last
+
+    def add(self, outputs: Tensor, target: Any) -> None:
+        right = np.asarray(target, dtype=np.float64).reshape(-1, self._numbers)
+        said = (outputs[-1:] if self._last else outputs).double().cpu().numpy()
+        known = ~np.isnan(right)
+        self.absolute += float(np.abs(said - right)[known].sum())
+        self.total += int(known.sum())
+
+    @property
+    def rate(self) -> float:
+        return self.absolute / self.total
 
 
 def edits(right: Sequence[object], said: Sequence[object]) -> int:

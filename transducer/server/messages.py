@@ -171,6 +171,7 @@ def result_message(result: Segment | Event, segment: int) -> dict[str, Any]:
             "score": probability(result.score),
             "start_frame": result.start_frame,
             "end_frame": result.end_frame,
+            **({} if result.values is None else {"values": list(result.values)}),
         }
     message: dict[str, Any] = {
         "type": "final" if result.final else "partial",

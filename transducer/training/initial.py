@@ -18,12 +18,14 @@ from transducer.frontends.audio_visual import AudioVisual
 from transducer.frontends.logmel import LogMel
 from transducer.frontends.series import Series
 from transducer.heads.ctc import CTC
+from transducer.heads.numbers import Numbers
 from transducer.model.checkpoint import load_checkpoint
 from transducer.model.network import Network
 from transducer.training.progress import say
 from transducer.training.recipe import Recipe
 
 _STATISTICS = 100  # examples that mean and standard deviation are taken from
+_TARGETS = 2000  # and those of numbers to be learned
 
 
 def build_network(recipe: Recipe) -> Network:
@@ -43,6 +45,7 @@ def build_network(recipe: Recipe) -> Network:
         take_weights(network, recipe.initial)
     else:
         measure_inputs(network, recipe.train)
+        measure_targets(network, recipe.train)
     return network
 
 
@@ -78,6 +81,22 @@ def measure_inputs(network: Network, source: PairSource) -> None:
         std = std.clamp(min=1e-3) if isinstance(part, LogMel) else torch.where(std > 0, std, 1.0)
     part.mean.copy_(mean)
     part.std.copy_(std)
+
+
+@torch.no_grad()
+def measure_targets(network: Network, source: PairSource) -> None:
+    """Set the mean and standard deviation of heads of numbers, from examples; of what never changes it is 1."""
+    chosen = np.linspace(0, len(source) - 1, min(_TARGETS, len(source))).round().astype(int)
+    for name, head in network.heads.items():
+        if not isinstance(head, Numbers):
+            continue
+        found = (fixed_pair(source, index).target(name) for index in chosen.tolist())
+        rows = [np.asarray(target, np.float64).reshape(-1, head.size) for target in found if target is not None]
+        values = np.concatenate(rows) if rows else np.zeros((0, head.size))
+        for number, column in enumerate(values.T):
+            if len(known := column[~np.isnan(column)]):
+                head.scale.mean[number] = known.mean()
+                head.scale.std[number] = known.std() if known.std() > 1e-6 * abs(known.mean()) else 1.0
 
 
 def _features(network: Network, part: LogMel | Series, source: PairSource) -> Iterator[Tensor]:

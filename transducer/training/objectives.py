@@ -134,8 +134,8 @@ def is_known(target: Any) -> bool:
 def target_of(network: Network, head: str, pair: Pair, outputs: int) -> Any:
     """What a head is to say of a pair, for the so many steps that it puts out; checked.
 
-    Where a pair has a label for every step that goes in, and the head puts out fewer, each of these gets the label of
-    the step in its middle.
+    Where a pair has a label, or numbers, for every step that goes in, and the head puts out fewer, each of these gets
+    those of the step in its middle.
 
     Raises:
         UsageError: the pair's target is not what the head needs.
@@ -143,7 +143,7 @@ def target_of(network: Network, head: str, pair: Pair, outputs: int) -> Any:
     target: Any = pair.target(head)
     module, where = network.heads[head], f"pair {pair.id!r}"
     module.check_target(target, where)
-    if module.target is not Target.LABELS:
+    if module.target not in (Target.LABELS, Target.VALUES):
         return target
     stride = network.encoder.stride * module.stride
     if -(-len(pair.x) // stride) != outputs:
@@ -153,7 +153,7 @@ def target_of(network: Network, head: str, pair: Pair, outputs: int) -> Any:
         target = target[middle]
     if len(target) != outputs:
         raise UsageError(
-            f"{where}: {len(target)} labels for {len(pair.x)} steps; there must be one for each, "
+            f"{where}: {len(target)} {module.target.name.lower()} for {len(pair.x)} steps; there must be one for each, "
             f"or for each of the {outputs} frames that the model makes of them"
         )
     return target

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transducer.training.progress import is_perplexity, label, shown
+from transducer.training.progress import is_no_share, label, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ def plot_rates(rows: Rows, phases: Sequence[tuple[str, int]], path: Path) -> Non
         points = [(offsets[row["phase"]] + row["step"], row[name]) for row in rated if name in row]
         x, y = np.array(points).T
         text = f"{label(name)}: {shown(name, y[-1])}"
-        y = y if is_perplexity(name) else 100 * y
+        y = y if is_no_share(name) else 100 * y
         axes.plot(x, y, color=colour, marker="o", markersize=4, linewidth=1.6, label=text, clip_on=False)
     for phase, start in offsets.items() if len(offsets) > 1 else ():
         axes.axvline(start, color="#999999", linewidth=0.8, linestyle=":")
@@ -69,10 +69,11 @@ def plot_rates(rows: Rows, phases: Sequence[tuple[str, int]], path: Path) -> Non
             f" {phase}", (start, 1), xycoords=("data", "axes fraction"), fontsize=9, color="#555555", va="top"
         )
     axes.set_xlim(0, total)
-    shares = not all(map(is_perplexity, names))
+    shares = not all(map(is_no_share, names))
     axes.set_ylim(0, max(100.0, axes.get_ylim()[1]) if shares else None)
     axes.set_xlabel("step")
-    axes.set_ylabel("% on held-out examples" if shares else "perplexity of held-out examples")
+    kinds = " and ".join(sorted({label(name.partition(":")[0]) for name in names}))
+    axes.set_ylabel("% on held-out examples" if shares else f"{kinds} of held-out examples")
     axes.legend(frameon=False, loc="best", fontsize=9)
     _plain(axes)
     figure.savefig(path)

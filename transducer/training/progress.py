@@ -81,18 +81,18 @@ class Progress:
 def label(name: str) -> str:
     """What was measured, for people: "wer:words" -> "WER (words)", "accuracy:labels" -> "accuracy (labels)"."""
     kind, _, head = name.partition(":")
-    kind = kind.upper() if kind.islower() and len(kind) <= 3 else kind  # abbreviations
+    kind = kind.upper() if kind.islower() and len(kind) <= 3 else kind.replace("_", " ")  # abbreviations
     return f"{kind} ({head})" if head else kind
 
 
 def shown(name: str, value: float) -> str:
     """What was measured under a name, for people: per cent, but for what is no share."""
-    return f"{value:.3g}" if is_perplexity(name) else f"{100 * value:.1f} %"
+    return f"{value:.3g}" if is_no_share(name) else f"{100 * value:.1f} %"
 
 
-def is_perplexity(name: str) -> bool:
-    """Whether this is the name of a perplexity."""
-    return name.partition(":")[0] == "perplexity"
+def is_no_share(name: str) -> bool:
+    """Whether this is the name of a measure that is no share of anything, such as a perplexity."""
+    return name.partition(":")[0] in ("perplexity", "mean_absolute_error")
 
 
 def clock(seconds: float) -> str:

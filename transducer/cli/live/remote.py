@@ -201,6 +201,8 @@ def segment_of(message: dict[str, Any], start: float = 0.0) -> Segment:
 def _event_of(message: dict[str, Any], start: float, frame: int) -> Event:
     names = ("label", "start", "end", "start_frame", "end_frame", "score")
     event = Event(**{name: message[name] for name in names})
+    if "values" in message:
+        event = replace(event, values=tuple(message["values"]))
     return replace(
         event,
         start=event.start + start,

@@ -14,7 +14,7 @@ from transducer.results import Event, Labelling, Scene
 
 
 def item_to_dict(item: Event | Scene) -> dict[str, Any]:
-    """{label, start, end (seconds), start_frame, end_frame, score}."""
+    """{label, start, end (seconds), start_frame, end_frame, score}, and `values` of numbers."""
     return {
         "label": item.label,
         "start": item.start,
@@ -22,6 +22,7 @@ def item_to_dict(item: Event | Scene) -> dict[str, Any]:
         "start_frame": item.start_frame,
         "end_frame": item.end_frame,
         "score": probability(item.score),
+        **({} if item.values is None else {"values": list(item.values)}),
     }
 
 

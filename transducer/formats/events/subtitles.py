@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from transducer.formats.subtitles import Cue, render_cues
 from transducer.formats.values import one_line
 from transducer.results import Event, Labelling, Scene
+from transducer.search.events.rules import OF_WHOLES
 
 
 def render_subtitles(labelling: Labelling, kind: str) -> Iterator[str]:
@@ -24,7 +25,7 @@ def render_subtitles(labelling: Labelling, kind: str) -> Iterator[str]:
 
 def _cues(labelling: Labelling) -> Iterator[tuple[float, float, str]]:
     if labelling.kind != "transitions":
-        for item in labelling.segments if labelling.kind == "clip" else labelling.events:
+        for item in labelling.segments if labelling.kind in OF_WHOLES else labelling.events:
             yield item.start, item.end, _text(item)
         return
     cuts = {event.end_frame: event for event in labelling.events if event.end_frame == event.start_frame + 1}

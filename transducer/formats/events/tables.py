@@ -9,9 +9,10 @@ from itertools import pairwise
 
 from transducer.formats.values import clock, one_line
 from transducer.results import Event, Labelling, Scene
+from transducer.search.events.rules import OF_WHOLES
 
 # Kinds of labellings whose listings have scenes: shots, or the label of a clip. Of others the events say it all.
-LISTED_SCENES = ("transitions", "clip")
+LISTED_SCENES = ("transitions", *OF_WHOLES)
 COLUMNS = ("type", "label", "start", "end", "start_frame", "end_frame", "score")
 
 

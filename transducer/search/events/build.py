@@ -12,10 +12,11 @@ OF_STEPS = ("dense", "steps", "transitions", "spans", "peaks")
 
 
 def event_search(context: SearchContext, kind: str) -> EventResultSearch:
-    """The search for events over a head's log-probabilities of labels.
+    """The search for events over a head's log-probabilities of labels, or its numbers.
 
     Args:
-        kind: of the events where the model has no rules of its own: "clip" for one label for the whole, or "dense".
+        kind: of the events where the model has no rules of its own: "dense" for labels of steps, "clip" for one label,
+            "numbers" or "whole_numbers".
 
     Raises:
         UsageError: an option that this search does not have. CheckpointError: rules that are not for such a head.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from transducer.media.medium import Block
 from transducer.results import Event, Labelling, Scene
 from transducer.search.builder import Source
+from transducer.search.events.rules import OF_WHOLES
 from transducer.search.events.scenes import Cover, Shots, scenes
 
 
@@ -62,7 +63,7 @@ class LabellingBuilder:
             self._events.append(event)
         if self._row is not None and self.kind != "spans":
             self.scenes += self._row.before(event)
-        return self.kind != "clip"  # the label of the whole is a scene
+        return self.kind not in OF_WHOLES  # the label of the whole is a scene
 
     def close(self, source: Source) -> None:
         if self._row is None:
@@ -82,7 +83,7 @@ class LabellingBuilder:
             fps=source.rate,
             frames=source.frames,
             duration=source.end,
-            events=() if self.kind == "clip" else tuple(events),
+            events=() if self.kind in OF_WHOLES else tuple(events),
             segments=scenes(self.kind, events, source.frames, self._first or 0.0, source.end, self._frame),
             warnings=source.warnings,
             kind=self.kind,

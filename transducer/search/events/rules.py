@@ -9,6 +9,8 @@ Kinds of events:
     steps: every step has its most probable label and is an event of its own, as tags of words are.
     peaks: single frames, where the probability of a label is highest.
     clip: one label for the whole; there are no events, and one segment.
+    numbers: no labels but numbers; every step is an event that has its own.
+    whole_numbers: numbers for the whole; there are no events, and one segment.
     sequence: tokens in a row (CTC, RNN-T), put together to words with times.
 """
 
@@ -23,7 +25,9 @@ from typing import Any, NamedTuple, cast
 from transducer.errors import CheckpointError, UsageError
 from transducer.model.config import register
 
-KINDS = ("transitions", "spans", "dense", "steps", "peaks", "clip", "sequence")
+KINDS = ("transitions", "spans", "dense", "steps", "peaks", "clip", "sequence", "numbers", "whole_numbers")
+OF_WHOLES = ("clip", "whole_numbers")  # kinds that say one thing of the whole, at its end
+OF_NUMBERS = ("numbers", "whole_numbers")
 SEARCHES = ("greedy", "beam")  # of sequences
 LONGEST_TRANSITION = 250  # frames: ten seconds at 25 frames a second
 
@@ -35,6 +39,7 @@ class Found(NamedTuple):
     start: int
     end: int
     score: float
+    values: tuple[float, ...] | None = None
 
 
 @register("event_rules")
@@ -114,6 +119,8 @@ class EventRules:
         """
         if self.kind == "sequence":
             raise UsageError("a model that writes sequences has no threshold")
+        if self.kind in OF_NUMBERS:
+            raise UsageError("a model of numbers has no threshold")
         _check_probability("the threshold", threshold)
         low = None if self.low is None or not self.high_or_default else self.low * threshold / self.high_or_default
         return dataclasses.replace(

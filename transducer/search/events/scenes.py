@@ -48,7 +48,7 @@ class Cover(Shots):
         if event.start_frame > self._frame:
             found.append(Scene("", self._time, event.start, self._frame, event.start_frame - 1, 1.0))
             self._frame, self._time = event.start_frame, event.start
-        found.append(Scene(event.label, self._time, event.end, self._frame, event.end_frame, event.score))
+        found.append(Scene(event.label, self._time, event.end, self._frame, event.end_frame, event.score, event.values))
         self._frame, self._time = event.end_frame + 1, event.end
         return found
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from transducer.results import Event
 from transducer.search.events.frames import ClipSearch, DenseSearch, PeakSearch
 from transducer.search.events.labelling import LabellingBuilder
-from transducer.search.events.rules import EventRules, Found
+from transducer.search.events.numbers import NumberSearch, WholeNumberSearch
+from transducer.search.events.rules import OF_NUMBERS, EventRules, Found
 from transducer.search.events.runs import SpanSearch, TransitionSearch
 from transducer.search.events.steps import StepSearch
 from transducer.search.result_search import Clock
@@ -28,7 +29,7 @@ class EventSearch(Protocol[State]):
         ...
 
     def step(self, state: State, outputs: Any) -> tuple[State, list[Found]]:
-        """T more frames, (T, V) log-probabilities -> the new state, and the events that are certain now. Pure."""
+        """T more frames, (T, V) log-probabilities or numbers -> the new state, and the events certain now. Pure."""
         ...
 
     def finish(self, state: State) -> list[Found]:
@@ -55,6 +56,8 @@ _SEARCHES: dict[str, Callable[[tuple[str, ...], EventRules], EventSearch[Any]]] 
     "steps": StepSearch,
     "peaks": PeakSearch,
     "clip": ClipSearch,
+    "numbers": NumberSearch,
+    "whole_numbers": WholeNumberSearch,
 }
 
 
@@ -120,6 +123,7 @@ class EventResultSearch:
 
     def builder(self, keep: bool, scores: bool) -> LabellingBuilder:
         """See `ResultSearch`."""
+        scores = scores and self.rules.kind not in OF_NUMBERS  # there are no probabilities
         return LabellingBuilder(self.rules.kind, self.labels, scores, keep)
 
     def facts(self) -> dict[str, Any]:
@@ -139,7 +143,7 @@ def timed_event(found: Found, clock: Clock, transition: bool = False) -> Event |
     the event that is there when it begins. Within a single frame nothing changes, so a transition found there is the
     one to the next frame, or of the last frame, from the one before.
     """
-    label, start, end, score = found
+    label, start, end, score, values = found
     if clock.final is not None:  # a head that writes late may go on in the silence behind the end
         start, end = min(start, clock.final), min(end, clock.final)
     following = clock.after(end)
@@ -151,7 +155,7 @@ def timed_event(found: Found, clock: Clock, transition: bool = False) -> Event |
         if start and next_first is not None and clock.shown(start - 1) == first and next_first <= clock.shown(end):
             first = next_first
         last = max(clock.frame(end), following[1] - 1)
-        return Event(label, first[0], following[0], first[1], last, score)
+        return Event(label, first[0], following[0], first[1], last, score, values=values)
     old, change, new = clock.shown_last(start), clock.after(start), clock.shown(end)
     if old == new:
         if following is None:

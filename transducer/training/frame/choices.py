@@ -34,7 +34,7 @@ class Choices:
         task: "n2n" (a label a step), "n21" (one label), "n2m" (a sequence of another length).
         input: the kind of x: "text", "series", "image", "sound", "video"; or what a step
             of text is: one of `SPELLINGS`.
-        output: what texts are written in, one of `SPELLINGS`.
+        output: what texts are written in, one of `SPELLINGS`; or what numbers as y are, "numbers" or "labels".
         x, y: names of the columns.
         core, head: tags of parts, or names of `CORES`.
         attention: of an attention decoder; all but "multihead" go with a recurrent one.

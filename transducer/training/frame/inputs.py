@@ -148,9 +148,11 @@ def _counted(
 
 
 def _target(item: Item, numbers: Mapping[str, int], steps: int, output: Tokenizer) -> Target:
+    if item.value is not None:
+        return np.array(item.value, np.float32)
     if item.label is not None:
         return numbers[item.label]
-    if item.labels is not None or item.events is not None:
+    if item.values is not None or item.labels is not None or item.events is not None:
         return frame_labels(item, dict(numbers), range(steps), 1.0)
     return output.encode(item.text)
 
@@ -178,10 +180,12 @@ def _decoded(
     encode: Callable[[Item], Any] | None = (lambda item: output.encode(item.text)) if pairs.task == "n2m" else None
     numbers = {name: number for number, name in enumerate(output.tokens) if number}
     augments: dict[str, Augment] = {"sound": SoundAugment(), "video": ClipAugment(), "image": ClipAugment(speed=0.0)}
+    # A number may be of what augmentation changes: how loud, how bright, how fast.
+    augment = None if pairs.numbers else augments[pairs.input]
     widen = 1 if pairs.table.moments else 0
     train, dev = (
-        TablePairs([found[item.id] for item in part], numbers, size, augment, widen, encode)
-        for part, size, augment in ((parts[0], window, augments[pairs.input]), (parts[1], 5 * window, None))
+        TablePairs([found[item.id] for item in part], numbers, size, change, widen, encode)
+        for part, size, change in ((parts[0], window, augment), (parts[1], 5 * window, None))
     )
     return train, dev
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transducer.data.item import Item
+from transducer.data.numbers import OUTPUTS
 from transducer.data.pair_table import PairTable, read_pairs
 from transducer.data.pairs import PairSource
 from transducer.data.sequences import Sequences
@@ -29,6 +30,7 @@ from transducer.training.recipe import Phase, Recipe
 HEAD, OUTPUT = "y", "output"  # names of the head, and of the units that it writes
 CHUNK = 8  # steps that attention over a stream sees at a time
 LEARNED_BY = {"n2n": Target.LABELS, "n21": Target.LABEL, "n2m": Target.TOKENS}
+NUMBERS_BY = {"n2n": Target.VALUES, "n21": Target.VALUE}
 EPOCHS = 60
 STEPS = {"n2n": (300, 6000), "n21": (300, 6000), "n2m": (2000, 20_000)}  # at least and at most
 EVALUATIONS = 40  # of a run that goes to its end
@@ -57,7 +59,8 @@ def frame_recipe(
     Raises:
         UsageError, MediaError: one line, with the number of the line: what is wrong with the data, or with a choice.
     """
-    pairs = read_pairs(path, task=choices.task, kind=input_kind(choices), x=choices.x, y=choices.y)
+    taken_for = choices.output if choices.output in OUTPUTS else None
+    pairs = read_pairs(path, task=choices.task, kind=input_kind(choices), x=choices.x, y=choices.y, output=taken_for)
     table = pairs.table
     train, dev = table.parts(choices.held_out)
     if not dev:
@@ -78,7 +81,7 @@ def frame_recipe(
         chunks=(1,),
     )
     model = _with_chunks(model)
-    _check_head(model, pairs.task, head_name)
+    _check_head(model, pairs, head_name)
     learned, measured = make_sources(pairs, (train, dev), model, units, output, cache, warn)
     check_held_out(pairs, dev, output)
     model = _with_events(model, pairs, learned, output)
@@ -100,8 +103,12 @@ def frame_recipe(
 
 def _output(pairs: PairTable, choices: Choices) -> Tokenizer:
     """Labels, or tokens of all texts: what is held out is to be written, too."""
+    if pairs.numbers and choices.output in (None, "numbers"):
+        return Labels(pairs.numbers)
+    if pairs.numbers:
+        raise UsageError(f"--output-tokens {choices.output}: y are numbers, and no texts")
     if pairs.task != "n2m":
-        if choices.output is not None:
+        if choices.output not in (None, "labels"):
             raise UsageError(f"--output-tokens {choices.output}: y are labels, and no texts")
         return Labels(pairs.table.labels)
     texts = [item.text for item in pairs.table.items]
@@ -110,8 +117,11 @@ def _output(pairs: PairTable, choices: Choices) -> Tokenizer:
 
 
 def check_held_out(pairs: PairTable, dev: Sequence[Item], output: Tokenizer) -> None:
-    """Raises UsageError where all that is held out has the same label."""
-    if pairs.task == "n21" and len({item.label for item in dev}) == 1 and len(output) > 2:
+    """Raises UsageError where all that is held out has the same label, or no number is known of it."""
+    rows = [value for item in dev for value in (*(item.values or ()), item.value or ())]
+    if pairs.numbers and np.isnan(np.concatenate(rows)).all():
+        raise UsageError(f"{pairs.table.path}: of the {len(dev)} pairs that are held out no number is known")
+    if pairs.task == "n21" and not pairs.numbers and len({item.label for item in dev}) == 1 and len(output) > 2:
         only = dev[0].label
         raise UsageError(
             f"{pairs.table.path}: all {len(dev)} pairs that are held out have the label {only!r}: they measure "
@@ -122,6 +132,8 @@ def check_held_out(pairs: PairTable, dev: Sequence[Item], output: Tokenizer) -> 
 def _head_name(pairs: PairTable, choices: Choices) -> str:
     if choices.head:
         return choices.head
+    if pairs.numbers:
+        return "numbers"
     if pairs.task != "n2m":
         return {"n2n": "framewise", "n21": "pooled"}[pairs.task]
     return "ctc" if pairs.input in ("sound", "video") or not has_part(HeadConfig, "attention") else "attention"
@@ -146,6 +158,7 @@ def _core(pairs: PairTable, head: str, choices: Choices) -> CoreConfig:
 
 def _head(pairs: PairTable, name: str, choices: Choices) -> HeadConfig:
     usual: dict[str, Any] = {"units": OUTPUT, "channels": choices.channels or 128, "layers": 1}
+    usual["whole"] = pairs.task == "n21"
     if name == "attention":
         usual |= {"dropout": 0.1, "decoder": "transformer", "layers": 2}
     if choices.attention is not None:
@@ -157,11 +170,12 @@ def _head(pairs: PairTable, name: str, choices: Choices) -> HeadConfig:
     return choices.part("head", HeadConfig, name, **usual)
 
 
-def _check_head(model: ModelConfig, task: str, name: str) -> None:
+def _check_head(model: ModelConfig, pairs: PairTable, name: str) -> None:
     """Raises UsageError where a head learns from something else than what the task has."""
     target = model.heads[HEAD].build(model.cores[0].channels, model).target
-    if target is not LEARNED_BY[task]:
-        raise UsageError(f"the head {name} learns from {target.value}: it is not for the task {task}")
+    if target is not (NUMBERS_BY if pairs.numbers else LEARNED_BY)[pairs.task]:
+        of = " of numbers" if pairs.numbers else ""
+        raise UsageError(f"the head {name} learns from {target.value}: it is not for the task {pairs.task}{of}")
 
 
 def _with_chunks(model: ModelConfig) -> ModelConfig:
@@ -177,6 +191,8 @@ def _with_events(model: ModelConfig, pairs: PairTable, source: PairSource, outpu
     from dataclasses import replace
 
     kind = pairs.table.kind
+    if pairs.numbers:
+        return replace(model, events=EventRules("whole_numbers" if pairs.task == "n21" else "numbers"))
     if pairs.task == "n2m":
         return model
     if kind == "labels" and pairs.input in ("text", "series"):
@@ -213,7 +229,7 @@ def _phase(pairs: PairTable, source: PairSource, choices: Choices, quick: bool) 
     epoch = max(1.0, lengths.sum() / batch)
     steps = choices.steps or int(np.clip(EPOCHS * epoch, *STEPS[pairs.task]))
     weights = None
-    if pairs.task != "n2m":
+    if pairs.task != "n2m" and not pairs.numbers:
         weights = tuple(label_weights(_counts(source, len(pairs.table.labels) + 1)))
     if quick:
         steps = min(steps, 6)

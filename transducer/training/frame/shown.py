@@ -8,6 +8,7 @@ from typing import Any
 from transducer.training.frame.recipe import HEAD, Framed
 
 TASKS = {"n2n": "a label for each step", "n21": "one label", "n2m": "a sequence of another length"}
+NUMBER_TASKS = {"n2n": "numbers for each step", "n21": "numbers for the whole"}
 
 
 def show(framed: Framed) -> None:
@@ -31,17 +32,21 @@ def rows(framed: Framed) -> list[tuple[str, str, str]]:
     if pairs.columns:
         x += f" of {len(pairs.columns)} columns: {', '.join(pairs.columns[:8])}"
     known = len(framed.output) - 1
-    if pairs.task == "n2m":
+    if pairs.numbers:
+        y = f"numbers: {', '.join(pairs.numbers[:8])}{', ...' if known > 8 else ''}"
+    elif pairs.task == "n2m":
         y = f"texts, written in {known} {framed.output.kind}"
     else:
         names = ", ".join(framed.output.tokens[1:9])
         y = f"{known} labels: {names}{', ...' if known > 8 else ''}"
+    ints = pairs.task != "n2m" and all(name.lstrip("-").isdigit() for name in pairs.table.labels)
+    other = " labels" if pairs.numbers else " numbers" if ints else ""
     return [
         ("pairs", f"{len(items)}: {len(items) - framed.held_out} to learn from, {framed.held_out} held out",
          "--held-out SHARE, a column split"),
         ("x", x, "--input, --x COLUMN"),
-        ("y", y, "--output-tokens, --y COLUMN"),
-        ("task", f"{pairs.task}: {TASKS[pairs.task]}", "--task n2n|n21|n2m"),
+        ("y", y, f"--output-tokens{other}, --y COLUMN"),
+        ("task", f"{pairs.task}: {(NUMBER_TASKS if pairs.numbers else TASKS)[pairs.task]}", "--task n2n|n21|n2m"),
         ("encoder", part_text(model.encoder), "--set encoder.NAME=VALUE"),
         ("core", "; ".join(map(part_text, model.cores)), "--core, --channels, --layers, --set core.NAME=VALUE"),
         ("head", part_text(model.heads[HEAD]), "--head, --attention, --set head.NAME=VALUE"),
