@@ -32,8 +32,9 @@ from transducer.training.recipe import Phase, Recipe
 HEIGHT, WIDTH, STRIP = 32, 64, 8  # pixels
 SIZES = {"small": 5, "big": 8}  # pixels from the middle to the edge
 COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (50, 80, 230), "yellow": (230, 210, 40),
-           "white": (240, 240, 240)}  # fmt: skip
-SHAPES = ("circle", "square", "triangle", "cross", "ring")
+           "white": (240, 240, 240), "purple": (170, 50, 210), "orange": (240, 130, 30),
+           "cyan": (60, 210, 220)}  # fmt: skip
+SHAPES = ("circle", "square", "triangle", "cross", "ring", "diamond", "bar")
 PLACES = ("left of", "above")
 PARTS = {"train": 0, "dev": 1, "test": 2}
 
@@ -51,6 +52,7 @@ def recipe(
     decoder: str = "transformer",
     attention: str = "additive",
     channels: int = 96,
+    dropout: float = 0.2,
     scenes: int = 20_000,
     part: str = "test",
     steps: int = 1200,
@@ -63,6 +65,7 @@ def recipe(
 
     Args:
         data: is not read.
+        dropout: of the decoder, which otherwise learns by heart what goes with what.
         decoder: "transformer", or "gru" or "lstm" with this `attention`, behind a recurrent layer.
         scenes: to learn from.
         part: what is measured, "dev" or "test".
@@ -70,10 +73,10 @@ def recipe(
     if part not in ("dev", "test"):
         raise UsageError(f"part={part}: there are dev and test")
     core: CoreConfig = FullTransformerConfig(channels, 4, 3 * channels, 2)
-    head = AttentionConfig("words", channels=channels, layers=2, smoothing=0.0)
+    head = AttentionConfig("words", channels=channels, layers=2, dropout=dropout, smoothing=0.0)
     if decoder != "transformer":
         core = BidirectionalConfig(decoder, channels, 1)
-        head = AttentionConfig("words", decoder, attention, channels, 1, smoothing=0.0)
+        head = AttentionConfig("words", decoder, attention, channels, 1, dropout=dropout, smoothing=0.0)
     words = {*SIZES, *COLOURS, *SHAPES, "a", *" ".join(PLACES).split()}
     units = Symbols(sorted(words))
     phase = Phase(
@@ -125,7 +128,7 @@ def things(part: str) -> list[Thing]:
     """The things that scenes of this part have; each held-out one has no size, colour or shape that is not known."""
     everything = [Thing(*kind) for kind in itertools.product(SIZES, COLOURS, SHAPES)]
     order = np.random.default_rng(0).permutation(len(everything))
-    chosen = {"dev": order[:5], "test": order[5:10], "train": order[10:]}[part]
+    chosen = {"dev": order[:10], "test": order[10:20], "train": order[20:]}[part]
     return [everything[number] for number in chosen]
 
 
@@ -160,5 +163,7 @@ def _covers(shape: str, reach: int, row: int, column: int) -> np.ndarray:
         "square": inside & (np.maximum(abs(x), abs(y)) <= 0.85),
         "triangle": inside & (abs(x) <= (y + 1) / 2),
         "cross": inside & (np.minimum(abs(x), abs(y)) <= 0.3),
+        "diamond": abs(x) + abs(y) <= 1,
+        "bar": inside & (abs(y) <= 0.35),
     }[shape]
     return found

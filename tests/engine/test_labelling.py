@@ -456,7 +456,7 @@ def test_rules_that_do_not_fit_the_model(tmp_path):
     [
         (3, {}, UsageError, "int is no source"),
         ("no such file.mp4", {}, MediaError, "no such file.mp4"),
-        ([np.zeros((2, 2), np.uint8)], {}, UsageError, "frame 0 of the source must be uint8"),
+        ([np.zeros((2, 2, 2), np.uint8)], {}, UsageError, "frame 0 of the source must be uint8"),
         ([pictures(1)[0], pictures(1)[0].astype(float)], {}, UsageError, "frame 1 of the source"),
         (pictures(2), {"fps": 0}, UsageError, "more than 0"),
         ("clip.mp4", {"fps": 25}, UsageError, "fps is for arrays"),
@@ -478,7 +478,7 @@ def test_nothing_goes_after_finish():
 
 def test_wrong_frames_change_nothing():
     live = model("dense").stream(results="events")
-    for frames in (np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((2, 4, 4, 1), np.uint8), ["x"]):
+    for frames in (np.zeros((4, 4, 3)), np.zeros(4, np.uint8), np.zeros((2, 4, 4, 2), np.uint8), ["x"]):
         with pytest.raises(UsageError, match="must be uint8"):
             live.push(frames)
     with pytest.raises(UsageError, match="need as many times"):

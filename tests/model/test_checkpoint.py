@@ -222,11 +222,11 @@ def test_a_newer_format_says_so(folder):
 
 
 def test_an_unknown_part_says_so(folder):
-    edit_config(folder, core={"type": "mamba", "channels": 8})
+    edit_config(folder, core={"type": "hyena", "channels": 8})
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(folder)
     text = line(error)
-    assert "config.json: the config has a part of unknown type 'mamba'" in text and "newer version" in text
+    assert "config.json: the config has a part of unknown type 'hyena'" in text and "newer version" in text
 
 
 def test_an_unknown_field_says_so(folder):
