@@ -141,11 +141,26 @@ def test_a_transcript_plays_along(page: Page) -> None:
     word = page.locator("#transcript .word", has_text="seven")
     _, text = saved(page, "file", "json")
     start = next(word.start for word in parse_json(text).words if word.text == "seven")
+    # On a busy machine a word is over before it is looked at: the page notes which are lit.
+    page.evaluate(
+        """() => {
+            window.lit = [];
+            new MutationObserver((changes) => {
+                lit.push(...changes.map((change) => change.target).filter((word) => word.classList.contains("lit"))
+                    .map((word) => word.textContent));
+            }).observe(document.getElementById("transcript"), { subtree: true, attributeFilter: ["class"] });
+            const player = document.getElementById("player");
+            player.addEventListener("seeking", () => { window.sought = player.currentTime; }, { once: true });
+        }"""
+    )
     word.click()
-    time = page.evaluate("document.getElementById('player').currentTime")
-    assert start - 0.01 <= time < start + 1
-    expect(word).to_have_class(re.compile(r"\blit\b"), timeout=PATIENCE)
-    expect(page.locator("#transcript .word.lit")).to_have_text("morning", timeout=PATIENCE)  # it plays
+    for _ in range(PATIENCE // 100):
+        if {"seven", "morning"} <= set(page.evaluate("lit")):  # it plays
+            break
+        page.wait_for_timeout(100)
+    else:
+        pytest.fail(f"lit were {page.evaluate('lit')}")
+    assert start - 0.01 <= page.evaluate("sought") < start + 0.5
     page.evaluate("document.getElementById('player').pause()")
     page.evaluate("document.getElementById('player').currentTime = 0")
     expect(page.locator("#transcript .word.lit", has_text="morning")).to_have_count(0)
@@ -254,11 +269,11 @@ def test_a_microphone_that_is_unplugged_is_told(page: Page) -> None:
         }"""
     )
     page.click("#microphone")
-    expect(page.locator("#partial")).to_contain_text("the boat", timeout=PATIENCE)
+    expect(page.locator("#partial")).to_contain_text("island", timeout=PATIENCE)
     page.evaluate("opened.getTracks()[0].dispatchEvent(new Event('ended'))")
     expect(page.locator("#live-problem")).to_have_text("The microphone was disconnected.")
     expect(page.locator("#microphone")).to_have_text("Start microphone", timeout=PATIENCE)
-    assert "the boat" in words(page, "#captions")  # what was heard until then is final
+    assert "island" in words(page, "#captions")  # what was heard until then is final
 
 
 @pytest.mark.parametrize("button", ["microphone", "camera"])
