@@ -1,7 +1,7 @@
 """A drawn scene -> a sentence: "a big red cross left of a small blue ring", by a CNN and a decoder with attention.
 
     transducer train pipelines/captioning.py --output runs/captioning
-    transducer train pipelines/captioning.py --output runs/captioning-gru --set decoder=gru
+    transducer train pipelines/captioning.py --output runs/captioning-gru --set decoder=gru --set dropout=0.2
 
 A picture is read from left to right in strips, as a video of so many frames: the decoder attends to places. What is
 measured has things of a size, colour and shape that were never in training together; `--set part=dev` while settings
@@ -52,10 +52,10 @@ def recipe(
     decoder: str = "transformer",
     attention: str = "additive",
     channels: int = 96,
-    dropout: float = 0.2,
+    dropout: float = 0.3,
     scenes: int = 20_000,
     part: str = "test",
-    steps: int = 1200,
+    steps: int = 2000,
     batch_frames: int = 512,
     learning_rate: float = 2e-3,
     matrix_learning_rate: float = 0.02,
@@ -107,7 +107,7 @@ def recipe(
         evaluate=ExactSequences("text"),
         seed=seed,
         workers=0,
-        evaluate_every=200,
+        evaluate_every=500,
         save_every=200,
     )
 

@@ -50,7 +50,7 @@ def recipe(
     pooled: int = 64,
     dropout: float = 0.1,
     doubled: float = 0.0,
-    steps: int = 150,
+    steps: int = 300,
     batch_frames: int = 8000,
     learning_rate: float = 4e-3,
     matrix_learning_rate: float = 0.02,
@@ -75,7 +75,9 @@ def recipe(
     if not train or not dev:
         raise UsageError(f"{data}: nothing is in fold {held_out}, or nothing but that")
     frontend, network = _network(encoder, fine_tune, channels, layers, hidden, dropout)
-    augment = AugmentConfig(frequency_mask_bins=frontend.bins // 5, time_mask_every=125, time_mask_frames=30)
+    # A network that stays as it is has seen no masks, and nothing that learns could get used to them.
+    learns = fine_tune or encoder == "cnn"
+    masks = AugmentConfig(frequency_mask_bins=frontend.bins // 5, time_mask_every=125, time_mask_frames=30)
     phase = Phase(
         "train",
         10 if quick else steps,
@@ -97,7 +99,7 @@ def recipe(
             numbers,
             frontend,
             speeds=(0.9, 1.0, 1.1),
-            augment=augment,
+            augment=masks if learns else None,
             noise=[item for item in items if item.label == BACKGROUND],
             roll=True,
             doubled=doubled,
@@ -108,7 +110,7 @@ def recipe(
         phases=(phase,),
         seed=seed,
         workers=0,
-        evaluate_every=50,
+        evaluate_every=100,
         save_every=200,
     )
 
