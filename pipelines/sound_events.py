@@ -50,7 +50,7 @@ def recipe(
     pooled: int = 64,
     dropout: float = 0.1,
     doubled: float = 0.0,
-    steps: int = 300,
+    steps: int = 150,
     batch_frames: int = 8000,
     learning_rate: float = 4e-3,
     matrix_learning_rate: float = 0.02,
@@ -110,7 +110,7 @@ def recipe(
         phases=(phase,),
         seed=seed,
         workers=0,
-        evaluate_every=100,
+        evaluate_every=50,
         save_every=200,
     )
 
