@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -82,6 +83,10 @@ def test_a_server_that_stops_gives_its_last_results(tmp_path):
     running = RunningServer("--workers", "1", errors=tmp_path / "errors")
     session = RemoteSession(running.ws, None, hello_of("words", {}, "speech-en", 16000))
     session.push(Block(samples[:, None], None, None))
+    for _ in range(600):  # until the sound has been heard: what is still on its way is lost with the server
+        if session.poll():
+            break
+        time.sleep(0.1)
     assert running.stop() == 0
     more = Block(samples[:320, None], None, None)
     found = session.push(more) or session.push(more)
