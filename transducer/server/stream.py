@@ -112,7 +112,6 @@ class ServedStream:
         engine = self.engine
         assert engine is not None
         self.block = None if engine.medium.steady else FILE_BLOCK if self.path is not None else PICTURES_BLOCK
-        steps = (self.block or engine.block) + engine.tail + engine.silence
         self.send(
             {
                 "type": "ready",
@@ -120,7 +119,7 @@ class ServedStream:
                 "model": model.name,
                 "results": engine.kind,
                 "rate": model.rate or self.hello.fps or float(engine.medium.rate),
-                "latency_ms": round(1000 * float(steps / engine.medium.rate)),
+                "latency_ms": round(1000 * engine.latency_at(self.block or engine.block)),
                 "language": model.config.language,
                 "version": VERSION,
             }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -15,6 +15,24 @@ PATIENCE = 2.0  # seconds that `close` waits for a read that is under way
 def usable_cores() -> int:
     """The cores that this process may use; in a container that may be fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def drain(items: Iterator[Item], offer: Callable[[Item], bool]) -> BaseException | None:
+    """Hand items on until `offer` wants no more, then close what makes them; the first thing that went wrong."""
+    failure: BaseException | None = None
+    try:
+        for item in items:
+            if not offer(item):
+                break
+    except BaseException as error:  # KeyboardInterrupt from a file object, too
+        failure = error
+    try:
+        close: Any = getattr(items, "close", None)
+        if close is not None:
+            close()
+    except BaseException as error:
+        failure = failure or error
+    return failure
 
 
 class Prefetch(Iterator[Item], Generic[Item]):
@@ -60,19 +78,7 @@ class Prefetch(Iterator[Item], Generic[Item]):
             self._thread.join(PATIENCE)
 
     def _run(self) -> None:
-        failure: BaseException | None = None
-        try:
-            for item in self._items:
-                if not self._offer(item):
-                    break
-        except BaseException as error:  # KeyboardInterrupt from a file object, too
-            failure = error
-        try:
-            close: Any = getattr(self._items, "close", None)
-            if close is not None:
-                close()
-        except BaseException as error:
-            failure = failure or error
+        failure = drain(self._items, self._offer)
         with self._changed:
             self._over, self._failure = True, failure
             self._changed.notify_all()

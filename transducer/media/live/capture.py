@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
+from transducer.media.io.prefetch import drain
 from transducer.media.medium import Block
 
 SOUND_LIMIT = 30.0  # seconds that may wait
@@ -128,19 +129,7 @@ class Capture:
         return item
 
     def _run(self) -> None:
-        failure: BaseException | None = None
-        try:
-            for item in self._items:
-                if not self._offer(item):
-                    break
-        except BaseException as error:
-            failure = error
-        try:
-            close: Any = getattr(self._items, "close", None)
-            if close is not None:
-                close()
-        except BaseException as error:
-            failure = failure or error
+        failure = drain(self._items, self._offer)
         with self._inbox.changed:
             if not self._stopped:
                 self._stopped = True

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transducer.search.events.rules import EventRules, Found
+from transducer.search.events.steps import StepSearch
 
 DIGITS = 6  # that count, of the hardly more than seven of float32
 
@@ -18,7 +19,7 @@ def found_numbers(start: int, end: int, row: NDArray[np.float32]) -> Found:
     return Found(" ".join(texts), start, end, 1.0, tuple(map(float, texts)))
 
 
-class NumberSearch:
+class NumberSearch(StepSearch):
     """The numbers of each step, each step an event of its own; certain at once. Its state counts the steps.
 
     Args:
@@ -28,25 +29,10 @@ class NumberSearch:
     def __init__(self, labels: tuple[str, ...], rules: EventRules):
         self.labels = labels
 
-    def init(self) -> int:
-        return 0
-
     def step(self, state: int, outputs: NDArray[np.float32]) -> tuple[int, list[Found]]:
         """T more steps, (T, V) -> the new state, and an event for each. Pure."""
         found = [found_numbers(number, number, row) for number, row in enumerate(outputs, start=state)]
         return state + len(outputs), found
-
-    def finish(self, state: int) -> list[Found]:
-        """See `EventSearch`: nothing waits."""
-        return []
-
-    def restart(self, state: int) -> int:
-        """See `EventSearch`."""
-        return state
-
-    def needed(self, state: int) -> set[int]:
-        """See `EventSearch`."""
-        return set()
 
 
 class WholeNumberState(NamedTuple):

@@ -23,16 +23,16 @@ class StepSearch:
     def init(self) -> int:
         return 0
 
-    def step(self, state: int, log_probs: NDArray[np.float32]) -> tuple[int, list[Found]]:
-        """T more steps, (T, V) -> the new state, and an event for each step that has a label. Pure."""
-        probabilities = np.exp(log_probs[:, 1:].astype(np.float64))
+    def step(self, state: int, outputs: NDArray[np.float32]) -> tuple[int, list[Found]]:
+        """Log-probabilities (T, V) of T more steps -> the new state, and an event for each that has a label. Pure."""
+        probabilities = np.exp(outputs[:, 1:].astype(np.float64))
         found = []
         for number, row in enumerate(probabilities, start=state):
             label = int(row.argmax()) + 1
             score = float(row[label - 1])
             if score >= self._highs[label]:
                 found.append(Found(self.labels[label], number, number, score))
-        return state + len(log_probs), found
+        return state + len(outputs), found
 
     def finish(self, state: int) -> list[Found]:
         """See `EventSearch`: nothing waits."""
