@@ -16,11 +16,11 @@ import numpy as np
 from transducer.cores.full_attention import FullTransformerConfig
 from transducer.data.sequences import Sequences
 from transducer.encoders.projection import ProjectionConfig
-from transducer.errors import UsageError
 from transducer.frontends.symbols import SymbolsConfig
 from transducer.heads.attention import AttentionConfig
 from transducer.model.config import ModelConfig
 from transducer.text.tokenizers.characters import Characters
+from transducer.training.checks import check_part
 from transducer.training.exact import ExactSequences
 from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
@@ -50,8 +50,7 @@ def recipe(
         questions: to learn from.
         part: which questions are measured, "dev" or "test".
     """
-    if part not in ("dev", "test"):
-        raise UsageError(f"part={part}: there are dev and test")
+    check_part(part)
     units = Characters("0123456789+-")
     held_out, train = split(2000 if quick else questions)
     half = HELD_OUT // 2

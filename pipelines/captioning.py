@@ -20,11 +20,11 @@ from transducer.cores.bidirectional import BidirectionalConfig
 from transducer.cores.full_attention import FullTransformerConfig
 from transducer.data.sequences import Sequences
 from transducer.encoders.frame_cnn import FrameCNNConfig
-from transducer.errors import UsageError
 from transducer.frontends.frames import FramesConfig
 from transducer.heads.attention import AttentionConfig
 from transducer.model.config import CoreConfig, ModelConfig
 from transducer.text.tokenizers.symbols import Symbols
+from transducer.training.checks import check_part
 from transducer.training.exact import ExactSequences
 from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
@@ -70,8 +70,7 @@ def recipe(
         scenes: to learn from.
         part: what is measured, "dev" or "test".
     """
-    if part not in ("dev", "test"):
-        raise UsageError(f"part={part}: there are dev and test")
+    check_part(part)
     core: CoreConfig = FullTransformerConfig(channels, 4, 3 * channels, 2)
     head = AttentionConfig("words", channels=channels, layers=2, dropout=dropout, smoothing=0.0)
     if decoder != "transformer":

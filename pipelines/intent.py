@@ -17,13 +17,13 @@ import numpy as np
 from transducer.cores.recurrent import RecurrentConfig
 from transducer.data.sequences import Sequences
 from transducer.encoders.window import WindowConfig
-from transducer.errors import UsageError
 from transducer.frontends.symbols import SymbolsConfig
 from transducer.heads.pooled import PooledConfig
 from transducer.model.config import ModelConfig
 from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
 from transducer.text.tokenizers.symbols import Symbols
+from transducer.training.checks import check_part
 from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
 
@@ -99,8 +99,7 @@ def recipe(
         part: which utterances are measured, "dev" or "test".
         forget: share of the words that are taken for unknown ones in training.
     """
-    if part not in ("dev", "test"):
-        raise UsageError(f"part={part}: there are dev and test")
+    check_part(part)
     train = make(300 if quick else utterances, "train")
     words = Symbols(sorted({word for text, _ in train for word in text.split()}))
     intents = Labels(INTENTS)

@@ -27,6 +27,7 @@ from transducer.model.config import CoreConfig, ModelConfig
 from transducer.search.events.rules import EventRules
 from transducer.text.tokenizers.labels import Labels
 from transducer.text.tokenizers.symbols import Symbols
+from transducer.training.checks import check_part
 from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
 
@@ -68,8 +69,7 @@ def recipe(
         sentences: to train on. held_out: to measure on.
         part: which sentences are measured, "dev" or "test".
     """
-    if part not in ("dev", "test"):
-        raise UsageError(f"part={part}: there are dev and test")
+    check_part(part)
     words, tags = Symbols(sorted({word for word, _ in lexicon()})), Labels(TAGS)
     train = make(200 if quick else sentences, seed=1)
     held = make(100 if quick else held_out, seed={"dev": 2, "test": 3}[part], known=set(train))

@@ -69,9 +69,7 @@ def recipe(
     items = read_table(data, needs="label").items
     labels = Labels(sorted({item.label for item in items if item.label and item.label != BACKGROUND}))
     numbers = {name: labels.id(name) for name in labels.names}
-    sounds = [item for item in items if item.label in numbers]
-    train = [item for item in sounds if fold(item) not in (held_out, unseen)]
-    dev = [item for item in sounds if fold(item) == held_out]
+    train, dev = by_fold([item for item in items if item.label in numbers], held_out, unseen)
     if not train or not dev:
         raise UsageError(f"{data}: nothing is in fold {held_out}, or nothing but that")
     frontend, network = _network(encoder, fine_tune, channels, layers, hidden, dropout)
@@ -132,6 +130,12 @@ def _network(
     pictures = SpectrogramEncoderConfig(weights=encoder, frozen=not fine_tune, grid=(4, 1), dropout=dropout, window=500)
     core = IndependentConfig(channels, 2 * channels, 1, dropout=dropout)
     return frontend, ModelConfig(frontend=frontend, encoder=pictures, core=core, chunks=(1,))
+
+
+def by_fold(sounds: list[Item], held_out: int, unseen: int) -> tuple[list[Item], list[Item]]:
+    """Those to learn from, and those of the fold that is held out; none of the unseen fold."""
+    train = [item for item in sounds if fold(item) not in (held_out, unseen)]
+    return train, [item for item in sounds if fold(item) == held_out]
 
 
 def fold(item: Item) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.sound_events import BACKGROUND, FRONTEND, LICENCE, fold
+from pipelines.sound_events import BACKGROUND, FRONTEND, LICENCE, by_fold
 from transducer.cores.tcn import TCNConfig
 from transducer.data.augment.features import DB, AugmentConfig, FeatureAugment, mel_edges, spectral_power
 from transducer.data.features import FeatureStore, feature_config
@@ -72,9 +72,7 @@ def recipe(
     labels = Labels(sorted({item.label for item in items if item.label and item.label != BACKGROUND}))
     numbers = {name: labels.id(name) for name in labels.names}
     noise = [item for item in items if item.label == BACKGROUND]
-    sounds = [item for item in items if item.label in numbers]
-    train = [item for item in sounds if fold(item) not in (held_out, unseen)]
-    dev = [item for item in sounds if fold(item) == held_out]
+    train, dev = by_fold([item for item in items if item.label in numbers], held_out, unseen)
     if not train or not dev or not noise:
         raise UsageError(f"{data}: it needs sounds in fold {held_out}, in others, and some with the label {BACKGROUND}")
     phase = Phase(

@@ -16,11 +16,11 @@ import numpy as np
 from transducer.cores.full_attention import FullTransformerConfig
 from transducer.data.sequences import Sequences
 from transducer.encoders.projection import ProjectionConfig
-from transducer.errors import UsageError
 from transducer.frontends.symbols import SymbolsConfig
 from transducer.heads.attention import AttentionConfig
 from transducer.model.config import ModelConfig
 from transducer.text.tokenizers.subwords import Subwords
+from transducer.training.checks import check_part
 from transducer.training.exact import ExactSequences
 from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
@@ -63,8 +63,7 @@ def recipe(
         pieces: of the vocabulary.
         part: what is measured, "dev" or "test".
     """
-    if part not in ("dev", "test"):
-        raise UsageError(f"part={part}: there are dev and test")
+    check_part(part)
     texts = draw(HELD_OUT + (300 if quick else meanings))
     held_out, train = texts[:HELD_OUT], texts[HELD_OUT:]
     half = HELD_OUT // 2

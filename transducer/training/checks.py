@@ -39,3 +39,9 @@ def check_name(owner: str, value: Any) -> None:
     """Raises UsageError unless the value can be the name of a file."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise UsageError(f"{owner}: a name is made of letters, digits, dots and hyphens, not {value!r}")
+
+
+def check_part(part: str) -> None:
+    """Raises UsageError unless a recipe is to measure "dev" or "test"."""
+    if part not in ("dev", "test"):
+        raise UsageError(f"part={part}: there are dev and test")
