@@ -70,6 +70,40 @@ def test_annotate_has_the_options_of_transcribe(models, folder):
     assert models["speech"].calls[0].items() >= {"search": "beam", "beam": 4, "chunk_ms": 320, "nbest": 3}.items()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (["--search", "sample"], {"search": "sample"}),
+        (
+            ["--temperature", "0.5", "--top-k", "5", "--top-p", "0.9", "--seed", "7"],
+            {"search": "sample", "temperature": 0.5, "top_k": 5, "top_p": 0.9, "seed": 7},
+        ),
+        (
+            ["--length-penalty", "1", "--language-model", "lm", "--language-weight", "0.4"],
+            {"search": "beam", "length_penalty": 1.0, "language_model": "lm", "language_weight": 0.4},
+        ),
+    ],
+)
+def test_options_of_one_search_say_which_it_is(models, folder, arguments, options):
+    assert call("transcribe", "media/b.mp4", *arguments) == 0
+    assert calls(models) == [options]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--search", "greedy", "--seed", "1"], "--seed is for --search sample, not for greedy"),
+        (["--search", "sample", "--beam", "4"], "--beam is for --search beam, not for sample"),
+        (["--language-model", "lm", "--top-p", "0.9"], "--top-p is for --search sample, not for beam"),
+        (["--length-penalty", "-1"], "Invalid value for '--length-penalty'"),
+    ],
+)
+def test_options_of_different_searches(models, folder, capsys, arguments, message):
+    assert call("transcribe", "media/b.mp4", *arguments) == 2
+    assert message in error_line(capsys)
+    assert calls(models) == []
+
+
 def test_digits_of_annotate(models, folder, capsys):
     (folder / "n.mp4").write_text("frames 100\nsay twenty one\n")
     assert call("annotate", "n.mp4", "--digits", "-f", "txt") == 0

@@ -84,3 +84,17 @@ def test_the_command(model, tmp_path, capsys):
     assert cv2.imread(out) is not None
     assert main(["attention", str(model.folder), "ab", "-o", str(tmp_path / "none" / "map.png")]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_predict_has_the_options_of_its_searches(model, capsys):
+    def predicted(*options: str) -> str:
+        assert main(["predict", str(model.folder), "ab cab", *options]) == 0
+        return capsys.readouterr().out.rstrip("\n")
+
+    drawn = {seed: predicted("--temperature", "2", "--top-p", "0.9", "--seed", str(seed)) for seed in range(4)}
+    assert len(set(drawn.values())) > 1
+    for seed, text in drawn.items():
+        assert text == model.predict("ab cab", search="sample", temperature=2.0, top_p=0.9, seed=seed).text
+    assert predicted("--top-k", "1") == predicted()
+    searched = model.predict("ab cab", search="beam", beam=3, length_penalty=2.0, coverage_penalty=0.5)
+    assert predicted("--beam", "3", "--length-penalty", "2", "--coverage-penalty", "0.5") == searched.text

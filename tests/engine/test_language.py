@@ -131,7 +131,7 @@ def test_it_learns_and_is_measured_by_its_perplexity():
 
 
 @pytest.mark.parametrize("head", [CTCConfig("letters"), AttentionConfig("letters", channels=8, heads=2, layers=1)])
-def test_it_is_heard_in_a_beam_search_by_its_weight(head, tmp_path):
+def test_it_is_heard_in_a_beam_search_by_its_weight(head, tmp_path, capsys):
     """One that likes nothing but the letter c leaves nothing else of what is written."""
     writer = saved(tmp_path / "writer", network(RecurrentConfig("gru", 8, 1), head, 4))
     fond = network(CORES["gru"])
@@ -147,6 +147,9 @@ def test_it_is_heard_in_a_beam_search_by_its_weight(head, tmp_path):
     assert written(language_model=language, language_weight=0.0) == plain
     fused = written(language_model=str(language), language_weight=5.0)
     assert not set("".join(fused)) - {"c"} and "c" in "".join(fused)
+    options = ["--language-model", str(language), "--language-weight", "5"]
+    assert main(["predict", str(writer.folder), "abcabcabc", *options]) == 0
+    assert capsys.readouterr().out == f"{fused[0]}\n"
 
 
 def test_what_does_not_fit_is_refused(model, tmp_path):

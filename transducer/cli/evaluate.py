@@ -40,7 +40,7 @@ def run(job: EvaluateJob) -> int:
     Raises:
         TransducerError: wrong usage, or a recording that cannot be read: rates over a part would mislead.
     """
-    options = decoding_options(job.search, job.beam, job.chunk_ms, job.hotwords)
+    options = decoding_options(job.search, beam=job.beam, chunk_ms=job.chunk_ms, hotwords=job.hotwords)
     set_threads(job.threads)
     model = transducer.load(job.model)
     evaluator = Evaluator(model, **options)

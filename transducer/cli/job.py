@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transducer.cli.options import check_threads, check_threshold, decoding_options, parse_time, read_text
+from transducer.cli.options import (
+    OF_SEARCH,
+    check_threads,
+    check_threshold,
+    decoding_options,
+    parse_time,
+    read_text,
+)
 from transducer.cli.overlay import check_overlay
 from transducer.cli.scene_files import check_scene_files
 from transducer.errors import UsageError
@@ -61,6 +68,14 @@ class Job:
     beam: int | None = None
     chunk_ms: int | None = None
     hotwords: str | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    length_penalty: float | None = None
+    coverage_penalty: float | None = None
+    language_model: str | None = None
+    language_weight: float | None = None
     text: str | None = None
     nbest: int | None = None
     raw: str | None = None
@@ -168,7 +183,8 @@ def _common_options(job: Job) -> dict[str, Any]:
 
 
 def _word_options(job: Job) -> dict[str, Any]:
-    options: dict[str, Any] = decoding_options(job.search, job.beam, job.chunk_ms, job.hotwords)
+    names = [name for names in OF_SEARCH.values() for name in names]
+    options = decoding_options(job.search, chunk_ms=job.chunk_ms, **{name: getattr(job, name) for name in names})
     if job.nbest is not None:
         options["nbest"] = job.nbest
     if job.text is not None:

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from transducer.cli import app
+from transducer.cli import parameters as p
 from transducer.cli.console import write_stdout
+from transducer.cli.options import decoding_options
 
 Folder = Annotated[str, typer.Argument(metavar="MODEL", help="A folder with a language model.", show_default=False)]
 
@@ -24,27 +26,22 @@ def complete(
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Beginnings; lines of standard input if there are none."),
     ] = None,
-    search: Annotated[str | None, typer.Option("--search", help="greedy, beam or sample.")] = None,
-    beam: Annotated[int | None, typer.Option("--beam", min=1, help="Hypotheses that a beam search keeps.")] = None,
-    temperature: Annotated[float | None, typer.Option("--temperature", help="Of sampling; less is safer.")] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Sample from so many tokens.")] = None,
-    top_p: Annotated[
-        float | None, typer.Option("--top-p", help="Sample from the tokens that have so much probability together.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of sampling.")] = None,
+    search: p.SearchChoice = None,
+    beam: p.Beam = None,
+    temperature: p.Temperature = None,
+    top_k: p.TopK = None,
+    top_p: p.TopP = None,
+    seed: p.Seed = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Where to stop at the latest.")] = 200,
     as_json: AsJson = False,
 ) -> Callable[[], int]:
     """Go on with texts, by a causal language model."""
-    given = {"beam": beam, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    options = {name: value for name, value in given.items() if value is not None}
-    if search is None and options:
-        search = "beam" if "beam" in options else "sample"
+    options = decoding_options(search, beam=beam, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
 
     def run() -> int:
         language = _load(model)
         for prompt in _texts(prompts):
-            text = language.complete(prompt, max_tokens, search=search or "greedy", **options)
+            text = language.complete(prompt, max_tokens, **options)
             _write({"prompt": prompt, "completion": text} if as_json else prompt + text)
         return 0
 

@@ -22,25 +22,34 @@ RATE_LIMIT = 1_000_000  # samples a second
 CHANNELS_LIMIT = 64
 
 
-def decoding_options(
-    search: str | None, beam: int | None, chunk_ms: int | None, hotwords: str | None = None
-) -> dict[str, Any]:
+# Options that only one kind of search has, by the names that `transducer.search.options.Options` gives them.
+OF_SEARCH = {
+    "beam": ("beam", "hotwords", "length_penalty", "coverage_penalty", "language_model", "language_weight"),
+    "sample": ("temperature", "top_k", "top_p", "seed"),
+}
+
+
+def decoding_options(search: str | None, **given: Any) -> dict[str, Any]:
     """The options that were given, for `stream` and `transcribe` of the model; the others are left to it.
 
     Args:
-        hotwords: the name of a file, see `read_hotwords`.
+        search: "greedy", "beam" or "sample"; one that only one of these has says which it is to be.
+        given: `beam`, `chunk_ms`, `hotwords` (the name of a file, see `read_hotwords`) and the others of `OF_SEARCH`;
+            None where nothing was said.
 
     Raises:
-        UsageError: --beam or --hotwords with a greedy search, or a file of hotwords that cannot be read.
+        UsageError: an option of another search, or a file of hotwords that cannot be read.
     """
-    for option, value in (("--beam", beam), ("--hotwords", hotwords)):
-        if value is not None and search == "greedy":
-            raise UsageError(f"{option} is for --search beam, not for greedy")
-    if beam is not None or hotwords is not None:
-        search = "beam"
-    phrases = None if hotwords is None else read_hotwords(hotwords)
-    options = {"search": search, "beam": beam, "chunk_ms": chunk_ms, "hotwords": phrases}
-    return {name: value for name, value in options.items() if value is not None}
+    options = {name: value for name, value in given.items() if value is not None}
+    for kind, names in OF_SEARCH.items():
+        for name in names:
+            if name in options and search not in (None, kind):
+                raise UsageError(f"--{name.replace('_', '-')} is for --search {kind}, not for {search}")
+        if options.keys() & set(names):
+            search = kind
+    if "hotwords" in options:
+        options["hotwords"] = read_hotwords(options["hotwords"])
+    return options if search is None else {"search": str(search), **options}
 
 
 def read_text(path: str) -> str:

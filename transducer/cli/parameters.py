@@ -17,6 +17,7 @@ DEFAULT_LABELLER = "shots"
 class Search(StrEnum):
     greedy = "greedy"
     beam = "beam"
+    sample = "sample"
 
 
 class Device(StrEnum):
@@ -79,6 +80,27 @@ NBest = Annotated[
     int | None,
     typer.Option("--nbest", min=1, max=NBEST_LIMIT, help="Alternatives for every segment, in json and jsonl."),
 ]
+Temperature = Annotated[
+    float | None, typer.Option("--temperature", help="Of sampling: less makes the probable more probable.")
+]
+TopK = Annotated[int | None, typer.Option("--top-k", min=1, help="Sample from so many most probable tokens.")]
+TopP = Annotated[
+    float | None, typer.Option("--top-p", help="Sample from the tokens that have so much probability together.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Of sampling: with the same one the same is drawn.")]
+LengthPenalty = Annotated[
+    float | None,
+    typer.Option("--length-penalty", min=0, help="Of an attention decoder's beam: more favours longer texts."),
+]
+CoveragePenalty = Annotated[
+    float | None,
+    typer.Option("--coverage-penalty", min=0, help="Of an attention decoder's beam: more leaves less unattended."),
+]
+LanguageModel = Annotated[
+    str | None,
+    typer.Option("--language-model", metavar="DIR", help="A causal language model over the same tokens, for a beam."),
+]
+LanguageWeight = Annotated[float | None, typer.Option("--language-weight", min=0, help="Of what that model says.")]
 Raw = Annotated[str | None, typer.Option("--raw", help="The input is bare samples of this format, such as s16le.")]
 Rate = Annotated[int | None, typer.Option("--rate", min=1, max=RATE_LIMIT, help="With --raw: samples a second.")]
 Channels = Annotated[int | None, typer.Option("--channels", min=1, max=CHANNELS_LIMIT, help="With --raw: channels.")]

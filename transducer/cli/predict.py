@@ -38,6 +38,14 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="A line of JSON for each: x, y, and how sure.")] = False,
     search: p.SearchChoice = None,
     beam: p.Beam = None,
+    temperature: p.Temperature = None,
+    top_k: p.TopK = None,
+    top_p: p.TopP = None,
+    seed: p.Seed = None,
+    length_penalty: p.LengthPenalty = None,
+    coverage_penalty: p.CoveragePenalty = None,
+    language_model: p.LanguageModel = None,
+    language_weight: p.LanguageWeight = None,
     threshold: p.Threshold = None,
     device: p.OnDevice = None,
     threads: p.Threads = None,
@@ -53,7 +61,18 @@ def predict(
 
         set_threads(threads)
         check_threshold(threshold)
-        options = decoding_options(search.value if search else None, beam, None)
+        options = decoding_options(
+            search,
+            beam=beam,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            length_penalty=length_penalty,
+            coverage_penalty=coverage_penalty,
+            language_model=language_model,
+            language_weight=language_weight,
+        )
         if threshold is not None:
             options["threshold"] = threshold
         loaded = transducer.load(model) if device is None else transducer.load(model, device=device.value)

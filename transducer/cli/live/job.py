@@ -216,7 +216,7 @@ def _raw_pictures(job: LiveJob) -> Any:
 def _word_options(job: LiveJob) -> dict[str, Any]:
     if not job.hears:
         return {}
-    options = decoding_options(job.search, job.beam, job.chunk_ms or CHUNK_MS, job.hotwords)
+    options = decoding_options(job.search, beam=job.beam, chunk_ms=job.chunk_ms or CHUNK_MS, hotwords=job.hotwords)
     rules = EndpointRules()
     for option, seconds in (("--end-silence", job.end_silence), ("--max-segment", job.max_segment)):
         if seconds is not None and not (math.isfinite(seconds) and 0 < seconds <= LONGEST):
