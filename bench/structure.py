@@ -23,7 +23,7 @@ LAYERS = (
     ("model",),
     ("engine",),
     ("formats",),
-    ("server",),
+    ("server", "archive"),
     ("data", "evaluation"),
     ("training",),
     ("cli", "__main__"),

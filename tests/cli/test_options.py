@@ -12,8 +12,6 @@ from command_line import error_line
 
 import transducer
 from transducer.cli import main
-from transducer.cli.options import parse_time
-from transducer.errors import UsageError
 
 COMMANDS = pytest.mark.parametrize("command", ["transcribe", "label", "annotate"])
 
@@ -108,29 +106,6 @@ def test_digits_of_annotate(models, folder, capsys):
     (folder / "n.mp4").write_text("frames 100\nsay twenty one\n")
     assert call("annotate", "n.mp4", "--digits", "-f", "txt") == 0
     assert "21" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("0", 0.0),
-        ("90.5", 90.5),
-        (".5", 0.5),
-        ("3600", 3600.0),
-        ("1:30", 90.0),
-        ("90:00", 5400.0),
-        ("1:02:03.25", 3723.25),
-        ("100:00:00", 360_000.0),
-    ],
-)
-def test_times(text: str, seconds: float) -> None:
-    assert parse_time(text, "--start") == seconds
-
-
-@pytest.mark.parametrize("text", ["", "-1", "1:60", "1:60:00", "1:2:3:4", "1h", "nan", "inf", "1e3", "1:", ":30"])
-def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--start .* is no time; write seconds"):
-        parse_time(text, "--start")
 
 
 @COMMANDS

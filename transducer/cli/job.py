@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transducer.cli.options import (
-    OF_SEARCH,
-    check_threads,
-    check_threshold,
-    decoding_options,
-    parse_time,
-    read_text,
-)
+from transducer.cli.options import OF_SEARCH, check_threads, check_threshold, decoding_options, read_text
 from transducer.cli.overlay import check_overlay
 from transducer.cli.scene_files import check_scene_files
 from transducer.errors import UsageError
@@ -21,6 +14,7 @@ from transducer.formats import Format, check_format, find_format, suffix_format
 from transducer.formats.events.timecode import parse_timecode
 from transducer.media.io.sources import STANDARD_INPUT, RawFormat
 from transducer.results import Annotation, Labelling, Transcript
+from transducer.text.times import parse_time
 
 
 @dataclass(frozen=True)

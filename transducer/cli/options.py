@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -60,23 +59,6 @@ def read_text(path: str) -> str:
     except (OSError, ValueError) as error:
         reason = "it must be UTF-8 text" if isinstance(error, ValueError) else getattr(error, "strerror", error)
         raise UsageError(f"{path}: cannot read the text ({reason})") from None
-
-
-def parse_time(text: str, option: str, positive: bool = False) -> float:
-    """Seconds, from a number of them, m:ss or h:mm:ss, each with decimals or not.
-
-    Raises:
-        UsageError: it is no time; or it is 0, and has to be more.
-    """
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", text.strip())
-    parts = [float(part or 0) for part in match.groups()] if match else []
-    if not match or any(part >= 60 for part in parts[1 if match[1] else 2 if match[2] else 3 :]):
-        raise UsageError(f"{option} {text!r} is no time; write seconds, such as 90.5, or h:mm:ss, such as 0:01:30.5")
-    hours, minutes, seconds = parts
-    time = hours * 3600 + minutes * 60 + seconds
-    if positive and time == 0:
-        raise UsageError(f"{option} must be more than 0")
-    return time
 
 
 def check_threshold(threshold: float | None) -> None:

@@ -12,9 +12,9 @@ import typer
 
 from transducer.cli import app
 from transducer.cli import parameters as p
-from transducer.cli.options import parse_time
 from transducer.errors import UsageError
 from transducer.server.limits import Limits
+from transducer.text.times import parse_time
 
 TOKEN = "TRANSDUCER_TOKEN"
 
