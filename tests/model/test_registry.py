@@ -23,6 +23,8 @@ from transducer.model.config import (
     HeadConfig,
     ModelConfig,
     PartConfig,
+    SegmentDecoderConfig,
+    SegmentEncoderConfig,
     from_json,
     to_json,
 )
@@ -32,6 +34,9 @@ registry.find("none")  # imports all there are
 # Other tests may have registered parts of their own.
 OURS = {tag: kind for tag, kind in registry.TAGS.items() if kind.__module__.startswith("transducer.")}
 PARTS = {tag: kind for tag, kind in OURS.items() if issubclass(kind, PartConfig)}
+DECODERS = {
+    tag for tag, kind in PARTS.items() if issubclass(kind, SegmentDecoderConfig)
+}  # no stages: see test_decoders
 
 
 def examples_of(kind: type[PartConfig]) -> tuple[PartConfig, ...]:
@@ -43,7 +48,12 @@ def examples_of(kind: type[PartConfig]) -> tuple[PartConfig, ...]:
 
 # A part that cannot step needs the whole sequence, however long.
 WHOLE_STEPS = 12
-EXAMPLES = {f"{tag} {number}": part for tag in PARTS for number, part in enumerate(examples_of(PARTS[tag]))}
+EXAMPLES = {
+    f"{tag} {number}": part
+    for tag in PARTS
+    if tag not in DECODERS
+    for number, part in enumerate(examples_of(PARTS[tag]))
+}
 CHANNELS, TOKENS = 8, 7
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"))
 
@@ -77,6 +87,8 @@ def build(name: str) -> tuple[Streaming, int]:
         channels = features.shape[2]
     elif isinstance(part, CoreConfig):
         stage, channels = Serial(*part.build()), part.channels
+    elif isinstance(part, SegmentEncoderConfig):
+        stage, channels = part.build(CHANNELS), CHANNELS
     else:
         stage, channels = part.build(CHANNELS, model_of(part)), CHANNELS
     stage = stage.double().eval()
@@ -88,6 +100,7 @@ def build(name: str) -> tuple[Streaming, int]:
 def test_every_part_has_examples_and_every_kind_is_there():
     for base in (FrontendConfig, EncoderConfig, CoreConfig, HeadConfig):
         assert sum(issubclass(kind, base) for kind in PARTS.values()) >= 2, base
+    assert DECODERS
     assert [tag for tag in PARTS if not examples_of(PARTS[tag])] == [], "these have no examples: no test holds them"
     with pytest.raises(NotImplementedError, match="CoreConfig has no examples"):
         CoreConfig.examples()

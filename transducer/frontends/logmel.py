@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from transducer.model.config import FrontendConfig, Units, register
@@ -50,10 +52,21 @@ def mel_filters(rate: int, fft_size: int, bins: int, low_hz: float, high_hz: flo
     """(fft_size // 2 + 1, bins) triangular filters of equal area on the Slaney mel scale, as librosa's."""
     if torch.get_default_device().type == "meta":  # a checkpoint is being loaded, and brings its filters along
         return torch.empty(fft_size // 2 + 1, bins)
-    import librosa  # here, because it takes a second to import
+    centres = _mel_to_hz(np.linspace(_hz_to_mel(low_hz), _hz_to_mel(high_hz), bins + 2))
+    widths = np.diff(centres)
+    ramps = centres[:, None] - np.linspace(0, rate / 2, 1 + fft_size // 2)
+    filters = np.maximum(0, np.minimum(-ramps[:-2] / widths[:-1, None], ramps[2:] / widths[1:, None]))
+    filters = filters.astype(np.float32) * (2 / (centres[2:] - centres[:-2]))[:, None]
+    return torch.from_numpy(filters.astype(np.float32)).T.contiguous()
 
-    filters = librosa.filters.mel(sr=rate, n_fft=fft_size, n_mels=bins, fmin=low_hz, fmax=high_hz)
-    return torch.from_numpy(filters).T.contiguous()
+
+# Slaney's scale (Auditory Toolbox, 1998): linear up to 1000 Hz, which is 15 mels; then 27 more for each factor of 6.4.
+def _hz_to_mel(hz: float) -> float:
+    return hz * 3 / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)
+
+
+def _mel_to_hz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(mels < 15, mels * 200 / 3, 1000 * np.exp(math.log(6.4) / 27 * (mels - 15)))
 
 
 def periodic_hann(size: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -90,15 +90,34 @@ class TokenErrors:
             [(state, len(part), True) for (state, _), part in zip(searched, parts, strict=True)]
         )
         for state, target in zip(ended, targets, strict=True):
-            wrong = edits(list(target), list(self.search.best(state).tokens))
-            self.errors += wrong
-            self.total += len(target)
-            self.sequences += 1
-            self.right += not wrong
+            self._count(target, self.search.best(state).tokens)
 
     @property
     def rate(self) -> float:
         return self.errors / self.total
+
+    def _count(self, target: Sequence[int], found: Sequence[int]) -> None:
+        wrong = edits(list(target), list(found))
+        self.errors += wrong
+        self.total += len(target)
+        self.sequences += 1
+        self.right += not wrong
+
+
+class WrittenErrors(TokenErrors):
+    """The same of a head that writes whole segments by itself.
+
+    Args:
+        write: outputs (T, V) -> tokens.
+    """
+
+    def __init__(self, write: Callable[[Tensor], Sequence[int]]):
+        self.total = self.errors = self.sequences = self.right = 0
+        self.write = write
+
+    def add_many(self, outputs: Sequence[Tensor], targets: Sequence[Any]) -> None:
+        for part, target in zip(outputs, targets, strict=True):
+            self._count(target, self.write(part))
 
 
 class Perplexity:

@@ -25,6 +25,7 @@ from transducer.model.typed_json import value_of, wrong
 
 if TYPE_CHECKING:
     from transducer.heads.ctc import SelfConditioningConfig
+    from transducer.heads.decoders.decoder import Decoder
     from transducer.heads.head import Head
     from transducer.media.medium import Medium
     from transducer.model.sequence import Streaming
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 Units = Mapping[str, "Tokenizer"]
 TAGS: dict[str, type] = {}  # of all classes that have registered themselves so far
-PARTS = ("frontends", "encoders", "cores", "heads", "search.events.rules")  # where the others are, in this package
+# Where the others are, in this package.
+PARTS = ("frontends", "encoders", "cores", "heads", "heads.decoders", "search.events.rules")
 LONGEST_CHUNK = 8192  # encoder frames
 
 Class = TypeVar("Class", bound=type)
@@ -130,6 +132,28 @@ class HeadConfig(PartConfig):
 
     def build(self, channels: int, model: ModelConfig) -> Head:
         """The head on frames of so many channels, with `config` set."""
+        raise NotImplementedError
+
+
+class SegmentEncoderConfig(PartConfig):
+    """Of an encoder that sees the whole of a segment, inside a head: see `SegmentHead`.
+
+    Attributes:
+        channels: of its outputs.
+    """
+
+    channels: int
+
+    def build(self, features: int) -> Streaming:
+        """The encoder of steps of so many features; it need not step."""
+        raise NotImplementedError
+
+
+class SegmentDecoderConfig(PartConfig):
+    """Of a decoder that attends to what such an encoder makes of a segment."""
+
+    def build(self, tokens: int, memory: int) -> Decoder:
+        """The decoder of so many tokens, which attends to steps of so many channels."""
         raise NotImplementedError
 
 

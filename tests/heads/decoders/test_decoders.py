@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from transducer.cores.multihead import MultiHeadAttention, masked_softmax, sinusoids
 from transducer.heads.decoders.decoder import Decoder
 from transducer.heads.decoders.recurrent import Cell, RecurrentDecoder
-from transducer.heads.decoders.scores import SCORES, build_attention, masked_softmax
-from transducer.heads.decoders.transformer import MultiHeadAttention, TransformerDecoder, sinusoids
+from transducer.heads.decoders.scores import SCORES, build_attention
+from transducer.heads.decoders.transformer import TransformerDecoder, TransformerDecoderConfig
 
 TOKENS, CHANNELS, MEMORY = 7, 8, 8
 DECODERS = {
@@ -62,6 +63,31 @@ def test_token_by_token_is_all_at_once(name):
         said, seen, state = decoder.step(tokens[order, position], memory, state)
         torch.testing.assert_close(said, logits[order, position])
         torch.testing.assert_close(seen, weights[order, :, :, position].mean(dim=(1, 2)))
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("counts", [(1, 5, 34), (40,)])
+def test_several_tokens_at_once_are_one_after_the_other(name, counts):
+    decoder, channels = build(name)
+    memory, tokens = decoder.attend_to(*inputs(channels)), torch.randint(TOKENS, (3, 40))
+    logits, _ = decoder(tokens, memory)
+    state, end = decoder.start(memory), 0
+    for count in counts:
+        last, end = min(count, 3), end + count
+        said, state = decoder.extend(tokens[:, end - count : end], memory, state, last)
+        torch.testing.assert_close(said, logits[:, end - last : end])
+
+
+@pytest.mark.parametrize("part", TransformerDecoderConfig.examples())
+def test_a_few_heads_are_those_of_all(part):
+    torch.manual_seed(0)
+    decoder = part.build(TOKENS, 6).double().eval()
+    memory, tokens = decoder.attend_to(*inputs(6)), torch.randint(TOKENS, (3, 9))
+    logits, weights = decoder(tokens, memory)
+    heads = [(part.layers - 1, 1), (0, 0)]
+    said, seen = decoder.aligned(tokens, memory, heads)
+    torch.testing.assert_close(said, logits)
+    torch.testing.assert_close(seen, torch.stack([weights[:, layer, head] for layer, head in heads], dim=1))
 
 
 @pytest.mark.parametrize("name", DECODERS)

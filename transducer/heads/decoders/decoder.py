@@ -70,6 +70,19 @@ class Decoder(nn.Module):
         """
         raise NotImplementedError
 
+    def extend(self, tokens: Tensor, memory: Memory, state: Any, last: int = 1) -> tuple[Tensor, Any]:
+        """Read several more tokens in each row, (N, U), for inference.
+
+        Returns:
+            Logits (N, last, V) of the token after each of the `last` of them, and the new state. The state that was
+            given must not be used again.
+        """
+        said = []
+        for token in tokens.unbind(dim=1):
+            logits, _, state = self.step(token, memory, state)
+            said.append(logits)
+        return torch.stack(said[len(said) - last :], dim=1), state
+
     @property
     def device(self) -> torch.device:
         """Where it computes."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from transducer.cores.multihead import masked_softmax
+
 
 class Attention(nn.Module):
     """A query's weighted mean of a memory.
@@ -132,8 +134,3 @@ def build_attention(name: str, query: int, memory: int, heads: int) -> Attention
     if name == "multihead":
         return MultiHeadScore(query, memory, heads)
     return Dot(query, memory) if name == "dot" else General(query, memory)
-
-
-def masked_softmax(scores: Tensor, visible: Tensor) -> Tensor:
-    """Softmax over the last axis; what is not visible has no weight. Where nothing is, all have the same."""
-    return scores.masked_fill(~visible, torch.finfo(scores.dtype).min).softmax(dim=-1)

@@ -8,14 +8,15 @@ Legend of axis suffixes: N rows, U tokens, S steps of the memory, C channels, H 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from transducer.cores.multihead import MultiHeadAttention, sinusoids
 from transducer.heads.decoders.decoder import Decoder, DecoderState, Memory
-from transducer.heads.decoders.scores import masked_softmax
+from transducer.model.config import SegmentDecoderConfig, register
 from transducer.model.packing import is_packed
 from transducer.model.sequence import apply_mask
 
@@ -24,38 +25,37 @@ _CAPACITY = 32  # tokens that a new cache has room for
 _VECTOR = 16  # numbers that one instruction of a CPU takes, at most
 
 
-class MultiHeadAttention(nn.Module):
-    """Multi-head attention of (N, U, C) over keys and values (N, H, S, D), computed apart so that they can be kept.
+@register("transformer_decoder")
+@dataclass(frozen=True)
+class TransformerDecoderConfig(SegmentDecoderConfig):
+    """See `TransformerDecoder`; hidden 0 is 4 times the channels. The defaults are what Whisper's have in common."""
 
-    Args:
-        channels: of queries and outputs.
-        memory: channels of what keys and values are made of; as the queries if None.
-        key_bias: whether keys have a bias, which changes no weight of the softmax.
-    """
+    channels: int = 384
+    layers: int = 4
+    heads: int = 6
+    hidden: int = 0
+    positions: str = "learned"
+    longest: int = 448
+    tied: bool = True
+    key_bias: bool = False
 
-    def __init__(self, channels: int, heads: int, memory: int | None = None, key_bias: bool = True):
-        super().__init__()
-        if heads < 1 or channels % heads:
-            raise ValueError(f"channels ({channels}) must be a multiple of the heads ({heads})")
-        self.heads = heads
-        self.query = nn.Linear(channels, channels)
-        self.key = nn.Linear(memory or channels, channels, bias=key_bias)
-        self.value = nn.Linear(memory or channels, channels)
-        self.out = nn.Linear(channels, channels)
+    def build(self, tokens: int, memory: int) -> TransformerDecoder:
+        return TransformerDecoder(
+            tokens,
+            self.channels,
+            memory,
+            self.heads,
+            self.layers,
+            self.hidden or None,
+            positions=self.positions,
+            longest=self.longest,
+            tied=self.tied,
+            key_bias=self.key_bias,
+        )
 
-    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, S, C) -> keys and values, (N, H, S, D) each."""
-        return self._split(self.key(x)), self._split(self.value(x))
-
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
-        """-> (N, U, C), weights (N, H, U, S). What is not `visible`, (N, 1, U or 1, S) bool, has no weight."""
-        q = self._split(self.query(x)) * (x.shape[-1] // self.heads) ** -0.5
-        scores = torch.matmul(q, keys.transpose(-1, -2))
-        weights = scores.softmax(dim=-1) if visible is None else masked_softmax(scores, visible)
-        return self.out(torch.matmul(weights, values).transpose(1, 2).flatten(2)), weights
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    @classmethod
+    def examples(cls) -> tuple[TransformerDecoderConfig, ...]:
+        return cls(8, 2, 2, 12, longest=50), cls(8, 1, 2, positions="sinusoidal", tied=False, key_bias=True)
 
 
 class DecoderLayer(nn.Module):
@@ -89,9 +89,9 @@ class KeyValueCache(DecoderState):
         self.buffers, self.length = buffers, length
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of one more token, (N, H, 1, D) each -> those of all up to it, (N, H, length + 1, D) each."""
-        buffer, end = self.buffers[layer], self.length + 1
-        if end > buffer.shape[3]:
+        """Those of U more tokens, (N, H, U, D) each -> those of all up to them, (N, H, length + U, D) each."""
+        buffer, end = self.buffers[layer], self.length + keys.shape[2]
+        while end > buffer.shape[3]:
             buffer = self.buffers[layer] = torch.cat([buffer, torch.zeros_like(buffer)], dim=3)
         buffer[0, :, :, self.length : end], buffer[1, :, :, self.length : end] = keys, values
         return buffer[0, :, :, :end], buffer[1, :, :, :end]
@@ -186,6 +186,48 @@ class TransformerDecoder(Decoder):
         state.length += 1
         return self._write(x)[:, 0], torch.stack(seen).mean(dim=0), state
 
+    def extend(
+        self, tokens: Tensor, memory: Memory, state: KeyValueCache, last: int = 1
+    ) -> tuple[Tensor, KeyValueCache]:
+        x, count = self._embed(tokens, state.length), tokens.shape[1]
+        shape = (count, state.length + count)
+        visible = None
+        if count > 1:
+            visible = torch.ones(shape, dtype=torch.bool, device=x.device).tril(state.length)
+        exists = _visible(memory)
+        for number, (layer, kept, means) in enumerate(zip(self._layers, memory.keys, memory.values, strict=True)):
+            normed = layer.self_norm(x)
+            keys, values = state.append(number, *layer.self_attention.keys_values(normed))
+            x = x + layer.self_attention.attend(normed, keys, values, visible)
+            x = x + layer.cross_attention.attend(layer.cross_norm(x), kept, means, exists)
+            x = x + layer.feed_forward(layer.feed_norm(x))
+        state.length += count
+        return self._write(x[:, count - last :]), state
+
+    def aligned(self, tokens: Tensor, memory: Memory, heads: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Teacher forcing of tokens (N, U), with the attention of a few heads.
+
+        Args:
+            heads: (layer, head) of each of A heads.
+
+        Returns:
+            Logits (N, U, V) of the token after each, and the heads' attention to the memory (N, A, U, S).
+        """
+        x = self._embed(tokens, 0)
+        visible = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=x.device).tril()
+        exists = _visible(memory)
+        seen: dict[tuple[int, int], Tensor] = {}
+        for number, (layer, kept, means) in enumerate(zip(self._layers, memory.keys, memory.values, strict=True)):
+            normed = layer.self_norm(x)
+            x = x + layer.self_attention.attend(normed, *layer.self_attention.keys_values(normed), visible)
+            if wanted := [head for at, head in heads if at == number]:
+                x, weights = layer.attend(x, kept, means, memory.exists)
+                seen |= {(number, head): weights[:, head] for head in wanted}
+            else:
+                x = x + layer.cross_attention.attend(layer.cross_norm(x), kept, means, exists)
+                x = x + layer.feed_forward(layer.feed_norm(x))
+        return self._write(x), torch.stack([seen[layer, head] for layer, head in heads], dim=1)
+
     @property
     def exact(self) -> bool:
         """See `Decoder`. Packed matrices see to it, and sizes of which torch's vectors leave no rest."""
@@ -223,10 +265,6 @@ class TransformerDecoder(Decoder):
         return nn.functional.linear(x, self.embedding.weight) if self.tied else self.out(x)
 
 
-def sinusoids(positions: Tensor, channels: int) -> Tensor:
-    """(U,) -> (U, channels): sines, then cosines, of wavelengths from 2 pi to 10000 times that (Vaswani et al. 2017,
-    section 3.5)."""
-    half = channels // 2
-    rates = torch.exp(torch.arange(half, device=positions.device) * (-math.log(10000) / max(half - 1, 1)))
-    angles = positions[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
+def _visible(memory: Memory) -> Tensor:
+    """(N, 1, 1, S) bool: what queries see. A row without any step sees its padding, or it would be NaN."""
+    return (memory.exists | ~memory.exists.any(dim=1, keepdim=True))[:, None, None]
