@@ -107,9 +107,6 @@ def silence_loss(network: Network, batch: tuple[Tensor, Tensor], bf16: bool = Tr
     with autocast(batch[0].device, bf16):
         aux: Aux = {}
         frames, mask = network.encoder(*batch, aux=aux)
-        heads = [head(frames, mask)[0] for head in network.heads.values() if isinstance(head, CTC)]
-    total = sum(
-        -logits.float().log_softmax(dim=-1)[..., BLANK][mask].sum()
-        for logits in (*heads, *(y for y, _ in aux.values()))
-    )
-    return Loss(total, int(mask.sum()))
+        said = [head(frames, mask) for head in network.heads.values() if isinstance(head, CTC)]
+    blanks = [-y.float().log_softmax(dim=-1)[..., BLANK][there] for y, there in (*said, *aux.values())]
+    return Loss(torch.cat(blanks).sum(), int(mask.sum()))

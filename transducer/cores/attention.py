@@ -33,12 +33,20 @@ class ChunkAttention(ChunkedStage):
     this is chunk-causal attention as in Chen et al. 2021 (arXiv:2010.11395); with chunk 1 it is plain causal
     or look-ahead attention.
 
-    Positions are rotary (Su et al. 2021). Scores depend on differences of positions only, and here every
-    frequency is a whole number of turns per ROTARY_PERIOD, so that a position modulo the period is exact
-    however long the stream.
+    Positions are rotary (Su et al. 2021), unless `positions` is off: then its inputs bring them along. Scores depend on
+    differences of positions only, and here every frequency is a whole number of turns per ROTARY_PERIOD, so that a
+    position modulo the period is exact however long the stream.
     """
 
-    def __init__(self, channels: int, heads: int, chunk: int = 16, left_context: int = 128, look_ahead: int = 0):
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        chunk: int = 16,
+        left_context: int = 128,
+        look_ahead: int = 0,
+        positions: bool = True,
+    ):
         super().__init__()
         if heads < 1 or channels % (2 * heads):
             raise ValueError(f"channels ({channels}) must be a multiple of twice the heads ({heads})")
@@ -50,7 +58,7 @@ class ChunkAttention(ChunkedStage):
         if left_context + (look_ahead + 1) * chunk > ROTARY_PERIOD:
             raise ValueError(f"left_context and the chunks that a query sees must not be over {ROTARY_PERIOD} steps")
         self.channels, self.heads = channels, heads
-        self.chunk, self.left_context, self.look_ahead = chunk, left_context, look_ahead
+        self.chunk, self.left_context, self.look_ahead, self.positions = chunk, left_context, look_ahead, positions
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
 
@@ -67,10 +75,12 @@ class ChunkAttention(ChunkedStage):
         groups = -(-(steps + self.latency) // group)
         qkv = self.qkv(apply_mask(x, mask)).unflatten(-1, (3, self.heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, T, D)
-        turn = rotary(torch.arange(steps, device=x.device), q.shape[-1], x.dtype)
+        if self.positions:
+            turn = rotary(torch.arange(steps, device=x.device), q.shape[-1], x.dtype)
+            q, k = rotate(q, turn), rotate(k, turn)
         after = groups * group - steps
-        q = nn.functional.pad(rotate(q, turn), (0, 0, self.latency, after - self.latency))
-        k = nn.functional.pad(rotate(k, turn), (0, 0, window, after)).unfold(2, window + group, group)
+        q = nn.functional.pad(q, (0, 0, self.latency, after - self.latency))
+        k = nn.functional.pad(k, (0, 0, window, after)).unfold(2, window + group, group)
         # An existing future step that is NaN has no weight, but 0 times NaN is NaN.
         v = nn.functional.pad(v.nan_to_num(), (0, 0, window, after)).unfold(2, window + group, group)
         exists = nn.functional.pad(mask, (window, after)).unfold(1, window + group, group)  # (B, groups, W + group)
@@ -91,9 +101,11 @@ class ChunkAttention(ChunkedStage):
         steps = x.shape[1]
         window = state.exists.shape[1]
         qkv = self.qkv(apply_mask(x, mask)).view(*mask.shape, 3, self.heads, -1)
-        position = state.position[:, None] + torch.arange(steps, device=x.device)
-        turn = rotary(position, qkv.shape[-1], x.dtype)[:, :, :, None, None]  # (2, B, T, 1, 1, D)
-        q, k = rotate(qkv[:, :, :2], turn).permute(2, 0, 3, 1, 4)  # (B, H, T, D)
+        qk = qkv[:, :, :2]
+        if self.positions:
+            position = state.position[:, None] + torch.arange(steps, device=x.device)
+            qk = rotate(qk, rotary(position, qkv.shape[-1], x.dtype)[:, :, :, None, None])  # (2, B, T, 1, 1, D)
+        q, k = qk.permute(2, 0, 3, 1, 4)  # (B, H, T, D)
         waiting = state.queries.shape[2]
         if waiting:
             q = torch.cat([state.queries, q], dim=2)

@@ -48,7 +48,7 @@ SPEEDS: tuple[Variant, ...] = (("speed", 0.9), ("speed", 1.0), ("speed", 1.1))
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """What is computed. Rate in Hz, window and hop in samples.
+    """What is computed. Rate in Hz, window, hop and fft in samples, see `LogMel`.
 
     A variant is `("speed", factor)`; or, at speed 1, `("reverb", seed)`, in a room drawn from the seed and the
     utterance's id, or `("codec", seed)`, through a codec or telephone drawn from them.
@@ -58,6 +58,8 @@ class FeatureConfig:
     bins: int = 80
     window: int = 400
     hop: int = 160
+    low_hz: float = 20.0
+    fft: int = 0
     variants: tuple[Variant, ...] = SPEEDS
 
     def __post_init__(self) -> None:
@@ -73,9 +75,11 @@ class FeatureConfig:
 def feature_config(frontend: "LogMelConfig", variants: tuple[Variant, ...] = SPEEDS) -> FeatureConfig:
     """What a front-end takes. Raises UsageError where it has settings that features are not cached with."""
     default = type(frontend)()
-    if (frontend.low_hz, frontend.floor) != (default.low_hz, default.floor):
-        raise UsageError("features are cached with the front-end's default low_hz and floor: leave them in the recipe")
-    return FeatureConfig(frontend.rate, frontend.bins, frontend.window, frontend.hop, variants)
+    if frontend.floor != default.floor:
+        raise UsageError("features are cached with the front-end's default floor: leave it in the recipe")
+    return FeatureConfig(
+        frontend.rate, frontend.bins, frontend.window, frontend.hop, frontend.low_hz, frontend.fft, variants
+    )
 
 
 class FeatureStore:
@@ -209,7 +213,7 @@ def utterance_features(utterance: Item, config: FeatureConfig, frontend: "LogMel
 def _frontend(config: FeatureConfig) -> "LogMel":
     from transducer.frontends.logmel import LogMel
 
-    return LogMel(rate=config.rate, bins=config.bins, window=config.window, hop=config.hop).eval()
+    return LogMel(config.rate, config.bins, config.window, config.hop, config.low_hz, fft=config.fft).eval()
 
 
 _worker: list[Any] = []

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from transducer.data.augment.features import AugmentConfig, FeatureAugment
+from transducer.data.augment.features import AugmentConfig, FeatureAugment, mel_edges
 from transducer.data.features import FeatureStore, feature_config
 from transducer.data.item import Item
 from transducer.data.pairs import Pair, Target
@@ -125,7 +125,10 @@ class Recordings:
 
     def augmentation(self, config: AugmentConfig | None) -> FeatureAugment | None:
         """What changes features so; with this source's noise, and masks of its mean."""
-        return None if config is None else FeatureAugment(config, self.noises, mean=self.statistics()[0])
+        if config is None:
+            return None
+        edges = mel_edges(self.config.rate, self.config.bins, self.config.low_hz)
+        return FeatureAugment(config, self.noises, mean=self.statistics()[0], edges_hz=edges)
 
     def __len__(self) -> int:
         return len(self.store)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @register("logmel")
 @dataclass(frozen=True)
 class LogMelConfig(FrontendConfig):
-    """See `LogMel`; window and hop in samples."""
+    """See `LogMel`; window, hop and fft in samples."""
 
     rate: int = 16000
     bins: int = 80
@@ -30,6 +30,7 @@ class LogMelConfig(FrontendConfig):
     hop: int = 160
     low_hz: float = 20.0
     floor: float = 1e-8
+    fft: int = 0
 
     def medium(self, units: Units | None = None) -> Medium:
         from transducer.media.audio.medium import Samples
@@ -37,11 +38,11 @@ class LogMelConfig(FrontendConfig):
         return Samples(Fraction(self.rate))
 
     def build(self) -> LogMel:
-        return LogMel(self.rate, self.bins, self.window, self.hop, self.low_hz, floor=self.floor)
+        return LogMel(self.rate, self.bins, self.window, self.hop, self.low_hz, floor=self.floor, fft=self.fft)
 
     @classmethod
     def examples(cls) -> tuple[LogMelConfig, ...]:
-        return (cls(800, 6, 20, 8),)
+        return cls(800, 6, 20, 8), cls(800, 6, 20, 8, fft=20)
 
 
 class LogMelState(NamedTuple):
@@ -89,6 +90,7 @@ class LogMel(Streaming):
         window, hop: in samples; 400 and 160 are the usual 25 ms and 10 ms at 16 kHz.
         low_hz, high_hz: lowest and highest frequency that a filter covers.
         floor: added to the power, so that digital silence has a logarithm.
+        fft: samples that the Fourier transform takes, the window and zeros; 0 for the next power of two.
     """
 
     inputs = 1
@@ -106,15 +108,18 @@ class LogMel(Streaming):
         low_hz: float = 20.0,
         high_hz: float | None = None,
         floor: float = 1e-8,
+        fft: int = 0,
     ):
         super().__init__()
         if not 0 < hop <= window:
             raise ValueError(f"hop must be between 1 and window ({window}), got {hop}")
         if min(rate, bins) < 1 or floor <= 0:
             raise ValueError(f"rate, bins and floor must be more than 0, got {rate}, {bins} and {floor:g}")
+        if fft and fft < window:
+            raise ValueError(f"the Fourier transform must take the whole window ({window}), got {fft}")
         self.rate, self.bins, self.window_size, self.hop, self.floor = rate, bins, window, hop, floor
         self.stride = self.block = hop
-        self.fft_size = 1 << (window - 1).bit_length()
+        self.fft_size = fft or 1 << (window - 1).bit_length()
         filters = mel_filters(rate, self.fft_size, bins, low_hz, high_hz or rate / 2)
         self.register_buffer("filters", filters)
         self.register_buffer("window", periodic_hann(window))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from transducer.cores.layers import Pointwise
+from transducer.encoders.stacking import Stack
 from transducer.heads.head import Head, Loss, Target
 from transducer.heads.metrics import TokenErrors
 from transducer.model.config import HeadConfig, ModelConfig, PartConfig, register
@@ -26,28 +27,37 @@ BLANK = 0  # the blank's index, in every head and every search
 @register("ctc")
 @dataclass(frozen=True)
 class CTCConfig(HeadConfig):
-    """A CTC head over the units of this name."""
+    """A CTC head over the units of this name, on so many frames at a time, side by side."""
 
     units: str = "characters"
+    stack: int = 1
 
     def build(self, channels: int, model: ModelConfig) -> CTC:
-        head = CTC(channels, model.tokens(self.units))
+        head = CTC(channels, model.tokens(self.units), self.stack)
         head.config = self
         return head
 
     @classmethod
     def examples(cls) -> tuple[CTCConfig, ...]:
-        return (cls(),)
+        return cls(), cls(stack=2)
 
 
 class CTC(Pointwise, Head):
-    """(B, T, C) -> (B, T, V) log-probabilities of the tokens; token 0 is the blank."""
+    """(B, T, C) -> (B, ceil(T / stack), V) log-probabilities of the tokens; token 0 is the blank."""
 
     target = Target.TOKENS
 
-    def __init__(self, channels: int, tokens: int):
-        super().__init__(nn.Sequential(nn.Linear(channels, tokens), nn.LogSoftmax(dim=-1)))
+    def __init__(self, channels: int, tokens: int, stack: int = 1):
+        super().__init__(nn.Sequential(nn.Linear(stack * channels, tokens), nn.LogSoftmax(dim=-1)))
         self.size = self.tokens = tokens
+        self.stack = Stack(stack)
+        self.stride = self.block = stack
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return super().forward(*self.stack(x, mask))
+
+    def step(self, x: Tensor, mask: Tensor, state: tuple[()]) -> tuple[Tensor, Tensor, tuple[()]]:
+        return super().step(*self.stack(x, mask), state)
 
     def loss(
         self, outputs: Tensor, mask: Tensor, targets: Sequence[Sequence[int]], weights: Tensor | None = None

@@ -41,7 +41,8 @@ class Optimizers:
         others: list[nn.Parameter] = []
         for parameter in network.parameters():
             if parameter.requires_grad and id(parameter) not in started:
-                (matrices if parameter.ndim == 2 and id(parameter) not in apart else others).append(parameter)
+                muon = phase.matrix_learning_rate and parameter.ndim == 2 and id(parameter) not in apart
+                (matrices if muon else others).append(parameter)
         self.phase = phase
         self.parts: list[torch.optim.Optimizer] = []
         if matrices:
