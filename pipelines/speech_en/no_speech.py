@@ -50,8 +50,8 @@ class NoSpeech(Objective):
 
     def loss(self, network: Network, batch: Encoded) -> Loss | None:
         device = next(network.parameters()).device
-        x, mask = (part.to(device) for part in self.silences.draw(batch.number))
-        return silence_loss(network, (x, mask), batch.bf16)
+        x, mask = (part[batch.shard :: batch.shards].to(device) for part in self.silences.draw(batch.number))
+        return silence_loss(network, (x, mask), batch.bf16) if len(x) else None
 
 
 class Silences:

@@ -6,7 +6,7 @@ The head, and nothing else of the network, is trained on these, see `aligned` an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,8 @@ from pipelines.speech_en.aligned import aligned_loss, predictor_loss, spell
 from pipelines.speech_en.posteriors import PosteriorBank, Row, hear
 from pipelines.speech_en.targets import Targets
 from transducer.data.augment.features import AugmentConfig
-from transducer.data.loader import in_background
+from transducer.data.loader import Share, in_background
+from transducer.data.ranks import Ranks
 from transducer.errors import UsageError
 from transducer.heads.cascaded_rnnt import CascadedRNNTConfig
 from transducer.heads.head import Loss
@@ -60,6 +61,11 @@ class AlignedBatch:
         """Frames of posteriors."""
         return sum(len(row.log_probs) for part in self.parts for row in part)
 
+    @property
+    def shards(self) -> Mapping[int, AlignedBatch]:
+        """Of a batch that is not cut: itself."""
+        return {0: self}
+
     def to(self, device: torch.device) -> AlignedBatch:
         """The same: the losses bring it where they need it."""
         return self
@@ -89,8 +95,9 @@ class AlignedBatches:
         texts: sentences; they are put together, and taken apart, to stretches of 8 to 40 words.
         targets: has their pronunciations.
         units: of the phones. tokenizer: for the pieces.
-        seed: of all that is random. world, rank: see `transducer.training.ranks`.
+        seed: of all that is random.
         recorded, spliced: frames of the network in the two parts of a batch.
+        ranks: the processes that share each batch, and how many shards it has.
         prefetch: batches that are made ahead, in a thread.
     """
 
@@ -104,28 +111,37 @@ class AlignedBatches:
         seed: int,
         recorded: int,
         spliced: int,
-        world: int = 1,
-        rank: int = 0,
+        ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
         prefetch: int = 2,
     ):
         self.texts, self.targets, self.units, self.tokenizer, self.seed = texts, targets, units, tokenizer, seed
-        self.frames, self.world, self.rank, self.prefetch = (recorded, spliced), world, rank, prefetch
+        self.frames, self.ranks, self.prefetch = (recorded, spliced), ranks, prefetch
         self._build, self._bank = build, None
         self._vocabulary = Vocabulary(texts, lambda word: bool(targets.tokens(word, units)))
 
-    def stream(self, step: int = 0) -> Iterator[AlignedBatch]:
+    def stream(self, step: int = 0) -> Iterator[AlignedBatch | Share]:
         """Batches without end, from this step on."""
         self._bank = self._bank or self._build()
         return in_background(self._batches(step), self.prefetch)
 
-    def _batches(self, step: int) -> Iterator[AlignedBatch]:
+    def _batches(self, step: int) -> Iterator[AlignedBatch | Share]:
         while True:
-            key = (_ROWS, step * self.world + self.rank)
+            key = (_ROWS, step)
             rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
             parts = (self._bank.recorded(rng, self.frames[0]), self._spliced(rng) if self.texts else [])
             texts = [self._stretch(_READ_WORDS, rng) for _ in range(_READ if self.texts else 0)]
             read = [[piece for word in text for piece in spell(word, self.tokenizer)] for text in texts]
-            yield AlignedBatch(tuple(filter(None, parts)), read, (self.seed, *key), step)
+            count = self.ranks.shards
+            shards = {
+                shard: AlignedBatch(
+                    tuple(filter(None, (part[shard::count] for part in parts))),
+                    read[shard::count],
+                    (self.seed, *key, *([shard] if shard else [])),
+                    step,
+                )
+                for shard in self.ranks.own
+            }
+            yield shards[0] if count == 1 else Share(shards, 0, (step + 1,))
             step += 1
 
     def _spliced(self, rng: np.random.Generator) -> list[Row]:
@@ -195,10 +211,10 @@ class Sentences:
             words = {word for item in heard for word in item.words}
             return PosteriorBank(heard, {word: speech.spoken.tokens(word, units) for word in words})
 
-        tokenizer, ranks = context.recipe.units[part.units], context.ranks
+        tokenizer = context.recipe.units[part.units]
         return AlignedBatches(
             build, speech.texts, speech.spoken, units, tokenizer, context.seed, self.recorded, self.spliced,
-            ranks.world, ranks.rank,
+            context.ranks,
         )  # fmt: skip
 
 

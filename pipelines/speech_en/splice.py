@@ -251,7 +251,7 @@ class SplicedText(Objective):
         self.spliced.renew(step, weights)
 
     def loss(self, network: Network, batch: Encoded) -> Loss | None:
-        x, mask, texts = self.spliced.draw(batch.number)
+        x, mask, texts = (part[batch.shard :: batch.shards] for part in self.spliced.draw(batch.number))
         units, device = network.config.heads[self.head].units, next(network.parameters()).device
         tokens = [self.spliced.targets.tokens(text, units) for text in texts]
         return spliced_loss(network, self.head, x.to(device), mask.to(device), tokens, batch.bf16)

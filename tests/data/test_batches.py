@@ -30,21 +30,13 @@ def test_variants_are_drawn_evenly():
 @given(
     lengths=st.lists(st.integers(1, 400), min_size=1, max_size=60),
     budget=st.integers(1, 2000),
-    world=st.integers(1, 7),
     epoch=st.integers(0, 3),
 )
-def test_every_example_once_and_ranks_even(lengths, budget, world, epoch):
-    if len(lengths) < world:
-        with pytest.raises(UsageError, match="cannot be shared"):
-            BatchPlan(lengths, budget, 0, world)
-        return
-    ranks = [BatchPlan(lengths, budget, 0, world, rank).epoch(epoch) for rank in range(world)]
-    assert len({len(batches) for batches in ranks}) == 1
-    everything = [batch for batches in ranks for batch in batches]
-    assert sorted(index for batch in everything for index in batch) == list(range(len(lengths)))
-    assert all(everything)
-    if world == 1:
-        assert all(len(b) == 1 or max(lengths[i] for i in b) * len(b) <= budget for b in everything)
+def test_every_example_once_and_within_the_budget(lengths, budget, epoch):
+    batches = BatchPlan(lengths, budget, 0).epoch(epoch)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert all(batches)
+    assert all(len(b) == 1 or max(lengths[i] for i in b) * len(b) <= budget for b in batches)
 
 
 def test_padding_is_small():
@@ -55,26 +47,19 @@ def test_padding_is_small():
 
 
 def test_bad_plans():
-    with pytest.raises(UsageError, match="rank 2 of 2"):
-        BatchPlan(LENGTHS, 100, 0, world=2, rank=2)
     with pytest.raises(UsageError, match="at least 1"):
         BatchPlan(LENGTHS, 0, 0)
 
 
 @given(
     examples=st.integers(1, 40),
-    world=st.integers(1, 5),
     lengths=st.lists(st.integers(1, 400), min_size=1, max_size=60),
     budget=st.integers(1, 2000),
 )
-def test_ranks_share_windows_and_windows_lose_nothing(examples, world, lengths, budget):
-    if examples < world:
-        with pytest.raises(UsageError, match="cannot be shared"):
-            WindowPlan(examples, budget, 0, 4, world)
-        return
-    plans = [WindowPlan(examples, budget, 0, 4, world, rank) for rank in range(world)]
-    assert sorted(index for plan in plans for index in plan.order(1).tolist()) == list(range(examples))
-    batches = plans[0].cut(lengths, 0, 3)
+def test_windows_lose_nothing(examples, lengths, budget):
+    plan = WindowPlan(examples, budget, 0, 4)
+    assert sorted(plan.order(1).tolist()) == list(range(examples))
+    batches = plan.cut(lengths, 0, 3)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     assert all(len(b) == 1 or max(lengths[row] for row in b) * len(b) <= budget for b in batches)
-    assert batches == WindowPlan(examples, budget, 0, 4, world).cut(lengths, 0, 3)
+    assert batches == WindowPlan(examples, budget, 0, 4).cut(lengths, 0, 3)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 import torch
 from lights import Lights
 
-from transducer.data.loader import Batch, PairLoader, collate
+from transducer.data.loader import Batch, PairLoader, Share, collate
 from transducer.data.pairs import Pair
+from transducer.data.ranks import Ranks
 from transducer.data.workers import PairMaker
 from transducer.errors import TransducerError, UsageError
 
@@ -68,11 +71,54 @@ def test_batches_are_the_same_from_any_position_on(kind, workers):
     assert plain[0] not in plain[12:]  # epochs differ
 
 
+@dataclass(frozen=True)
+class Thread(Ranks):
+    """One of the processes of a group as a thread of this one."""
+
+    told: dict = field(default_factory=dict)  # by rank
+    meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
+
+    def sum(self, values) -> list[float]:
+        self.told[self.rank] = list(values)
+        self.meeting.wait(60)
+        total = [sum(found) for found in zip(*self.told.values(), strict=True)]
+        self.meeting.wait(60)
+        return total
+
+
+def threads(world: int, shards: int) -> list[Thread]:
+    told, meeting = {}, threading.Barrier(world)
+    return [Thread(world, rank, shards=shards, told=told, meeting=meeting) for rank in range(world)]
+
+
+@pytest.mark.parametrize("shards", [2, 6])
 @pytest.mark.parametrize("kind", SOURCES)
-def test_ranks_share_the_examples(kind):
-    ranks = [take(loader_of(SOURCES[kind], world=2, rank=rank), 8) for rank in range(2)]
-    first = [{pair for epoch, pairs, _, _ in batches for pair in pairs if epoch == 0} for batches in ranks]
-    assert not first[0] & first[1] and len(first[0] | first[1]) == 23
+def test_processes_share_the_batches_that_one_has(kind, shards):
+    """Whatever the number of processes and of shards, a batch has the same examples, and a shard the same rows."""
+
+    def loaded(ranks: Ranks, count: int, position: tuple = ()) -> list[Share]:
+        stream = loader_of(SOURCES[kind], ranks=ranks).stream(*position)
+        found = [next(stream) for _ in range(count)]
+        stream.close()
+        return found
+
+    whole = take(loader_of(SOURCES[kind]), 12)
+    alone = loaded(Ranks(shards=shards), 12)
+    for batch, (epoch, pairs, _, following) in zip(alone, whole, strict=True):
+        assert (batch.epoch, batch.following) == (epoch, following)
+        rows = [pair.id for shard in batch.shards.values() for pair in shard.pairs]
+        assert sorted(rows) == sorted(pairs) and batch.shards.keys() <= set(range(shards))
+        assert batch.amount == sum(shard.amount for shard in batch.shards.values())
+    for world in (2, 3) if shards == 6 else (2,):
+        for start, position in ((0, ()), (5, alone[4].following)):
+            with ThreadPoolExecutor(world) as pool:
+                parts = list(pool.map(lambda ranks, at=position: loaded(ranks, 6, at), threads(world, shards)))
+            for batch, *shares in zip(alone[start:], *parts, strict=False):
+                assert {share.following for share in shares} == {batch.following}
+                found = [(number, shard) for share in shares for number, shard in share.shards.items()]
+                assert [number for number, _ in found] == list(batch.shards)
+                for number, shard in found:
+                    assert shape_of(shard) == shape_of(batch.shards[number])
 
 
 @pytest.mark.parametrize("kind", SOURCES)

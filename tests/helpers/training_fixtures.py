@@ -14,6 +14,7 @@ from tones import PITCH, TEXTS, write_tones
 from transducer.cores.conformer import ConformerConfig
 from transducer.data.loader import Batch, PairLoader, collate
 from transducer.data.pairs import Pair, Prepared
+from transducer.data.ranks import Ranks
 from transducer.data.recordings import Dataset, Recordings
 from transducer.data.workers import PairMaker
 from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
@@ -25,7 +26,6 @@ from transducer.text.tokenizers.symbols import Symbols
 from transducer.training.context import Context
 from transducer.training.initial import build_network
 from transducer.training.loop import Trainer
-from transducer.training.ranks import Ranks
 from transducer.training.recipe import Phase, Recipe
 from transducer.training.words import WordErrors
 

@@ -1,4 +1,4 @@
-"""Which examples make which batch: a pure function of seed, epoch and rank, so that a run can resume anywhere."""
+"""Which examples make which batch: a pure function of seed and epoch, so that a run can resume anywhere."""
 
 from collections.abc import Sequence
 
@@ -11,23 +11,17 @@ _ORDER, _VARIANT, _WINDOWS, _SHUFFLE = 0, 1, 10, 11
 
 
 class BatchPlan:
-    """Length-bucketed batches: every example exactly once an epoch, every rank the same number of batches.
+    """Length-bucketed batches: every example exactly once an epoch.
 
     Examples are sorted by length, with jitter so that batches differ between epochs, cut where a batch would
     exceed the budget of padded frames, and shuffled. An example longer than the budget is a batch of its own.
-    Batches are halved until the ranks can share them evenly (in a set so small that each is one example, the
-    shortest are joined).
 
     Args:
         lengths: (N,) frames of each example, or (N, V) where it comes in V variants (speeds): then each epoch
             draws one for each example.
         frames_per_batch: budget of a batch: its longest example times their number, at most.
         seed: of all that is random here.
-        world, rank: of how many processes this is which.
         jitter: relative; 0.1 lets lengths within 10 % of each other change places.
-
-    Raises:
-        UsageError: fewer examples than ranks.
     """
 
     def __init__(
@@ -35,22 +29,19 @@ class BatchPlan:
         lengths: np.ndarray,
         frames_per_batch: int,
         seed: int,
-        world: int = 1,
-        rank: int = 0,
         jitter: float = 0.1,
     ):
         lengths = np.asarray(lengths, dtype=np.int64)
         self.lengths = lengths[:, None] if lengths.ndim == 1 else lengths
-        _check(len(self.lengths), frames_per_batch, world, rank)
+        _check(frames_per_batch)
         self.frames_per_batch, self.seed, self.jitter = frames_per_batch, seed, jitter
-        self.world, self.rank = world, rank
 
     def variants(self, epoch: int) -> np.ndarray:
-        """(N,) which variant of each example this epoch uses; the same on every rank."""
+        """(N,) which variant of each example this epoch uses."""
         return _generator(self.seed, _VARIANT, epoch).integers(self.lengths.shape[1], size=len(self.lengths))
 
     def epoch(self, epoch: int) -> list[list[int]]:
-        """The batches of this rank, in order, as positions of examples."""
+        """The batches in order, as positions of examples."""
         lengths = self.lengths[np.arange(len(self.lengths)), self.variants(epoch)]
         rng = _generator(self.seed, _ORDER, epoch)
         order = np.argsort(lengths * (1 + self.jitter * rng.random(len(lengths))), kind="stable")
@@ -62,47 +53,28 @@ class BatchPlan:
                 batches.append([])
                 longest = int(lengths[index])
             batches[-1].append(index)
-        self._even_out(batches, lengths)
-        shuffled = [batches[i] for i in rng.permutation(len(batches))]
-        return shuffled[self.rank :: self.world]
-
-    def _even_out(self, batches: list[list[int]], lengths: np.ndarray) -> None:
-        """Halve the largest batches until the ranks share them evenly; where none can be halved, join short ones."""
-        while len(batches) % self.world:
-            largest = max(range(len(batches)), key=lambda i: len(batches[i]))
-            if len(batches[largest]) > 1:
-                batch = batches.pop(largest)
-                batches += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
-            else:
-                # All of one example, and more than there are ranks: twice as many as have to be joined, at least.
-                batches.sort(key=lambda batch: int(lengths[batch[0]]))
-                extra = len(batches) % self.world
-                batches[: 2 * extra] = [batches[2 * i] + batches[2 * i + 1] for i in range(extra)]
+        return [batches[i] for i in rng.permutation(len(batches))]
 
 
 class WindowPlan:
     """Batches of examples whose lengths show only once they are made.
 
     The order of an epoch is cut into windows of about `buckets` batches, whose examples are sorted by length and cut
-    into batches; the batches of a window come in random order. Each rank goes through its own share of the order, and
-    comes to its end when it does: there are batches without end, and so as many for each.
+    into batches; the batches of a window come in random order.
 
     Args:
         examples: how many there are.
-        frames_per_batch, seed, world, rank: as above.
+        frames_per_batch, seed: as above.
     """
 
-    def __init__(
-        self, examples: int, frames_per_batch: int, seed: int, buckets: int = 4, world: int = 1, rank: int = 0
-    ):
-        _check(examples, frames_per_batch, world, rank)
+    def __init__(self, examples: int, frames_per_batch: int, seed: int, buckets: int = 4):
+        _check(frames_per_batch)
         self.examples, self.budget, self.seed = examples, frames_per_batch, seed
         self.frames = buckets * frames_per_batch  # of a window, about
-        self.world, self.rank = world, rank
 
     def order(self, epoch: int) -> np.ndarray:
-        """The examples of this rank in the order in which they are made."""
-        return _generator(self.seed, _WINDOWS, epoch).permutation(self.examples)[self.rank :: self.world]
+        """The examples in the order in which they are made."""
+        return _generator(self.seed, _WINDOWS, epoch).permutation(self.examples)
 
     def cut(self, lengths: Sequence[int], epoch: int, start: int) -> list[list[int]]:
         """The batches of a window that begins at `start`, as positions in it."""
@@ -115,11 +87,7 @@ class WindowPlan:
         return [batches[number] for number in order]
 
 
-def _check(examples: int, frames_per_batch: int, world: int, rank: int) -> None:
-    if not 0 <= rank < world:
-        raise UsageError(f"rank {rank} of {world}: ranks count from 0")
-    if examples < world:
-        raise UsageError(f"{examples} examples cannot be shared among {world} processes")
+def _check(frames_per_batch: int) -> None:
     if frames_per_batch < 1:
         raise UsageError(f"{frames_per_batch} frames a batch: it must be at least 1")
 

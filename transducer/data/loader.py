@@ -5,10 +5,10 @@ B examples, T steps, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from transducer.data.batches import BatchPlan, WindowPlan
 from transducer.data.pairs import Pair, PairSource, check_pair, enters
+from transducer.data.ranks import Ranks
 from transducer.data.workers import Key, PairMaker
 from transducer.errors import UsageError
 from transducer.media.io.prefetch import Prefetch
@@ -26,6 +27,8 @@ Item = TypeVar("Item")
 # begins, number in the window.
 Position = tuple[int, int, int]
 START: Position = (0, 0, 0)
+
+_WAITING = 32  # examples made ahead where several processes make those of a window
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,33 @@ class Batch:
         """Steps, without padding."""
         return int(self.lengths.sum())
 
+    @property
+    def shards(self) -> Mapping[int, Batch]:
+        """Of a batch that is not cut: itself."""
+        return {0: self}
+
     def to(self, device: torch.device) -> Batch:
         """The same with its tensors on a device."""
         return replace(self, x=self.x.to(device), lengths=self.lengths.to(device))
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process has of a batch that is cut into shards.
+
+    Attributes:
+        shards: number -> a shard, which is a batch by itself; those without examples are left out.
+        following: position of the next batch.
+    """
+
+    shards: Mapping[int, Any]
+    epoch: int
+    following: tuple[int, ...]
+
+    @property
+    def amount(self) -> int:
+        """Steps, without padding."""
+        return sum(shard.amount for shard in self.shards.values())
 
 
 class PairLoader:
@@ -74,11 +101,9 @@ class PairLoader:
         batch_frames: steps in a batch, padding counted; a longer example is a batch of its own.
         seed: of the order, and of what the source draws.
         buckets: of windows: so many batches' worth of examples are sorted by length.
-        world, rank: of how many processes this is which; every one gets batches of its own.
+        ranks: the processes that share each batch; where there are several, or several shards, this one gets a
+            `Share`. Every example is made by the process that computes with it.
         prefetch: batches made ahead; 0 makes them when they are asked for.
-
-    Raises:
-        UsageError: there are fewer examples than processes.
     """
 
     def __init__(
@@ -89,34 +114,37 @@ class PairLoader:
         seed: int,
         *,
         buckets: int = 4,
-        world: int = 1,
-        rank: int = 0,
+        ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
         prefetch: int = 2,
     ):
         if not len(source):
             raise UsageError("there is nothing to train on: the source of pairs is empty")
-        self.source, self.seed, self.prefetch = source, seed, prefetch
+        self.source, self.seed, self.ranks, self.prefetch = source, seed, ranks, prefetch
         self._maker, self._number, self._enters = maker, maker.number(source), enters(source)
         lengths = getattr(source, "lengths", None)
         self._plan = self._windows = None
         if lengths is None:
-            self._windows = WindowPlan(len(source), batch_frames, seed, buckets, world, rank)
+            self._windows = WindowPlan(len(source), batch_frames, seed, buckets)
         else:
             if len(lengths) != len(source):
                 raise UsageError(f"the source of pairs has {len(source)} examples and the lengths of {len(lengths)}")
-            self._plan = BatchPlan(lengths, batch_frames, seed, world, rank)
+            self._plan = BatchPlan(lengths, batch_frames, seed)
 
-    def stream(self, *position: int) -> Generator[Batch, None, None]:
+    def stream(self, *position: int) -> Generator[Batch | Share, None, None]:
         """Batches without end from a position on. One stream at a time; close it before the next."""
-        found = self._planned if self._plan else self._windowed
-        return in_background(found(*(position or START)), self.prefetch)
+        start = position or START
+        if self._plan:
+            return in_background(self._planned(*start), self.prefetch)
+        if self.ranks.world == 1:
+            return in_background(self._windowed(*start), self.prefetch)
+        return self._windowed(*start)  # the processes tell each other lengths, in step with all else that they tell
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int) -> Iterator[Batch | Share]:
         """The batches of one epoch; only where lengths are known."""
         assert self._plan is not None
         return in_background(islice(self._planned(epoch, 0, 0), len(self._plan.epoch(epoch))), self.prefetch)
 
-    def _planned(self, epoch: int, first: int, _: int) -> Iterator[Batch]:
+    def _planned(self, epoch: int, first: int, _: int) -> Iterator[Batch | Share]:
         plan = self._plan
         assert plan is not None
         pairs = self._maker.pairs(self._planned_keys(epoch, first))
@@ -124,8 +152,8 @@ class PairLoader:
             batches = plan.epoch(epoch)
             for number in range(first, len(batches)):
                 after = (epoch, number + 1, 0) if number + 1 < len(batches) else (epoch + 1, 0, 0)
-                rows = [check_pair(next(pairs)) for _ in batches[number]]
-                yield collate(rows, self._enters, epoch, after)
+                rows = [(shard, check_pair(next(pairs))) for shard, _ in self._own(batches[number])]
+                yield self._share(rows, epoch, after)
             epoch, first = epoch + 1, 0
 
     def _planned_keys(self, epoch: int, first: int) -> Iterator[Key]:
@@ -135,33 +163,71 @@ class PairLoader:
         for number in count(epoch):
             chosen = plan.variants(number)
             for batch in plan.epoch(number)[first if number == epoch else 0 :]:
-                for index in batch:
+                for _, index in self._own(batch):
                     yield Key(self._number, self.seed, number, index * variants + int(chosen[index]))
 
-    def _windowed(self, epoch: int, start: int, step: int) -> Iterator[Batch]:
+    def _own(self, rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Those of the shards of this process, each with its shard: they take turns, and so get what is alike."""
+        for place, row in enumerate(rows):
+            if place % self.ranks.shards in self.ranks.own:
+                yield place % self.ranks.shards, row
+
+    def _share(self, rows: Sequence[tuple[int, Pair]], epoch: int, following: Position) -> Batch | Share:
+        """What this process has of a batch, of its examples with their shards."""
+        found = {
+            number: collate([pair for shard, pair in rows if shard == number], self._enters, epoch, following)
+            for number in sorted({shard for shard, _ in rows})
+        }
+        return found[0] if self.ranks.shards == 1 else Share(found, epoch, following)
+
+    def _windowed(self, epoch: int, start: int, step: int) -> Generator[Batch | Share, None, None]:
         plan = self._windows
         assert plan is not None
-        pairs = self._maker.pairs(self._window_keys(epoch, start))
-        while True:
-            total = len(plan.order(epoch))
-            window: list[Pair] = []
-            frames = 0
-            while start + len(window) < total and frames < plan.frames:
-                window.append(check_pair(next(pairs)))
-                frames += len(window[-1].x)
-            after = (epoch, start + len(window), 0) if start + len(window) < total else (epoch + 1, 0, 0)
-            batches = plan.cut([len(pair.x) for pair in window], epoch, start)
-            for number in range(step, len(batches)):
-                following = (epoch, start, number + 1) if number + 1 < len(batches) else after
-                yield collate([window[row] for row in batches[number]], self._enters, epoch, following)
-            epoch, start, step = after
+        examples = self._examples(epoch, start)
+        try:
+            while True:
+                window: list[tuple[int, Pair | None]] = []
+                frames = 0
+                while start + len(window) < plan.examples and frames < plan.frames:
+                    window.append(next(examples))
+                    frames += window[-1][0]
+                end = start + len(window)
+                after = (epoch, end, 0) if end < plan.examples else (epoch + 1, 0, 0)
+                batches = plan.cut([length for length, _ in window], epoch, start)
+                for number in range(step, len(batches)):
+                    following = (epoch, start, number + 1) if number + 1 < len(batches) else after
+                    made = [((start + row) % self.ranks.shards, window[row][1]) for row in batches[number]]
+                    yield self._share([(shard, pair) for shard, pair in made if pair is not None], epoch, following)
+                epoch, start, step = after
+        finally:
+            examples.close()
+
+    def _examples(self, epoch: int, start: int) -> Generator[tuple[int, Pair | None], None, None]:
+        """Those of the windows, in order: their lengths, and the pairs of this process.
+
+        The shards take turns here, too. The processes tell each other the lengths of a round of shards at a time.
+        """
+        plan, ranks = self._windows, self.ranks
+        assert plan is not None
+        pairs = in_background(self._maker.pairs(self._window_keys(epoch, start)), _WAITING if ranks.world > 1 else 0)
+        try:
+            for number in count(epoch):
+                for first in range(start if number == epoch else 0, plan.examples, ranks.shards):
+                    places = range(first, min(first + ranks.shards, plan.examples))
+                    made = [check_pair(next(pairs)) if place % ranks.shards in ranks.own else None for place in places]
+                    lengths = ranks.sum(0 if pair is None else len(pair.x) for pair in made)
+                    yield from zip(map(int, lengths), made, strict=True)
+        finally:
+            pairs.close()
 
     def _window_keys(self, epoch: int, start: int) -> Iterator[Key]:
         plan = self._windows
         assert plan is not None
         for number in count(epoch):
-            for index in plan.order(number)[start if number == epoch else 0 :].tolist():
-                yield Key(self._number, self.seed, number, index)
+            order = plan.order(number).tolist()
+            for place in range(start if number == epoch else 0, len(order)):
+                if place % self.ranks.shards in self.ranks.own:
+                    yield Key(self._number, self.seed, number, order[place])
 
 
 def collate(pairs: Sequence[Pair], where: str = "frontend", epoch: int = 0, following: Position = START) -> Batch:

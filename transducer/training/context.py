@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import torch
 
+from transducer.data.ranks import Ranks
 from transducer.model.network import Network
-from transducer.training.ranks import Ranks
 from transducer.training.recipe import Phase, Recipe
 
 
@@ -20,8 +20,8 @@ class Batches(Protocol):
     def stream(self, *position: int) -> Generator[Any, None, None]:
         """Batches without end from a position on, the beginning if none is given.
 
-        Each has `epoch`, `following` (the position of the next batch, up to three integers), `amount` (steps in it),
-        and `to(device)`.
+        Each has `epoch`, `following` (the position of the next batch, whole numbers), `amount` (steps in it), and
+        `shards`: number -> a part that is computed by itself, which has `to(device)`; see `data.loader.Share`.
         """
         ...
 

@@ -21,13 +21,18 @@ class Encoded:
     """What the network makes of a batch; objectives of one phase share it.
 
     Attributes:
-        batch: of pairs, or of what the phase's own batches are.
-        number: differs from step to step and from rank to rank, for what an objective draws.
+        batch: of pairs, or of what the phase's own batches are; or a shard of such a batch.
         bf16: whether encoder and heads run under autocast.
+        number: of the step, for what an objective draws itself.
+        shard, shards: which of how many shards this is; of what an objective draws for the step, it is to take every
+            `shards`-th from the `shard`-th on.
     """
 
-    def __init__(self, network: Network, batch: Batch, bf16: bool = True, number: int = 0):
+    def __init__(
+        self, network: Network, batch: Batch, bf16: bool = True, number: int = 0, shard: int = 0, shards: int = 1
+    ):
         self.network, self.batch, self.bf16, self.number = network, batch, bf16, number
+        self.shard, self.shards = shard, shards
         self._outputs: dict[tuple[str, tuple[int, ...]], tuple[Tensor, Tensor]] = {}
 
     def autocast(self) -> torch.autocast:

@@ -101,10 +101,14 @@ class RunFolder:
             if path.stat().st_mtime < time.time() - _OLD:
                 path.unlink(missing_ok=True)
 
-    def begin(self, recipe: Recipe) -> None:
-        """Write down what the run is; from now on the folder has one."""
+    def shards(self) -> int:
+        """That the batches of the run in it are cut into; 1 where there is none."""
+        return json.loads(self.description.read_text()).get("shards", 1) if self.description.exists() else 1
+
+    def begin(self, recipe: Recipe, shards: int = 1) -> None:
+        """Write down what the run is, and how many shards its batches have; from now on the folder has one."""
         with atomic_write(self.description) as file:
-            json.dump(describe(recipe), file, indent=1)
+            json.dump({**describe(recipe), "shards": shards}, file, indent=1)
             file.write("\n")
 
     def _compare(self, wanted: dict[str, Any]) -> None:

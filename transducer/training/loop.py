@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from transducer.data.ranks import Ranks, sum_in_pairs
 from transducer.errors import CheckpointError, TransducerError, UsageError
 from transducer.heads.head import Loss
 from transducer.model.network import Network
@@ -19,7 +21,6 @@ from transducer.training.context import Batches
 from transducer.training.encoded import Encoded
 from transducer.training.objectives import Objective
 from transducer.training.optimizer import Average, Optimizers
-from transducer.training.ranks import Ranks
 from transducer.training.recipe import Phase
 from transducer.training.stopping import Plateau
 
@@ -34,7 +35,9 @@ class Trainer:
     """Trains a network through one phase, keeping all that a continuation needs in `folder`.
 
     The data order and augmentation are a function of the seed and of the position of the batch, the chunk and dropout
-    of (seed, step) and (seed, step, rank). So 2N steps are N steps, a save, a load and N steps.
+    of (seed, step) and (seed, step, shard). So 2N steps are N steps, a save, a load and N steps. The processes of
+    `ranks` share each batch by its shards. So, with as many shards, any number of processes makes the same steps: bit
+    for bit where it and the number of shards are powers of two; elsewhere, gradients are summed in another order.
 
     Args:
         network: on its device.
@@ -59,7 +62,7 @@ class Trainer:
         self.average = Average(network, phase.average_decay)
         self.plateau = Plateau(phase.patience)
         self.step = 0
-        self.position: tuple[int, ...] = ()  # of this rank's next batch; () is the beginning
+        self.position: tuple[int, ...] = ()  # of the next batch; () is the beginning
 
     @property
     def path(self) -> Path:
@@ -129,21 +132,17 @@ class Trainer:
             self.plateau.waited = self.phase.patience
 
     def train_step(self, batch: Any) -> dict[str, float]:
-        """One optimizer step on one batch; the numbers worth telling.
+        """One optimizer step on one batch, of which this process has some shards; the numbers worth telling.
 
-        Losses are means over the batches of all ranks together: what one process would compute on all of them.
+        Losses are means over the whole batch, all processes together.
         """
         phase = self.phase
         self.network.train()
         chunks = self.network.config.chunks
         draw = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(_CHUNK, self.step)))
         self.network.set_chunk(int(chunks[draw.integers(len(chunks))]))
-        dropout = np.random.SeedSequence(self.seed, spawn_key=(_DROPOUT, self.step, self.ranks.rank))
         self.optimizers.zero_grad()
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(int(dropout.generate_state(1, np.uint64)[0]))
-            numbers = self._gradients(batch)
-        self.ranks.sum_gradients(self.network.parameters())
+        numbers = self._gradients(batch)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), phase.clip).item()
         if not np.isfinite(norm):
             raise TransducerError(
@@ -158,35 +157,70 @@ class Trainer:
         return {"loss": total, **losses, "norm": norm, "rate": rate}
 
     def _gradients(self, batch: Any) -> dict[str, float]:
-        """Add this rank's share of the gradient of every objective; the losses."""
-        number = self.step * self.ranks.world + self.ranks.rank
-        encoded = Encoded(self.network, batch.to(self.device), self.phase.bf16, number)
+        """Give the parameters the gradient of all objectives over the whole batch; the losses."""
+        encoded = {
+            number: Encoded(self.network, shard.to(self.device), self.phase.bf16, self.step, number, self.ranks.shards)
+            for number, shard in batch.shards.items()
+        }
         numbers: dict[str, float] = {}
+        total: list[torch.Tensor | None] = [None for _ in self.network.parameters()]
         together = [objective for objective in self.objectives if not objective.apart]
-        for group in (together, *([objective] for objective in self.objectives if objective.apart)):
+        for place, group in enumerate((together, *([o] for o in self.objectives if o.apart))):
             for objective in group:
                 objective.renew(self.step, self.average.weights)
-            losses = [objective.loss(self.network, encoded) for objective in group]
-            numbers |= self._backward(group, losses)
+            losses = {}
+            for number, shard in encoded.items():
+                with self._dropout(number, place):
+                    losses[number] = [objective.loss(self.network, shard) for objective in group]
+            gradients, means = self._backward(group, losses)
+            total = sum_in_pairs([total, gradients])
+            numbers |= means
+        for parameter, gradient in zip(self.network.parameters(), total, strict=True):
+            parameter.grad = gradient
         return numbers
 
-    def _backward(self, objectives: Sequence[Objective], losses: Sequence[Loss | None]) -> dict[str, float]:
-        """Add this rank's share of the gradient of the losses' means over all ranks; the means."""
-        counts = self.ranks.sum(loss.count if loss else 0 for loss in losses)
+    @contextmanager
+    def _dropout(self, shard: int, group: int) -> Iterator[None]:
+        """Random numbers of a shard, for a group of objectives."""
+        key = (_DROPOUT, self.step, shard, *([group] if group else []))
+        seed = np.random.SeedSequence(self.seed, spawn_key=key).generate_state(1, np.uint64)[0]
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(int(seed))
+            yield
+
+    def _backward(
+        self, objectives: Sequence[Objective], losses: Mapping[int, Sequence[Loss | None]]
+    ) -> tuple[list[torch.Tensor | None], dict[str, float]]:
+        """The gradient of the losses' means over the whole batch, and the means.
+
+        Args:
+            losses: of each objective, by the shards of this process that have examples.
+        """
+        parameters = list(self.network.parameters())
+        columns = [[row[place] for row in losses.values()] for place in range(len(objectives))]
+        counts = self.ranks.sum(sum(loss.count for loss in column if loss) for column in columns)
+        known = [objective for objective, count in zip(objectives, counts, strict=True) if count]
         zero = torch.zeros((), device=self.device)
-        shares = {
-            objective.name: loss.total / count if loss else zero
-            for objective, loss, count in zip(objectives, losses, counts, strict=True)
-            if count
-        }
-        total = sum((o.weight * shares[o.name] for o in objectives if o.name in shares), zero)
-        if total.requires_grad:
-            total.backward()
-        return dict(zip(shares, self.ranks.sum(share.item() for share in shares.values()), strict=True))
+
+        def shard(number: int) -> list[Any]:
+            """Its gradients and shares of the means."""
+            row = losses.get(number, [None] * len(objectives))
+            shares = [loss.total / count if loss else zero for loss, count in zip(row, counts, strict=True) if count]
+            total = sum((o.weight * share for o, share in zip(known, shares, strict=True)), zero)
+            if total.requires_grad:
+                total.backward()
+            gradients = [parameter.grad for parameter in parameters]
+            for parameter in parameters:
+                parameter.grad = None
+            return [*gradients, *(share.item() for share in shares)]
+
+        found = sum_in_pairs(shard(number) for number in self.ranks.own)
+        gradients = self.ranks.sum_tensors(found[: len(parameters)], [parameter.shape for parameter in parameters])
+        means = self.ranks.sum(found[len(parameters) :])
+        return gradients, dict(zip((objective.name for objective in known), means, strict=True))
 
     def save(self) -> None:
         """Write everything that a continuation needs, atomically; only the first rank does."""
-        positions = self.ranks.gather(self.position)
         if not self.ranks.first:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +232,7 @@ class Trainer:
                 "average": self.average.state_dict(),
                 "plateau": self.plateau.state_dict(),
                 "step": self.step,
-                "positions": positions,
+                "position": self.position,
                 "objectives": {objective.name: objective.state_dict() for objective in self.objectives},
             },
             partial,
@@ -209,13 +243,22 @@ class Trainer:
         """Continue from what `save` wrote; False where there is nothing.
 
         Raises:
-            CheckpointError: the file is damaged, or of another model. UsageError: it is of other many processes.
+            CheckpointError: the file is damaged, or of another model. UsageError: not all processes find the same.
         """
-        if not self.path.exists():
-            return False
+        found = self.path.exists()
+        if found:
+            self._load()
+        if self.ranks.sum([self.step + found]) != [self.ranks.world * (self.step + found)]:
+            raise UsageError(
+                f"{self.path} is not the same for all processes: they need one --output folder that they share"
+            )
+        return found
+
+    def _load(self) -> None:
         try:
             state = torch.load(self.path, weights_only=True, map_location=self.device)
-            positions = [tuple(position) for position in state["positions"]]
+            # Older versions wrote those of each process.
+            self.position = tuple(state["position"] if "position" in state else state["positions"][0])
             self.network.load_state_dict(state["network"])
             self.optimizers.load_state_dict(state["optimizers"])
             self.average.load_state_dict(state["average"])
@@ -227,13 +270,6 @@ class Trainer:
         except Exception as error:  # torch raises RuntimeError, KeyError, EOFError, pickle's and zip's errors
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(f"{self.path} cannot be continued ({reason}): delete it to redo the phase") from error
-        if not self.finished and len(positions) != self.ranks.world:
-            raise UsageError(
-                f"{self.path} was trained by {len(positions)} processes, and this is one of {self.ranks.world}: "
-                "go on with as many"
-            )
-        self.position = positions[self.ranks.rank] if self.ranks.rank < len(positions) else ()
-        return True
 
 
 def _due(step: int, every: int, last: int) -> bool:

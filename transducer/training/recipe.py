@@ -35,7 +35,8 @@ class Phase:
         steps: of the optimizer.
         objectives: what is learned, see `training.objectives`; the sum of their losses times their weights.
         train: the examples of this phase; None takes the recipe's.
-        batch_frames: steps of x in a batch, padding counted; a longer example is a batch of its own.
+        batch_frames: steps of x in a batch, of all processes together, padding counted; a longer example is a batch
+            of its own.
         buckets: where lengths are not known, batches are cut from so many batches' worth of examples.
         learning_rate: of AdamW, at the peak; matrix_learning_rate: of Muon, at the peak.
         weight_decay: of both.
@@ -107,6 +108,8 @@ class Recipe:
         storage: of the weights on disk, "float32", "float16" or "int8".
         workers: processes that make the examples; 0 makes them in a thread.
         seed: of everything random.
+        shards: that a batch is cut into, at least, each computed by itself: as many processes, or a part of them, train
+            the same bit for bit.
         evaluate_every, save_every: in steps; both also happen at the end of a phase, and 0 leaves it at that.
     """
 
@@ -124,6 +127,7 @@ class Recipe:
     storage: str = "float16"
     workers: int = 1
     seed: int = 1
+    shards: int = 1
     evaluate_every: int = 200
     save_every: int = 50
 
@@ -139,6 +143,7 @@ class Recipe:
             raise UsageError(f"{owner}: it needs phases, each with a name of its own; it has {names}")
         for name in ("workers", "seed", "evaluate_every", "save_every"):
             check_whole(owner, name, getattr(self, name), 0)
+        check_whole(owner, "shards", self.shards, 1)
         if self.storage not in STORAGES:
             raise UsageError(f"{owner}: storage is {self.storage!r}; there are {', '.join(STORAGES)}")
         heads, units = self.model.heads, {name: len(tokenizer) for name, tokenizer in self.units.items()}

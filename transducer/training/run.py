@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
@@ -11,6 +12,7 @@ import torch
 
 from transducer.data.loader import PairLoader
 from transducer.data.pairs import Prepared, check_apart
+from transducer.data.ranks import Ranks
 from transducer.data.workers import PairMaker
 from transducer.training.context import Context
 from transducer.training.device import choose_device
@@ -20,7 +22,6 @@ from transducer.training.initial import build_network
 from transducer.training.log import Log
 from transducer.training.loop import Trainer
 from transducer.training.progress import Progress, say
-from transducer.training.ranks import Ranks
 from transducer.training.recipe import Recipe
 from transducer.training.report import write_report
 
@@ -51,9 +52,11 @@ def train(
         stack.callback(ranks.leave)
         stack.enter_context(folder.claim(recipe, resume) if ranks.first else nullcontext())
         ranks.wait()  # nobody touches the folder before it is claimed
+        # As the first process has it: a run goes on with the shards that it began with, on however many processes.
+        ranks = ranks.cut(int(ranks.sum([math.lcm(recipe.shards, folder.shards()) if ranks.first else 0])[0]))
         run = stack.enter_context(_Run(recipe, folder, cache or folder.cache, ranks, chosen))
         if ranks.first:
-            folder.begin(recipe)
+            folder.begin(recipe, ranks.shards)
         for number in range(len(recipe.phases)):
             if not run.phase(number, stop) or stop():
                 if command and ranks.first:
@@ -102,7 +105,7 @@ class _Run:
         else:
             batches = PairLoader(
                 recipe.source(phase), self.maker, phase.batch_frames, seed,
-                buckets=phase.buckets, world=self.ranks.world, rank=self.ranks.rank,
+                buckets=phase.buckets, ranks=self.ranks,
             )  # fmt: skip
         known = recipe.trained_heads(number + 1)
         self.evaluated = without(self.network, [head for head in self.network.heads if head not in known])

@@ -16,6 +16,7 @@ from pipelines.speech_en.sentences import AlignedBatches, AlignedLoss, Predictor
 from pipelines.speech_en.speech import Speech
 from pipelines.speech_en.targets import Targets
 from transducer.data.augment.features import AugmentConfig
+from transducer.data.ranks import Ranks
 from transducer.errors import UsageError
 from transducer.heads.cascaded_rnnt import CascadedRNNT, CascadedRNNTConfig
 from transducer.heads.ctc import CTCConfig
@@ -282,6 +283,29 @@ def test_batches_are_a_function_of_seed_and_number(cascade):
     )
     spliced = {word for batch in first for row in batch.parts[1] for word in row.words}
     assert spliced <= {"dead", "cab", "abc"}
+
+
+def test_shards_share_the_sentences_of_a_batch(cascade):
+    speech, _, said = heard_by(cascade)
+    bank = PosteriorBank(said, {word: speech.spoken.tokens(word, "phones") for item in said for word in item.words})
+
+    def batches(ranks: Ranks) -> list:
+        made = AlignedBatches(
+            lambda: bank, speech.texts, speech.spoken, "phones", UNITS["characters"], 1, 60, 60, ranks, prefetch=0
+        )
+        return [batch for batch, _ in zip(made.stream(), range(3), strict=False)]
+
+    whole, alone = batches(Ranks()), batches(Ranks(shards=4))
+    both = [batches(Ranks(2, rank, shards=4)) for rank in range(2)]
+    for one, cut, *halves in zip(whole, alone, *both, strict=True):
+        shards = [shard for half in halves for shard in half.shards.values()]
+        assert list(cut.shards) == [0, 1, 2, 3] == [number for half in halves for number in half.shards]
+        assert [(shard.texts, shard.seed) for shard in shards] == [(s.texts, s.seed) for s in cut.shards.values()]
+        assert len({shard.seed for shard in shards}) == 4 and {half.following for half in halves} == {one.following}
+        assert sorted(text for shard in shards for text in shard.texts) == sorted(one.texts)
+        rows = sorted(row.words for shard in shards for part in shard.parts for row in part)
+        assert rows == sorted(row.words for part in one.parts for row in part)
+        assert one.amount == cut.amount == sum(half.amount for half in halves)
 
 
 def test_what_is_heard_is_sharpened_by_a_power_for_each_recording(cascade, monkeypatch):

@@ -1,10 +1,13 @@
 """Training on sound without speech: batches are a function of the seed, and blanks get likelier."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from training_fixtures import tiny_network
 
-from pipelines.speech_en.no_speech import Silences, silence_loss
+from pipelines.speech_en.no_speech import NoSpeech, Silences, silence_loss
+from transducer.training.encoded import Encoded
 
 BINS = 80
 
@@ -29,6 +32,15 @@ def test_batches_are_a_function_of_seed_and_number():
     assert first.shape == (3, 40, BINS) and torch.equal(first, again)
     assert not torch.equal(first, other) and not torch.equal(first, reseeded)
     assert torch.isfinite(first).all()
+
+
+def test_shards_share_a_batch():
+    objective, network = replace(NoSpeech(lambda folder: None), silences=silences()), tiny_network().eval()
+    found = [objective.loss(network, Encoded(network, None, False, 4, shard, shards=4)) for shard in range(4)]
+    assert found[3] is None  # there are three rows
+    whole = objective.loss(network, Encoded(network, None, False, 4))
+    assert sum(loss.count for loss in found[:3]) == whole.count
+    torch.testing.assert_close(sum(loss.total for loss in found[:3]), whole.total)
 
 
 def test_nothing_is_quieter_than_digital_silence():
