@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from transducer.cores.multihead import MultiHeadAttention, sinusoids
+from transducer.cores.multihead import sinusoids
+from transducer.encoders.segment import EncoderLayer, SegmentEncoder, visible_steps
 from transducer.model.config import SegmentEncoderConfig, register
-from transducer.model.sequence import Streaming, apply_mask, mask_stride
+from transducer.model.sequence import apply_mask, mask_stride
 
 RANGE = 8.0  # decades of power below the maximum that are told apart
 
@@ -41,22 +42,7 @@ class WhisperEncoderConfig(SegmentEncoderConfig):
         return cls(8, 2, 2, 12, 10), cls(6, 1, 3)
 
 
-class EncoderLayer(nn.Module):
-    """Attention of all steps to each other, feed-forward; a norm before each, a residual around each."""
-
-    def __init__(self, channels: int, heads: int, hidden: int):
-        super().__init__()
-        self.self_norm, self.feed_norm = nn.LayerNorm(channels), nn.LayerNorm(channels)
-        self.self_attention = MultiHeadAttention(channels, heads, key_bias=False)
-        self.feed_forward = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
-
-    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
-        normed = self.self_norm(x)
-        x = x + self.self_attention.attend(normed, *self.self_attention.keys_values(normed), visible)
-        return x + self.feed_forward(self.feed_norm(x))
-
-
-class WhisperEncoder(Streaming):
+class WhisperEncoder(SegmentEncoder):
     """log10 mel power (B, T, features) -> (B, ceil(T / 2), channels), each step seeing the whole segment.
 
     What is more than 8 decades below the maximum of the segment is raised to there, and the result x becomes
@@ -71,7 +57,6 @@ class WhisperEncoder(Streaming):
         ValueError: in `forward`, a segment that is longer.
     """
 
-    can_step = False
     stride = 2
     positions: Tensor
     layers: Sequence[EncoderLayer]
@@ -84,7 +69,7 @@ class WhisperEncoder(Streaming):
         self.conv1 = nn.Conv1d(features, channels, 3, padding=1)
         self.conv2 = nn.Conv1d(channels, channels, 3, stride=2, padding=1)
         self.register_buffer("positions", sinusoids(torch.arange(longest), channels))
-        self.layers = nn.ModuleList(EncoderLayer(channels, heads, hidden) for _ in range(layers))  # type: ignore[assignment]
+        self.layers = nn.ModuleList(EncoderLayer(channels, heads, hidden, key_bias=False) for _ in range(layers))  # type: ignore[assignment]
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,8 +81,7 @@ class WhisperEncoder(Streaming):
         h = torch.where(mask[:, None], h, 0.0)
         x = nn.functional.gelu(self.conv2(h)).transpose(1, 2)
         x, mask = x + self.positions[: x.shape[1]], mask_stride(mask, 2)
-        # A row without any step sees its padding, or it would be NaN.
-        visible = (mask | ~mask.any(dim=1, keepdim=True))[:, None, None]
+        visible = visible_steps(mask)
         for layer in self.layers:
             x = layer(x, visible)
         return self.norm(x), mask

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from transducer.encoders.segment import SegmentEncoder
 from transducer.encoders.whisper import WhisperEncoderConfig
 from transducer.errors import UsageError
 from transducer.heads.ctc import BLANK, CTC, ctc_nll, sequence_loss
@@ -22,7 +23,6 @@ from transducer.heads.decoders.transformer import TransformerDecoderConfig
 from transducer.heads.head import IGNORE, Head, Loss, Target
 from transducer.heads.metrics import WrittenErrors
 from transducer.model.config import HeadConfig, ModelConfig, SegmentDecoderConfig, SegmentEncoderConfig, register
-from transducer.model.sequence import Streaming
 
 if TYPE_CHECKING:
     from transducer.search.context import SearchContext
@@ -131,7 +131,7 @@ class SegmentHead(Head):
     def __init__(self, channels: int, tokens: int, config: SegmentConfig):
         super().__init__()
         self.size, self.config = tokens, config
-        self.encoder: Streaming = config.encoder.build(channels)
+        self.encoder: SegmentEncoder = config.encoder.build(channels)
         memory = config.encoder.channels
         self.decoder: Decoder | None = config.decoder.build(tokens, memory) if config.decoder else None
         self.ctc = CTC(memory, tokens) if self.decoder is None else None
@@ -150,6 +150,10 @@ class SegmentHead(Head):
         weight = next(self.parameters())
         steps: tuple[Tensor, Tensor] = self.encoder(features.to(weight.device, weight.dtype), mask.to(weight.device))
         return steps
+
+    def levels(self, features: Tensor) -> Tensor:
+        """How loud it is: features (..., T, F) -> log10 of the power in mel bands (..., T, bands), see `WhisperMel`."""
+        return self.encoder.levels(features)
 
     def pad(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Segments filled up with silence to `max_steps`, all of which exist then: what Whisper was trained on."""

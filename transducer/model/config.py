@@ -24,6 +24,7 @@ from transducer.errors import CheckpointError, UsageError
 from transducer.model.typed_json import value_of, wrong
 
 if TYPE_CHECKING:
+    from transducer.encoders.segment import SegmentEncoder
     from transducer.heads.ctc import SelfConditioningConfig
     from transducer.heads.decoders.decoder import Decoder
     from transducer.heads.head import Head
@@ -144,7 +145,7 @@ class SegmentEncoderConfig(PartConfig):
 
     channels: int
 
-    def build(self, features: int) -> Streaming:
+    def build(self, features: int) -> SegmentEncoder:
         """The encoder of steps of so many features; it need not step."""
         raise NotImplementedError
 
