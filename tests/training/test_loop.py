@@ -30,6 +30,7 @@ from transducer.heads.ctc import CTCConfig
 from transducer.heads.head import Loss
 from transducer.heads.rnnt import RNNTConfig
 from transducer.training.loop import Trainer
+from transducer.training.muon import Muon
 from transducer.training.objectives import HeadLoss, Objective
 from transducer.training.optimizer import Average, Optimizers, rate_fraction
 from transducer.training.recipe import Phase, Recipe
@@ -176,7 +177,7 @@ def test_muon_gets_the_inner_matrices_and_adamw_everything_else():
         muon, adamw = (
             {names[id(p)] for group in part.param_groups for p in group["params"]} for part in optimizers.parts
         )
-        assert type(optimizers.parts[0]) is torch.optim.Muon and type(optimizers.parts[1]) is torch.optim.AdamW
+        assert type(optimizers.parts[0]) is Muon and type(optimizers.parts[1]) is torch.optim.AdamW
         assert muon | adamw == set(names.values()) and not muon & adamw
         shapes = {name: parameter.ndim for name, parameter in network.named_parameters()}
         assert all(shapes[name] == 2 and name.startswith("encoder.") for name in muon)

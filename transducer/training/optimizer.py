@@ -11,13 +11,14 @@ from transducer.cores.selective_scan import SelectiveSSM
 from transducer.cores.tcn import DilatedConv
 from transducer.encoders.images.encoder import ImageEncoder
 from transducer.heads.head import Head
+from transducer.training.muon import Muon
 from transducer.training.recipe import Phase
 
 
 class Optimizers:
     """Muon for the matrices inside the network, AdamW for the rest.
 
-    Muon (Jordan et al. 2024, torch.optim.Muon) orthogonalises a matrix's momentum; embeddings, heads,
+    Muon (Jordan et al. 2024) orthogonalises a matrix's momentum; embeddings, heads,
     convolutions, norms and biases are no such matrices, and stay with AdamW (Loshchilov & Hutter 2019). So do the
     published weights of an image network that is fine-tuned, at a rate of their own.
     """
@@ -46,9 +47,7 @@ class Optimizers:
         self.phase = phase
         self.parts: list[torch.optim.Optimizer] = []
         if matrices:
-            self.parts.append(
-                torch.optim.Muon(matrices, lr=phase.matrix_learning_rate, weight_decay=phase.weight_decay)
-            )
+            self.parts.append(Muon(matrices, lr=phase.matrix_learning_rate, weight_decay=phase.weight_decay))
         for share, parameters in ((1.0, others), *tuned):
             rate = share * phase.learning_rate
             self.parts.append(

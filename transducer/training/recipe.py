@@ -43,7 +43,8 @@ class Phase:
         warmup: steps of linear rise; then the rate falls linearly to `final_fraction` of the peak, at the last step.
         clip: norm of the gradient, at most.
         average_decay: of the exponential moving average of the weights that is evaluated and shipped.
-        bf16: compute the network in bfloat16 where autocast does; weights and losses stay float32.
+        bf16: compute the network in bfloat16 where autocast does, and where the device has it; weights and losses stay
+            float32.
         patience: the phase is over when so many evaluations on held-out examples have brought no progress, and its
             result is the best of them; 0 goes on to the last step, and takes what is there then.
         frozen: beginnings of the names of weights that do not learn, such as "encoder.stages.0.", from this phase on.
