@@ -18,9 +18,12 @@ from transducer.data.pairs import Pair, fixed_pair
 from transducer.encoders.conv_subsampling import ConvSubsamplingConfig
 from transducer.errors import UsageError
 from transducer.frontends.logmel import LogMelConfig
+from transducer.heads.attention import AttentionConfig
+from transducer.heads.ctc import CTCConfig
 from transducer.heads.head import Loss
 from transducer.heads.rnnt import RNNTConfig
 from transducer.model.network import Network
+from transducer.search.tokens.ctc import CTCGreedySearch
 from transducer.training.encoded import Encoded
 from transducer.training.evaluation import measure, rates
 from transducer.training.initial import build_network
@@ -49,6 +52,60 @@ def test_every_kind_of_target_can_be_learned_by_heart(tmp_path, kind):
         assert found["error:out"] <= 0.1
     else:
         assert found["accuracy:out"] > 0.97
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["one head with a CTC output", "two heads"])
+def test_attention_and_ctc_learn_at_once(tmp_path, inside):
+    """Both write what they see; each of two losses by itself would leave the other's output as it began."""
+    decoder = AttentionConfig("labels", channels=24, layers=1, heads=2, smoothing=0.0, ctc=0.5 if inside else 0.0)
+    heads = {"out": decoder} if inside else {"out": decoder, "ctc": CTCConfig("labels")}
+    objectives = (HeadLoss("out"),) if inside else (HeadLoss("out", 0.5), HeadLoss("ctc", 0.5))
+    recipe = recipe_of(
+        train=Lights(4, "ctc"),
+        model=model(heads=heads),
+        objectives=objectives,
+        steps=220,
+        batch_frames=400,
+        learning_rate=0.01,
+        bf16=False,
+        average_decay=0.8,
+    )
+    trainer = trainer_of(recipe, tmp_path)
+    logged = []
+    trainer.run(lambda step, numbers: logged.append(numbers))
+    for objective in objectives:
+        assert logged[-1][f"loss:{objective.name}"] < 0.3 * logged[0][f"loss:{objective.name}"]
+    trainer.network.load_state_dict(trainer.average.weights)
+    found = rates(measure(trainer.network, recipe.train, list(heads)))
+    assert all(found[f"error:{name}"] <= 0.1 for name in heads)
+    if inside:
+        head = trainer.network.heads["out"]
+        batch = collate([fixed_pair(recipe.train, index) for index in range(4)])
+        outputs, mask = Encoded(trainer.network, batch, False).outputs("out", range(4))
+        errors = CTCGreedySearch()
+        for row, pair in enumerate(batch.pairs):
+            log_probs = outputs[row, mask[row], head.channels :].detach().numpy()
+            assert errors.best(errors.finish(errors.step(errors.init(), log_probs))).tokens == tuple(pair.y)
+
+
+def test_a_loss_has_a_part_of_the_gradient_by_its_weight(tmp_path):
+    """One step moves the layers that both share by both; a weight of nothing leaves them to the other."""
+    heads = {"out": AttentionConfig("labels", channels=8, layers=1, heads=2), "ctc": CTCConfig("labels")}
+
+    def moved(*weights: float) -> torch.Tensor:
+        objectives = tuple(HeadLoss(name, weight) for name, weight in zip(heads, weights, strict=True))
+        recipe = recipe_of(train=Lights(4, "ctc"), model=model(heads=heads), objectives=objectives, bf16=False)
+        trainer = trainer_of(recipe, tmp_path / str(weights))
+        encoded = Encoded(trainer.network, collate([fixed_pair(recipe.train, index) for index in range(4)]), False)
+        losses = [objective.loss(trainer.network, encoded) for objective in objectives]
+        trainer._backward(objectives, losses)
+        grad = trainer.network.encoder.stages[0].out.weight.grad
+        assert grad is not None
+        return grad
+
+    one, other = moved(1.0, 0.0), moved(0.0, 1.0)
+    assert not torch.allclose(one, other, atol=1e-4)
+    torch.testing.assert_close(moved(0.7, 0.3), 0.7 * one + 0.3 * other, atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
