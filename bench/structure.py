@@ -15,7 +15,16 @@ from pathlib import Path
 # From the ground up: a layer knows those below it, and nothing of those above.
 LAYERS = (
     ("errors", "version", "results", "atomic"),
-    ("model.sequence", "model.config", "model.torchaudio", "model.quantization", "model.packing", "model.typed_json"),
+    (
+        "model.state",
+        "model.names",
+        "model.sequence",
+        "model.config",
+        "model.torchaudio",
+        "model.quantization",
+        "model.packing",
+        "model.typed_json",
+    ),
     ("text", "media"),
     ("frontends", "encoders", "cores"),
     ("search",),

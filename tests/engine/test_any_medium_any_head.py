@@ -341,5 +341,5 @@ def test_the_same_options_make_one_engine():
 
 def test_a_head_can_be_chosen():
     one = model("samples", "cascaded")
-    assert one.engine().network.stages[-1] is not one.engine(head="ctc").network.stages[-1]
+    assert one.engine().network.network.stages[-1] is not one.engine(head="ctc").network.network.stages[-1]
     assert one.engine().latency > one.engine(head="ctc").latency  # it waits for what is due late

@@ -16,6 +16,7 @@ from tiny_readable import UNITS, WORDS, bare, segment, tiny, tiny_config, tiny_n
 import transducer
 from transducer.cli import main
 from transducer.engine.readable import ReadableModel, load_readable
+from transducer.engine.torch_networks import TorchNetworks
 from transducer.errors import CheckpointError, UsageError
 from transducer.frontends.words import Words
 from transducer.model.checkpoint import save_checkpoint
@@ -117,9 +118,10 @@ def test_parts_of_another_model_are_refused(units, message, tmp_path):
 
 def test_it_needs_no_copy_of_the_weights():
     network = tiny_network()
-    model = ReadableModel(network, UNITS, Pauses())
-    assert isinstance(model.network.frontend, Words)
-    assert model.network.frontend.word_embedding.weight is network.frontend.word_embedding.weight
+    model = ReadableModel(TorchNetworks(network, UNITS), Pauses())
+    frontend = model.network.network.stages[0]
+    assert isinstance(frontend, Words)
+    assert frontend.word_embedding.weight is network.frontend.word_embedding.weight
 
 
 # --- the bundled model, and the command line with it

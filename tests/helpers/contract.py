@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from transducer.errors import UsageError
-from transducer.model.sequence import Aux, Side, State, Streaming, batch_size, extras, select, split, stack
+from transducer.model.sequence import Aux, Side, Streaming, extras
+from transducer.model.state import State, batch_size, select, split, stack
 
 NAN = float("nan")
 # Rows -> what the stage needs besides x: tensors by name.

@@ -7,6 +7,7 @@ import torch
 from transducer.cores.window import WindowLayersConfig
 from transducer.encoders.window import WindowConfig
 from transducer.engine.readable import HEADS, ReadableModel
+from transducer.engine.torch_networks import TorchNetworks
 from transducer.frontends.words import WordsConfig
 from transducer.heads.framewise import FramewiseConfig
 from transducer.model.config import ModelConfig
@@ -48,7 +49,7 @@ def tiny_network(look_ahead: int = 2) -> Network:
 
 
 def tiny(look_ahead: int = 2, pauses: Pauses | None = None) -> ReadableModel:
-    return ReadableModel(tiny_network(look_ahead), UNITS, pauses or Pauses())
+    return ReadableModel(TorchNetworks(tiny_network(look_ahead), UNITS), pauses or Pauses())
 
 
 def segment(texts: list[str], stable: int | None = None, start: float = 0.0) -> Segment:

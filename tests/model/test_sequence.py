@@ -19,15 +19,12 @@ from transducer.model.sequence import (
     Serial,
     Streaming,
     apply_mask,
-    batch_size,
     lengths_to_mask,
     mask_stride,
-    select,
     set_chunk,
     share_weights,
-    split,
-    stack,
 )
+from transducer.model.state import batch_size, select, split, stack
 
 
 class Delay(Streaming):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -78,7 +77,7 @@ def check_threads(threads: int | None) -> None:
 
 
 def set_threads(threads: int | None) -> None:
-    """Let torch use this many threads; one if None.
+    """Let networks use this many threads; one if None.
 
     The models are small. On a machine that is busy, a second thread makes them three times as slow, and on one that is
     not, hardly faster.
@@ -87,12 +86,10 @@ def set_threads(threads: int | None) -> None:
         UsageError: see `check_threads`.
     """
     check_threads(threads)
-    if threads is None and "torch" not in sys.modules:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it when it is loaded
-        return
-    import torch
+    from transducer.engine.threads import VARIABLE
+    from transducer.engine.threads import set_threads as compute_with
 
-    torch.set_num_threads(threads or int(os.environ.get("OMP_NUM_THREADS", "1")))
+    compute_with(threads or int(os.environ.get(VARIABLE, "1")))
 
 
 def text_stages(punctuate: bool, digits: bool) -> TextStages:

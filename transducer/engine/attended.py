@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from transducer.engine.clock import SteadyClock
+from transducer.engine.torch_backend import TorchBackend
 from transducer.errors import UsageError
 from transducer.heads.attention import AttentionHead
 from transducer.media.text import Text
@@ -52,7 +53,9 @@ def attended(model: Model, source: Any, text: str | None = None, head: str | Non
         raise UsageError(f"the model {model.name} has no attention decoder {head or ''}".rstrip())
     part = found[head or next(iter(found))]
     tokenizer = model.units[part.config.units]
-    network = model.engine(head=head or next(iter(found))).network
+    backend = model.engine(head=head or next(iter(found))).network
+    assert isinstance(backend, TorchBackend)
+    network = backend.network
     with model.medium.open(source, **reading) as reader:
         blocks = [block.inputs for block in reader]
     inputs = np.concatenate(blocks) if blocks else np.zeros((0, model.medium.channels), model.medium.dtype)

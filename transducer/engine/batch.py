@@ -15,16 +15,14 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from transducer.engine.client import Client, Listener, StreamState, check_rate, check_times
 from transducer.engine.clock import FrameClock, SteadyClock
 from transducer.engine.engine import Engine
 from transducer.errors import UsageError, is_number, require
 from transducer.media.medium import Block
-from transducer.model.sequence import State, select
+from transducer.model.state import State, choose, fits, put, select
 
 Results = dict[Hashable, list[Any]]
 LONGEST_HOLD = 10.0  # seconds for which a frame is held; a model that has seen it for so long sees nothing else
@@ -92,7 +90,7 @@ class StreamBatch:
             raise UsageError(f"a stream named {name!r} is already there")
         if state is not None:
             require(state, StreamState, "the state of a stream is what its `state` was")
-            if state.waiting.shape[1:] != (self.engine.medium.channels,) or not _fits(state.network, self._fresh):
+            if state.waiting.shape[1:] != (self.engine.medium.channels,) or not fits(state.network, self._fresh):
                 raise UsageError("the state is that of a stream of another model, or with another search")
         free = set(range(self.capacity)) - {client.slot for client in self._clients.values()}
         if not free:
@@ -103,7 +101,7 @@ class StreamBatch:
             client.rate = check_rate(rate, self.engine.medium)
         client.listener = listener
         network = self._fresh if state is None else state.network
-        self._state = _choose(self._rows([client.slot]), network, self._state)
+        self._state = choose(self._rows([client.slot]), network, self._state)
         self._clients[name] = client
 
     def state(self, name: Hashable) -> StreamState:
@@ -207,7 +205,7 @@ class StreamBatch:
         working = {name: client for name, client in clients.items() if client.slot in parts}
         for client in working.values():
             if self.engine.is_stale(client.search):
-                self._state = _choose(self._rows([client.slot]), self._renewed(client.block), self._state)
+                self._state = choose(self._rows([client.slot]), self._renewed(client.block), self._state)
             client.block = parts[client.slot]
         outputs = self._encode(parts) if parts else {}
         results: Results = {}
@@ -333,14 +331,14 @@ class StreamBatch:
         if self._compact:
             slots = sorted(parts)
             encoded, state = self.engine.encode([parts[slot] for slot in slots], self.block, select(self._state, slots))
-            _put(torch.tensor(slots, device=self.engine.device), state, self._state)
+            put(slots, state, self._state)  # which nobody else has: `choose` made it, or `init_state`
             return dict(zip(slots, encoded, strict=True))
         nothing = np.zeros((0, self.engine.medium.channels), self.engine.medium.dtype)
         encoded, state = self.engine.encode(
             [parts.get(slot, nothing) for slot in range(self.capacity)], self.block, self._state
         )
         idle = [client.slot for client in self._clients.values() if client.slot not in parts]
-        self._state = _choose(self._rows(idle), self._state, state) if idle else state
+        self._state = choose(self._rows(idle), self._state, state) if idle else state
         return {slot: encoded[slot] for slot in parts}
 
     def _take(self, clients: Sequence[Client], outputs: Sequence[NDArray[np.float32]]) -> list[list[Any]]:
@@ -399,38 +397,14 @@ class StreamBatch:
             clock.close(float(1 / client.rate))
         return results + self._time(client, items, clock)
 
-    def _rows(self, slots: list[int]) -> Tensor:
+    def _rows(self, slots: list[int]) -> NDArray[np.bool_]:
         """(capacity,) bool: True for these rows."""
-        chosen = torch.zeros(self.capacity, dtype=torch.bool)
+        chosen = np.zeros(self.capacity, np.bool_)
         chosen[slots] = True
-        return chosen.to(self.engine.device)
+        return chosen
 
     def _client(self, name: Hashable) -> Client:
         try:
             return self._clients[name]
         except (KeyError, TypeError):  # a list, for one, names nothing
             raise UsageError(f"there is no stream named {name!r:.80}") from None
-
-
-def _fits(state: State, other: State) -> bool:
-    """Whether both have the same structure and shapes."""
-    if isinstance(state, Tensor) or isinstance(other, Tensor):
-        return isinstance(state, Tensor) and isinstance(other, Tensor) and state.shape == other.shape
-    return len(state) == len(other) and all(_fits(a, b) for a, b in zip(state, other, strict=True))
-
-
-def _put(rows: Tensor, new: State, old: State) -> None:
-    """Write the rows of `new` to these rows of `old`, which nobody else has: `_choose` made it, or `init_state`."""
-    if isinstance(old, Tensor):
-        old[rows] = new
-        return
-    for into, part in zip(old, new, strict=True):
-        _put(rows, part, into)
-
-
-def _choose(rows: Tensor, new: State, old: State) -> State:
-    """Where `rows` is True the row of `new` (which may have one row for all), elsewhere that of `old`."""
-    if isinstance(old, Tensor):
-        return torch.where(rows.view(-1, *[1] * (old.ndim - 1)), new, old)
-    parts = [_choose(rows, a, b) for a, b in zip(new, old, strict=True)]
-    return type(old)(*parts) if hasattr(old, "_fields") else tuple(parts)

@@ -17,7 +17,7 @@ from transducer.engine.engine import Engine
 from transducer.engine.queue import StepQueue
 from transducer.errors import UsageError
 from transducer.media.medium import Medium
-from transducer.model.sequence import State
+from transducer.model.state import State
 
 Listener = Callable[[NDArray[np.float32], Sequence[bool]], None]
 

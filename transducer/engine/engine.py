@@ -8,12 +8,12 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from transducer.engine.backend import Backend
 from transducer.engine.clock import FrameClock, SteadyClock
 from transducer.media.medium import Medium
-from transducer.model.sequence import Serial, State, split_at_whole
+from transducer.model.state import State
 from transducer.search.result_search import ResultSearch
 
 # Of a source that is judged as a whole: at 40 ms a step 43 minutes of sound. What is gathered until its end takes 67 MB
@@ -28,18 +28,15 @@ class Engine:
     comes out of there is gathered, and the rest of the network runs over all of it at the end of the source.
 
     Args:
-        network: steps of the medium (B, T, C) -> outputs of a head (B, T / stride, V).
+        network: steps of the medium (B, T, C) -> outputs of a head (B, T / stride, V), and what computes it.
         search: from those to results.
         medium: what steps are.
         block: steps to work on at a time, a multiple of the network's block; None for that.
         delay: output steps by which the head emits late. So many steps of silence follow the end of a stream.
         renew: output steps in which nothing was heard, after which the network remembers the newest block alone; None
             for never. Needs a network that does not look ahead, whose outputs would be lost.
-        device: of the network.
 
     Attributes:
-        network: the stages that run as a stream.
-        whole: the stages that run over the whole at its end; None where all of them stream.
         longest: steps that a source may have; None where all stages stream.
         stride: steps per output.
         tail: steps that have to follow the last one for its outputs to come out: the network's look-ahead.
@@ -48,18 +45,16 @@ class Engine:
 
     def __init__(
         self,
-        network: Serial,
+        network: Backend,
         search: ResultSearch[Any, Any],
         medium: Medium,
         block: int | None = None,
         delay: int = 0,
         renew: int | None = None,
-        device: torch.device | str = "cpu",
     ):
-        self.search, self.medium, self.device = search, medium, torch.device(device)
-        self.network, self.whole = split_at_whole(network)
+        self.network, self.search, self.medium = network, search, medium
         self.stride = network.stride
-        self.longest = None if self.whole is None else LONGEST_WHOLE * self.network.stride
+        self.longest = LONGEST_WHOLE * network.stride if network.whole else None
         self.block = block or self.network.block
         if self.block % self.network.block:
             raise ValueError(f"this network works on {self.network.block} steps at a time, and {block} is no multiple")
@@ -70,7 +65,7 @@ class Engine:
     @property
     def streams(self) -> bool:
         """Whether results come while the source goes on; otherwise all of them come at its end."""
-        return self.whole is None
+        return not self.network.whole
 
     @property
     def known_fps(self) -> float | None:
@@ -119,9 +114,8 @@ class Engine:
 
     def init_state(self, batch: int) -> State:
         """The network's state before the first step of so many streams."""
-        return self.network.init_state(batch, torch.zeros((), device=self.device))
+        return self.network.init_state(batch)
 
-    @torch.inference_mode()
     def encode(
         self, parts: Sequence[NDArray[Any]], steps: int, state: State
     ) -> tuple[list[NDArray[np.float32]], State]:
@@ -137,20 +131,13 @@ class Engine:
         for row, part in zip(x, parts, strict=True):
             row[: len(part)] = part
         lengths = np.array([len(part) for part in parts])
-        mask = torch.from_numpy(np.arange(steps) < lengths[:, None])
-        outputs, exists, state = self.network.step(torch.from_numpy(x).to(self.device), mask.to(self.device), state)
-        found, there = outputs.numpy(force=True), exists.numpy(force=True)
-        return [row[present] for row, present in zip(found, there, strict=True)], state
+        outputs, exists, state = self.network.step(x, np.arange(steps) < lengths[:, None], state)
+        return [row[present] for row, present in zip(outputs, exists, strict=True)], state
 
-    @torch.inference_mode()
     def conclude(self, encoded: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """All outputs (T, V) of a source, by the stages that need the whole of what the others made of it.
 
         Args:
             encoded: parts (T_i, C), at least one step in all, one after the other.
         """
-        assert self.whole is not None
-        x = torch.from_numpy(np.concatenate(encoded)).to(self.device)[None]
-        outputs, _ = self.whole(x, torch.ones(x.shape[:2], dtype=torch.bool, device=self.device))
-        found: NDArray[np.float32] = outputs[0].numpy(force=True)
-        return found
+        return self.network.conclude(np.concatenate(encoded))

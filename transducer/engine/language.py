@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
+from transducer.engine.backend import Backend
 from transducer.errors import UsageError
-from transducer.model.sequence import Serial
 from transducer.search.options import Options
 from transducer.search.tokens.attention.build import chosen_settings
 from transducer.search.tokens.attention.decoding import Decoding
@@ -50,8 +49,8 @@ class LanguageModel:
         UsageError: the network looks ahead, or writes other tokens than it reads.
     """
 
-    def __init__(self, network: Serial, tokenizer: Tokenizer, read: Tokenizer, name: str):
-        if not network.can_step or network.latency or network.stride != 1 or network.block != 1:
+    def __init__(self, network: Backend, tokenizer: Tokenizer, read: Tokenizer, name: str):
+        if network.whole or network.latency or network.stride != 1 or network.block != 1:
             raise UsageError(f"the language model {name} must step from token to token and not look ahead")
         if tokenizer.tokens != read.tokens:
             raise UsageError(f"the language model {name} must write the tokens that it reads")
@@ -61,11 +60,10 @@ class LanguageModel:
     def score(self, text: str | Sequence[int]) -> Score:
         """How probable a text is, or its tokens. Raises UsageError for what the tokens cannot spell."""
         tokens = self._tokens(text)
-        x = torch.tensor([0, *tokens], dtype=torch.float32, device=self.scorer.device)[None, :, None]
-        with torch.inference_mode():
-            log_probs, _ = self.network(x, torch.ones(x.shape[:2], dtype=torch.bool, device=x.device))
-        wanted = torch.tensor([*tokens, 0], device=x.device)
-        return Score(float(log_probs[0].double().gather(1, wanted[:, None]).sum()), len(wanted))
+        x = np.array([0, *tokens], np.float32)[None, :, None]
+        log_probs, _, _ = self.network.step(x, np.ones(x.shape[:2], np.bool_), self.network.init_state(1))
+        wanted = np.array([*tokens, 0])
+        return Score(float(log_probs[0, np.arange(len(wanted)), wanted].astype(np.float64).sum()), len(wanted))
 
     def perplexity(self, texts: Sequence[str | Sequence[int]]) -> float:
         """Of all texts together, a token. Raises UsageError without any."""

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import asdict
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from transducer.engine.batch import StreamBatch
 from transducer.engine.client import StreamState
 from transducer.engine.engine import Engine
 from transducer.engine.language import LanguageModel
+from transducer.engine.networks import Networks
 from transducer.engine.session import Session
 from transducer.engine.stream import Stream
 from transducer.errors import UsageError, require
-from transducer.heads.language import LanguageConfig
 from transducer.media.counted import counts_steps
 from transducer.media.medium import Medium
 from transducer.media.text import Text
-from transducer.model.checkpoint import CONFIG, WORDS, load_checkpoint
-from transducer.model.config import ModelConfig, settings
-from transducer.model.network import Network
-from transducer.model.packing import pack_linears
-from transducer.model.sequence import Serial, share_weights
-from transducer.model.stages import stages_of
+from transducer.model.config import settings
+from transducer.model.names import CONFIG, WORDS
 from transducer.results import Labelling, Transcript
 from transducer.search.context import SearchContext
 from transducer.search.options import Options
@@ -36,8 +29,10 @@ from transducer.search.tokens.language import LanguageScorer
 from transducer.search.tokens.word_model import WordModel, read_config
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
+if TYPE_CHECKING:
+    from transducer.model.network import Network
+
 MODELS = "checkpoints"
-DEVICES = ("auto", "cpu", "cuda")
 
 
 def models() -> list[str]:
@@ -47,7 +42,7 @@ def models() -> list[str]:
 
 
 def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
-    """A bundled model by its name, or a checkpoint folder by its path.
+    """A bundled model by its name, or the folder of a checkpoint or of an exported model by its path.
 
     Args:
         device: where to compute: "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one.
@@ -56,30 +51,23 @@ def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
         UsageError: there is neither, or no such device. CheckpointError: the folder cannot be used.
     """
     require(name_or_folder, (str, os.PathLike), "a model is named, or its folder given")
-    name, found = os.fspath(name_or_folder), find_device(device)
+    name = os.fspath(name_or_folder)
     if name in models():
-        return Model(Path(str(resources.files("transducer") / MODELS / name)), found)
+        return Model(Path(str(resources.files("transducer") / MODELS / name)), device)
     try:
         if Path(name_or_folder).is_dir():
-            return Model(Path(name_or_folder), found)
+            return Model(Path(name_or_folder), device)
     except (OSError, ValueError):  # a name that is too long, or holds a NUL
         name = f"{name[:80]}..."
     bundled = ", ".join(models()) or "none"
     raise UsageError(f"unknown model {name!r}: it is neither a folder nor one of the bundled models ({bundled})")
 
 
-def find_device(name: str | torch.device) -> torch.device:
-    """The device of this name. Raises UsageError where there is none."""
-    require(name, (str, torch.device), f"a device is one of {', '.join(DEVICES)}")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"unknown device {name!r}: there are {', '.join(DEVICES)}") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"there is no device {name!r} on this machine: use cpu, or auto")
-    return device
+def open_networks(folder: Path, device: Any) -> Networks:
+    """What a folder holds, by the library that computes it: a checkpoint by PyTorch."""
+    from transducer.engine.torch_networks import TorchNetworks
+
+    return TorchNetworks.load(folder, device)
 
 
 class Model:
@@ -93,20 +81,23 @@ class Model:
         device: where it computes.
     """
 
-    def __init__(self, folder: str | Path, device: torch.device | str = "cpu"):
+    def __init__(self, folder: str | Path, device: Any = "cpu"):
         require(folder, (str, os.PathLike), "a model's folder is given as a path: load takes names as well")
-        folder = Path(folder)
-        self.folder, self.device = folder, find_device(device)
-        self.name = folder.resolve().name
-        self.network, self.units = load_checkpoint(folder)
-        self.network.to(self.device)
-        self.config: ModelConfig = self.network.config
-        self.medium: Medium = self.config.frontend.medium(self.units)
-        self._packed = share_weights(self.network)
-        pack_linears(self._packed)
-        self._at_chunk = lru_cache(maxsize=4)(self._network_at_chunk)
+        self.folder = Path(folder)
+        self.name = self.folder.resolve().name
+        self.networks = open_networks(self.folder, device)
+        self.config, self.units, self.device = self.networks.config, self.networks.units, self.networks.device
+        self.medium: Medium = self.networks.medium
         self._words = lru_cache(maxsize=1)(self._load_words)
         self._engine = lru_cache(maxsize=8)(self._build_engine)
+
+    @property
+    def network(self) -> Network:
+        """The network of a checkpoint. Raises UsageError for an exported model, which has none."""
+        found: Network | None = getattr(self.networks, "network", None)
+        if found is None:
+            raise UsageError(f"the model {self.name} is exported: what looks inside a network needs its checkpoint")
+        return found
 
     @property
     def kind(self) -> str:
@@ -203,11 +194,10 @@ class Model:
         """What goes on with texts and scores them. Raises UsageError where the model is no causal language model."""
         name = self._head(Options())
         part = self.config.heads[name]
-        if not isinstance(part, LanguageConfig) or not isinstance(self.medium, Text):
+        if part.tag != "language" or not isinstance(self.medium, Text):
             raise UsageError(f"the model {self.name} is no language model: train one, see pipelines/completion.py")
-        network = self._at_chunk(1)
-        stages = Serial(network.frontend, network.encoder, network.heads[name])
-        return LanguageModel(stages, self.units[part.units], self.medium.tokenizer, self.name)
+        network = self.networks.backend((name,), 1)
+        return LanguageModel(network, self.units[part.units], self.medium.tokenizer, self.name)
 
     def info(self) -> dict[str, Any]:
         """What people ask about a model; the card's entries come last."""
@@ -219,7 +209,7 @@ class Model:
             media = {name: value for name, value in media.items() if not name.startswith("look_ahead")}
         facts: dict[str, Any] = {
             "name": self.name,
-            "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
+            "parameters": self.networks.parameters,
             "size_bytes": sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
             "streams": engine.streams,
             **media,
@@ -236,19 +226,19 @@ class Model:
         if self.config.events is not None:
             described["events"] = settings(self.config.events)
         facts |= {name: value for name, value in described.items() if value}
-        facts["stages"] = [asdict(stage) for stage in stages_of(self.network, self.medium.channels)]
+        facts["stages"] = self.networks.stages()
         return {**facts, **engine.search.facts(), **self.config.card}
 
     @property
     def _step_ms(self) -> float:
         """Of the encoder, in milliseconds."""
-        return float(self.network.hop * 1000 / self.medium.rate)
+        return float(self.networks.hop * 1000 / self.medium.rate)
 
     def _chunk(self, chunk_ms: float | None) -> int:
         """A chunk in encoder steps; the model's default for None."""
         chunk_ms = self.config.decoding.chunk_ms if chunk_ms is None else chunk_ms
         if chunk_ms is None:
-            return self.config.chunks[len(self.config.chunks) // 2]
+            return int(self.config.chunks[len(self.config.chunks) // 2])
         steps = round(chunk_ms / self._step_ms)
         if steps < 1 or abs(steps * self._step_ms - chunk_ms) > 1e-6:
             raise UsageError(
@@ -259,31 +249,29 @@ class Model:
 
     def _build_engine(self, options: Options) -> Engine:
         chunk = self._chunk(options.chunk_ms)
-        network = self._at_chunk(chunk)
         name = self._head(options)
-        head = network.heads[name]
+        units, head = self.config.heads[name].units, self.networks.head(name, chunk)
         if chunk % head.stride:
             step = head.stride * self._step_ms
             raise UsageError(f"the head {name} of the model {self.name} needs chunks of a multiple of {step:g} ms")
-        assert head.config is not None  # set by what built it
-        stages = Serial(network.frontend, network.encoder, head)
+        network = self.networks.backend((name,), chunk)
         context = SearchContext(
             options=options,
             decoding=self.config.decoding,
             events=self.config.events,
-            tokenizer=self.units[head.config.units],
-            seconds_per_step=stages.stride / float(self.medium.rate),
+            tokenizer=self.units[units],
+            seconds_per_step=network.stride / float(self.medium.rate),
             # Megabytes, which other searches have no use for.
             words=self._words() if name in self._spelled(options) else None,
             model=self.name,
             counted=counts_steps(self.medium),
-            language=self._fused(options, self.units[head.config.units]),
+            language=self._fused(options, self.units[units]),
         )
-        block = chunk * network.hop if self.medium.steady else None
+        block = chunk * self.networks.hop if self.medium.steady else None
         renew = self.config.decoding.renew_after
         # A head that writes late would lose the beginning of what it has not written yet.
         steps = None if renew is None or head.delay else math.ceil(renew / context.seconds_per_step - 1e-6)
-        return Engine(stages, head.search(context), self.medium, block, head.delay, steps, self.device)
+        return Engine(network, head.search(context), self.medium, block, head.delay, steps)
 
     def _head(self, options: Options) -> str:
         """The head to read: the one that was asked for, or the first that goes with the search."""
@@ -312,8 +300,3 @@ class Model:
 
     def _load_words(self) -> WordModel:
         return WordModel.load(self.folder / WORDS, self.units)
-
-    def _network_at_chunk(self, chunk: int) -> Network:
-        network = share_weights(self._packed)
-        network.set_chunk(chunk)
-        return network

@@ -7,10 +7,9 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
 from transducer.engine.engine import Engine
 from transducer.engine.stream import Stream
+from transducer.engine.threads import set_threads, threads
 from transducer.errors import require
 from transducer.media.audio.level import nothing_heard
 from transducer.media.io.prefetch import Prefetch, usable_cores
@@ -176,13 +175,13 @@ class Session:
 @contextmanager
 def _spare_core(wanted: bool) -> Iterator[None]:
     """Leaves one core of few to the thread that decodes."""
-    threads = torch.get_num_threads()
-    fewer = max(1, min(threads, usable_cores() - 1))
-    if fewer == threads or not wanted:
+    count = threads()
+    fewer = max(1, min(count, usable_cores() - 1))
+    if fewer == count or not wanted:
         yield
         return
-    torch.set_num_threads(fewer)
+    set_threads(fewer)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        set_threads(count)

@@ -15,7 +15,6 @@ from transducer.data.pair_table import check_known, has_pairs, read_pairs, read_
 from transducer.data.table import Table, read_table
 from transducer.errors import TransducerError, UsageError
 from transducer.evaluation.results import KINDS, Results, Texts
-from transducer.heads.language import LanguageConfig
 from transducer.media.counted import counts_steps
 from transducer.search.events.rules import OF_NUMBERS
 
@@ -175,7 +174,9 @@ class Evaluator:
 
 def _is_language_model(model: Any) -> bool:
     config = getattr(model, "config", None)
-    return config is not None and isinstance(next(iter(getattr(config, "heads", {}).values()), None), LanguageConfig)
+    return (
+        config is not None and getattr(next(iter(getattr(config, "heads", {}).values()), None), "tag", "") == "language"
+    )
 
 
 def _writes_characters(model: Any) -> bool:

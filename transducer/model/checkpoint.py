@@ -19,6 +19,7 @@ from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError, UsageError
 from transducer.model.config import ModelConfig, from_json, to_json
 from transducer.model.migrations import FORMAT, migrate_document, migrate_weights
+from transducer.model.names import CONFIG, UNITS, WEIGHTS, WORDS
 from transducer.model.network import Network
 from transducer.model.quantization import SCALE, dequantise, quantise
 from transducer.model.skeleton import skeleton
@@ -28,7 +29,6 @@ from transducer.text.tokenizers.files import load_tokenizer, save_tokenizer
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
 CHECKSUM = "weights_crc32"  # in the config: of the file with the weights
-CONFIG, WEIGHTS, UNITS, WORDS = "config.json", "model.safetensors", "units", "words"
 
 
 def save_checkpoint(

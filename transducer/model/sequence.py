@@ -36,9 +36,8 @@ import torch
 from torch import Tensor, nn
 
 from transducer.errors import UsageError
+from transducer.model.state import State as State
 
-# A state is a tensor with the batch on dimension 0, or a tuple (NamedTuple) or mapping of states; () is no state.
-State = Any
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 Side = Mapping[str, Tensor]
 Aux = dict[str, tuple[Tensor, Tensor]]
@@ -267,50 +266,6 @@ class Residual(Streaming):
 
     def _no_step(self) -> Exception:
         return self.body._no_step()
-
-
-def select(state: State, rows: Tensor | Sequence[int]) -> State:
-    """The state of some rows of a batch, in the order given; a row may come more than once (beam search)."""
-    if isinstance(state, Tensor):
-        return state[rows] if isinstance(rows, Tensor) else state[list(rows)]
-    return _rebuild(state, [select(part, rows) for part in _parts(state)])
-
-
-def stack(states: Sequence[State]) -> State:
-    """States of separate streams -> the state of their batch, rows in the order given."""
-    first = states[0]
-    if isinstance(first, Tensor):
-        return torch.cat(list(states), dim=0)
-    return _rebuild(first, [stack(parts) for parts in zip(*map(_parts, states), strict=True)])
-
-
-def split(state: State) -> list[State]:
-    """The state of a batch -> one state of batch 1 for each row; the inverse of `stack`."""
-    return [_row(state, row) for row in range(batch_size(state))]
-
-
-def batch_size(state: State) -> int:
-    """Rows of a state; 0 for one that holds no tensor."""
-    if isinstance(state, Tensor):
-        return state.shape[0]
-    return next((n for n in map(batch_size, _parts(state)) if n), 0)
-
-
-def _row(state: State, row: int) -> State:
-    if isinstance(state, Tensor):
-        return state[row : row + 1]
-    return _rebuild(state, [_row(part, row) for part in _parts(state)])
-
-
-def _parts(state: State) -> list[State]:
-    # In the order of their names: two mappings are the same whatever order they were made in.
-    return [state[name] for name in sorted(state)] if isinstance(state, Mapping) else list(state)
-
-
-def _rebuild(like: State, parts: list[State]) -> State:
-    if isinstance(like, Mapping):
-        return dict(zip(sorted(like), parts, strict=True))
-    return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
 
 
 def set_chunk(module: nn.Module, chunk: int) -> None:

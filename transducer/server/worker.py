@@ -16,6 +16,7 @@ from typing import Any
 
 from transducer.engine.batch import StreamBatch
 from transducer.engine.engine import Engine
+from transducer.engine.threads import set_threads
 from transducer.errors import TransducerError, UsageError
 from transducer.media.medium import Block
 from transducer.server.channel import Frame, Kind, WorkerChannel
@@ -42,9 +43,7 @@ def work(connected: socket.socket, models: dict[str, str], limits: Limits) -> No
         signal.signal(number, signal.SIG_IGN)  # the server ends it, when its clients have their results
     logging.basicConfig(format=f"transducer: worker {os.getpid()}: %(message)s")
     limit_pictures(limits.pixels)
-    import torch
-
-    torch.set_num_threads(1)
+    set_threads(1)
     channel = WorkerChannel(connected)
     with contextlib.suppress(OSError):  # the server is gone
         try:

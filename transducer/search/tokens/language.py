@@ -7,17 +7,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from transducer.model.sequence import Serial, State, select
+from transducer.model.state import State, select
 from transducer.text.tokenizers.tokenizer import BLANK
 
 _KEPT = 4096  # texts
+
+
+class Steps(Protocol):
+    """A network from tokens (B, T, 1) to log-probabilities (B, T, V) of the next, see `transducer.engine.backend`."""
+
+    def init_state(self, batch: int) -> State: ...
+    def step(
+        self, x: NDArray[Any], exists: NDArray[np.bool_], state: State
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], State]: ...
 
 
 class LanguageScorer:
@@ -30,7 +37,7 @@ class LanguageScorer:
         network: tokens (B, T, 1) -> log-probabilities of the next token (B, T, V), without look-ahead.
     """
 
-    def __init__(self, network: Serial):
+    def __init__(self, network: Steps):
         self.network = network
         self._known: OrderedDict[tuple[int, ...], tuple[NDArray[np.float32], State]] = OrderedDict()
 
@@ -46,7 +53,6 @@ class LanguageScorer:
         """(N, V): log-probabilities of the token after each text."""
         return np.stack([after for after, _ in self.after(texts)])
 
-    @torch.inference_mode()
     def after(self, texts: Sequence[tuple[int, ...]]) -> list[tuple[NDArray[np.float32], State]]:
         """For each text the log-probabilities (V,) of the next token, and the network's state of one row.
 
@@ -64,27 +70,27 @@ class LanguageScorer:
             self._known.popitem(last=False)
         return found
 
-    @property
-    def device(self) -> torch.device:
-        """Where the network computes."""
-        return next(self.network.parameters()).device
+    def step(self, tokens: Sequence[int], state: State) -> tuple[NDArray[np.float32], State]:
+        """One more token of each of N texts -> (N, V) log-probabilities of the next, and the new state."""
+        x = np.array(tokens, np.float32)[:, None, None]
+        y, _, state = self.network.step(x, np.ones(x.shape[:2], np.bool_), state)
+        return y[:, 0], state
 
     def _start(self) -> State:
-        return self.network.init_state(1, torch.zeros((), device=self.device))
+        return self.network.init_state(1)
 
     def _read(self, token: int, state: State) -> tuple[NDArray[np.float32], State]:
-        x = torch.full((1, 1, 1), float(token), device=self.device)
-        y, _, state = self.network.step(x, torch.ones(1, 1, dtype=torch.bool, device=self.device), state)
-        return y[0, 0].float().numpy(force=True), state
+        log_probs, state = self.step([token], state)
+        return log_probs[0], state
 
 
 class ContinuedState(NamedTuple):
     """Of N rows: the network's state, and (N, V) logits of the next token where they are known already."""
 
     network: State
-    logits: Tensor | None
+    logits: NDArray[np.float32] | None
 
-    def select(self, rows: Tensor) -> ContinuedState:
+    def select(self, rows: Any) -> ContinuedState:
         return ContinuedState(select(self.network, rows), None)
 
 
@@ -98,25 +104,27 @@ class CausalDecoder:
     """
 
     exact = False
+    device = None  # what it takes and gives is NumPy's
 
     def __init__(self, scorer: LanguageScorer, prompt: tuple[int, ...]):
-        self.scorer, self.prompt, self.device = scorer, prompt, scorer.device
+        self.scorer, self.prompt = scorer, prompt
 
-    def attend_to(self, memory: Tensor, mask: Tensor) -> tuple[Tensor]:
+    def attend_to(self, memory: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_]]:
         return (mask,)
 
-    def __call__(self, tokens: Tensor, memory: tuple[Tensor]) -> tuple[Tensor, Tensor]:
+    def __call__(self, tokens: Any, memory: Any) -> tuple[Any, Any]:
         raise NotImplementedError("a language model attends to nothing")
 
-    def start(self, memory: tuple[Tensor]) -> ContinuedState:
+    def start(self, memory: tuple[NDArray[np.bool_]]) -> ContinuedState:
         ((log_probs, network),) = self.scorer.after([self.prompt])
-        rows = torch.zeros(len(memory[0]), dtype=torch.long, device=self.device)
-        return ContinuedState(select(network, rows), torch.from_numpy(log_probs)[None].to(self.device)[rows])
+        rows = [0] * len(memory[0])
+        return ContinuedState(select(network, rows), log_probs[None][rows])
 
-    def step(self, tokens: Tensor, memory: Any, state: ContinuedState) -> tuple[Tensor, Tensor, ContinuedState]:
-        nothing = torch.ones(len(tokens), 1, device=self.device)
+    def step(
+        self, tokens: NDArray[np.int64], memory: Any, state: ContinuedState
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], ContinuedState]:
+        nothing = np.ones((len(tokens), 1), np.float32)
         if state.logits is not None:  # the prompt has been read, and what begins a text with it
             return state.logits, nothing, state._replace(logits=None)
-        exists = torch.ones(len(tokens), 1, dtype=torch.bool, device=self.device)
-        y, _, network = self.scorer.network.step(tokens[:, None, None].float(), exists, state.network)
-        return y[:, 0], nothing, ContinuedState(network, None)
+        log_probs, network = self.scorer.step(tokens.tolist(), state.network)
+        return log_probs, nothing, ContinuedState(network, None)

@@ -19,18 +19,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from transducer.model.sequence import split, stack
+from transducer.model.state import as_numpy, split, stack, without_gradients
 from transducer.search.tokens.beam import INFINITY, BeamConfig, BeamSearch, BeamState, Scorer, log_add, not_before
 from transducer.search.tokens.hypothesis import Token
 from transducer.search.tokens.rows import TILE, Joint, Predictor, Rows
 from transducer.text.tokenizers.tokenizer import BLANK
 
 # (N, D') predictor output -> (N, V) log-probabilities of the next token where nothing is heard; none is a blank.
-InternalLM = Callable[[Tensor], Tensor]
+InternalLM = Callable[[Any], Any]
 
 
 class Prefix(NamedTuple):
@@ -55,7 +53,7 @@ class Prefix(NamedTuple):
     alignment: tuple[Token, ...]
     fusion: float
     scorer_state: Any
-    output: Tensor
+    output: Any
     predictor: Any
 
     def after(self, committed: tuple[Token, ...]) -> Prefix:
@@ -105,7 +103,7 @@ class _Frame:
     is."""
 
     frame: int
-    encoded: Tensor
+    encoded: NDArray[np.float32]
     active: list[Prefix]
     done: list[Prefix] = field(default_factory=list)
 
@@ -140,7 +138,6 @@ class RNNTBeamSearch(BeamSearch):
         self.internal_lm = internal_lm
         self.internal_weight = internal_weight
 
-    @torch.inference_mode()
     def init(self) -> BeamState:
         output, predictor = self.rows.extend([BLANK], self.rows.start())
         return BeamState(0, (), (Prefix((), 0.0, 0.0, 0.0, (), 0.0, self._start_scorer(), output, predictor),))
@@ -148,19 +145,18 @@ class RNNTBeamSearch(BeamSearch):
     def step(self, state: BeamState, frames: Any) -> BeamState:
         return self.step_many([state], [frames])[0][0]
 
-    @torch.inference_mode()
     def step_many(self, states: Sequence[BeamState], frames: Sequence[Any]) -> list[tuple[BeamState, list[int | None]]]:
-        parts, states = [torch.as_tensor(part) for part in frames], list(states)
+        parts, states = [as_numpy(part) for part in frames], list(states)
         ends: list[list[int | None]] = [[] for _ in states]
         for step in range(max(map(len, parts), default=0)):
             going = [number for number, part in enumerate(parts) if step < len(part)]
-            encoded = torch.stack([parts[number][step] for number in going])
+            encoded = np.stack([parts[number][step] for number in going])
             for number, state in zip(going, self._advance([states[n] for n in going], encoded), strict=True):
                 states[number] = state
                 ends[number].append(self.speech_end(state))
         return list(zip(states, ends, strict=True))
 
-    def _advance(self, states: list[BeamState], encoded: Tensor) -> list[BeamState]:
+    def _advance(self, states: list[BeamState], encoded: NDArray[np.float32]) -> list[BeamState]:
         """One frame of each stream, (N, D)."""
         beams = [_Frame(state.frame, frame, list(state.beam)) for state, frame in zip(states, encoded, strict=True)]
         for symbol in range(1, self.max_symbols + 1):
@@ -173,10 +169,10 @@ class RNNTBeamSearch(BeamSearch):
         """One more symbol for every active prefix; after the `last` one the frame is over without a blank."""
         if not beams:
             return
-        outputs = torch.cat([prefix.output for beam in beams for prefix in beam.active])
-        encoded = torch.stack([beam.encoded for beam in beams for _ in beam.active])
-        log_probs = self.rows.joint(encoded, outputs).numpy()
-        expected = None if self.internal_lm is None else self.internal_lm(outputs).numpy()
+        outputs = stack([prefix.output for beam in beams for prefix in beam.active])
+        encoded = np.stack([beam.encoded for beam in beams for _ in beam.active])
+        log_probs = self.rows.joint(encoded, outputs)
+        expected = None if self.internal_lm is None else self._expected(self.internal_lm, outputs)
         survivors, first = [], 0
         for beam in beams:
             rows = slice(first, first := first + len(beam.active))
@@ -187,6 +183,11 @@ class RNNTBeamSearch(BeamSearch):
             beam.active, beam.done = [], []
             for (over, _), _ in some:
                 (beam.done if over else beam.active).append(next(prefixes))
+
+    @staticmethod
+    def _expected(internal_lm: InternalLM, outputs: Any) -> NDArray[np.float32]:
+        with without_gradients():
+            return as_numpy(internal_lm(outputs))
 
     def _candidates_of(
         self, beam: _Frame, log_probs: NDArray[np.float32], expected: NDArray[np.float32] | None, last: bool
@@ -214,13 +215,13 @@ class RNNTBeamSearch(BeamSearch):
     def _read(self, candidates: list[tuple[tuple[int, ...], _Candidate]]) -> list[Prefix]:
         """Prefixes out of candidates: the predictor reads all their new tokens at once."""
         new = [candidate for _, candidate in candidates if candidate.token != BLANK]
-        read: Iterator[tuple[Tensor, Any]] = iter(())
+        read: Iterator[tuple[Any, Any]] = iter(())
         if new:
             output, predictor = self.rows.extend(
                 [cast(int, candidate.token) for candidate in new],
                 stack([candidate.source.predictor for candidate in new]),
             )
-            read = zip(output.split(1), split(predictor), strict=True)
+            read = zip(split(output), split(predictor), strict=True)
         prefixes = []
         for tokens, candidate in candidates:
             source = candidate.source

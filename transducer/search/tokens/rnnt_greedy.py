@@ -11,11 +11,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+import numpy as np
+from numpy.typing import NDArray
 
-from transducer.model.sequence import select, split, stack
+from transducer.model.state import as_numpy, put, select, split, stack, without_gradients
 from transducer.search.tokens.hypothesis import Hypothesis, Search, Token, speech_end, speech_ends
 from transducer.search.tokens.rows import TILE, Joint, Predictor, Rows
 from transducer.text.tokenizers.tokenizer import BLANK
@@ -39,7 +38,7 @@ class GreedyState(NamedTuple):
     frame: int = 0
     tokens: tuple[Token, ...] = ()
     score: float = 0.0
-    output: Tensor | None = None
+    output: Any = None
     predictor: Any = None
     blanks: tuple[float, ...] = ()
     context: tuple[int, ...] = ()
@@ -92,7 +91,6 @@ class RNNTGreedySearch(Search[GreedyState]):
     def step(self, state: GreedyState, frames: Any) -> GreedyState:
         return self.step_many([state], [frames])[0][0]
 
-    @torch.inference_mode()
     def step_many(
         self, states: Sequence[GreedyState], frames: Sequence[Any]
     ) -> list[tuple[GreedyState, list[int | None]]]:
@@ -100,26 +98,29 @@ class RNNTGreedySearch(Search[GreedyState]):
         rows = [row for row, length in enumerate(lengths) if length]
         results: list[tuple[GreedyState, list[int | None]]] = [(state, []) for state in states]
         if rows:
-            encoded = pad_sequence([torch.as_tensor(frames[row]) for row in rows], batch_first=True)
-            searched = self._search([states[row] for row in rows], encoded, [lengths[row] for row in rows])
+            encoded = [as_numpy(frames[row]) for row in rows]
+            with without_gradients():  # the predictor's states are written to, as PyTorch allows in the same mode alone
+                searched = self._search([states[row] for row in rows], encoded, [lengths[row] for row in rows])
             for row, state in zip(rows, searched, strict=True):
                 first = states[row].frame
                 results[row] = state, speech_ends(state.tokens, self.silence, first, lengths[row])
         return results
 
-    def _search(self, states: list[GreedyState], encoded: Tensor, lengths: list[int]) -> list[GreedyState]:
-        """(N, T, D) frames, of which the first `lengths` exist -> the states after them."""
+    def _search(
+        self, states: list[GreedyState], encoded: list[NDArray[np.float32]], lengths: list[int]
+    ) -> list[GreedyState]:
+        """(T_i, D) frames of each stream, `lengths` of them -> the states after them."""
         output, predictor = self._ready(states)
         tokens: list[list[Token]] = [list(state.tokens) for state in states]
         scores, blanks = [state.score for state in states], [state.blanks for state in states]
-        for step in range(encoded.shape[1]):
+        for step in range(max(lengths)):
             active = [row for row, length in enumerate(lengths) if step < length]  # those whose frame is not over
             for _ in range(self.max_symbols):
-                log_probs = self.rows.joint(encoded[active, step], output[active])
-                best, number = log_probs[:, 1:].max(dim=1)
-                columns = (best.tolist(), number.tolist(), log_probs[:, BLANK].tolist())
+                log_probs = self.rows.joint(np.stack([encoded[row][step] for row in active]), select(output, active))
+                best = log_probs[:, 1:].argmax(axis=1)
+                columns = (log_probs[np.arange(len(best)), 1 + best], best, log_probs[:, BLANK])
                 emitting, emitted = [], []
-                for row, log_prob, token, blank in zip(active, *columns, strict=True):
+                for row, log_prob, token, blank in zip(active, *(part.tolist() for part in columns), strict=True):
                     recent = () if self.blank_window is None else (*blanks[row], blank)[-self.blank_window :]
                     if sum(recent) > _HALF if recent else log_prob <= blank:
                         scores[row], blanks[row] = scores[row] + blank, recent
@@ -133,8 +134,8 @@ class RNNTGreedySearch(Search[GreedyState]):
                 if not active:
                     break
                 read, after = self.rows.extend(emitted, select(predictor, active))
-                _put(output, active, read)
-                _put(predictor, active, after)
+                put(active, read, output)
+                put(active, after, predictor)
         # Copies of the rows, because a view would keep all others alive.
         return [
             GreedyState(
@@ -149,8 +150,8 @@ class RNNTGreedySearch(Search[GreedyState]):
             for row, state in enumerate(states)
         ]
 
-    def _ready(self, states: Sequence[GreedyState]) -> tuple[Tensor, Any]:
-        """Predictor outputs (N, D') and its state, fresh tensors; those that have read nothing read their context."""
+    def _ready(self, states: Sequence[GreedyState]) -> tuple[Any, Any]:
+        """Predictor outputs (N, D') and its state, fresh arrays; those that have read nothing read their context."""
         ready = [(state.output, state.predictor) for state in states]
         fresh = [row for row, state in enumerate(states) if state.output is None]
         if fresh:
@@ -159,12 +160,12 @@ class RNNTGreedySearch(Search[GreedyState]):
             for position in range(1, max(map(len, texts))):
                 rows = [row for row, text in enumerate(texts) if position < len(text)]
                 read, after = self.rows.extend([texts[row][position] for row in rows], select(predictor, rows))
-                _put(output, rows, read)
-                _put(predictor, rows, after)
-            for row, part in zip(fresh, zip(output.split(1), split(predictor), strict=True), strict=True):
+                put(rows, read, output)
+                put(rows, after, predictor)
+            for row, part in zip(fresh, zip(split(output), split(predictor), strict=True), strict=True):
                 ready[row] = part
         outputs, predictors = zip(*ready, strict=True)
-        return torch.cat(outputs), stack(predictors)
+        return stack(outputs), stack(predictors)
 
     def best(self, state: GreedyState) -> Hypothesis:
         return Hypothesis.of(state.tokens, state.score)
@@ -174,12 +175,3 @@ class RNNTGreedySearch(Search[GreedyState]):
 
     def speech_end(self, state: GreedyState) -> int | None:
         return speech_end(reversed(state.tokens), self.silence)
-
-
-def _put(state: Any, rows: list[int], new: Any) -> None:
-    """Overwrite some rows of a state."""
-    if isinstance(state, Tensor):
-        state[rows] = new
-        return
-    for part, of_rows in zip(state, new, strict=True):
-        _put(part, rows, of_rows)

@@ -8,26 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from transducer.model.sequence import select, stack
+from transducer.model.state import as_like, as_numpy, select, stack, without_gradients
 
-# (N, D) encoder frames, (N, D') predictor output -> (N, V) log-probabilities.
-Joint = Callable[[Tensor, Tensor], Tensor]
+# (N, D) encoder frames, (N, D') predictor output -> (N, V) log-probabilities; arrays of the predictor's kind.
+Joint = Callable[[Any, Any], Any]
 TILE = 4
 
 
 class Predictor(Protocol):
     """The part of an RNN-T model that reads tokens, for N hypotheses at once.
 
-    A state is a tensor with the N rows on dimension 0, or a tuple (NamedTuple) of states; see `sequence`.
+    Its outputs and states are arrays of NumPy or tensors with the N rows on dimension 0, see `transducer.model.state`.
     """
 
     def start(self) -> Any:
         """State of one hypothesis before it has read anything. The first token that it reads is the blank."""
         ...
 
-    def extend(self, tokens: Sequence[int], state: Any) -> tuple[Tensor, Any]:
+    def extend(self, tokens: Sequence[int], state: Any) -> tuple[Any, Any]:
         """Read one token in each row: N tokens, state of N rows -> (N, D), new state of N rows. Pure."""
         ...
 
@@ -50,23 +51,24 @@ class Rows:
         """State of one row that has read nothing."""
         return self.predictor.start()
 
-    def extend(self, tokens: Sequence[int], state: Any) -> tuple[Tensor, Any]:
+    def extend(self, tokens: Sequence[int], state: Any) -> tuple[Any, Any]:
         """See `Predictor`."""
 
-        def extend(rows: Sequence[int]) -> tuple[Tensor, Any]:
+        def extend(rows: Sequence[int]) -> tuple[Any, Any]:
             return self.predictor.extend([tokens[row] for row in rows], select(state, rows))
 
-        return self._in_tiles(extend, len(tokens)) if self.tile else self.predictor.extend(tokens, state)
+        with without_gradients():
+            return self._in_tiles(extend, len(tokens)) if self.tile else self.predictor.extend(tokens, state)
 
-    def joint(self, frames: Tensor, outputs: Tensor) -> Tensor:
-        """(N, D), (N, D') -> (N, V) log-probabilities, where the frames are: a search works in the main memory."""
-        there = frames.to(outputs.device)
+    def joint(self, frames: NDArray[np.float32], outputs: Any) -> NDArray[np.float32]:
+        """(N, D), (N, D') -> (N, V) log-probabilities, in the main memory, where a search works."""
+        there = as_like(frames, outputs)
 
-        def joint(rows: Sequence[int]) -> Tensor:
-            return self._joint(there[rows], outputs[rows])
+        def joint(rows: Sequence[int]) -> Any:
+            return self._joint(select(there, rows), select(outputs, rows))
 
-        found = self._in_tiles(joint, len(outputs)) if self.tile else self._joint(there, outputs)
-        return found.to(frames.device)
+        with without_gradients():
+            return as_numpy(self._in_tiles(joint, len(outputs)) if self.tile else self._joint(there, outputs))
 
     def _in_tiles(self, call: Callable[[Sequence[int]], Any], count: int) -> Any:
         """The results of a call for `count` rows, one tile of rows after the other."""

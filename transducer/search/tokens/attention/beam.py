@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from transducer.search.tokens.attention.memories import Memories, Written, select_rows
+from transducer.model.state import as_numpy, on_device, select
+from transducer.search.tokens.attention.memories import Memories, Written, log_softmax
 from transducer.search.tokens.attention.settings import Decodes, Settings, TokenScorer
 from transducer.text.tokenizers.tokenizer import BLANK
 
@@ -32,7 +33,7 @@ class Entry(NamedTuple):
     tokens: tuple[int, ...] = ()
     log_probs: tuple[float, ...] = ()
     total: float = 0.0
-    coverage: Tensor | None = None
+    coverage: NDArray[np.float32] | None = None
 
 
 class Beam:
@@ -43,12 +44,18 @@ class Beam:
         exists: (S,) bool.
     """
 
-    def __init__(self, settings: Settings, limit: int, exists: Tensor):
+    def __init__(self, settings: Settings, limit: int, exists: NDArray[np.bool_]):
         self.settings, self.limit, self.exists = settings, limit, exists
         self.active = [Entry()]
         self.finished: list[Written] = []
 
-    def advance(self, first: int, log_probs: Tensor, attention: Tensor, fusion: Tensor | None) -> None:
+    def advance(
+        self,
+        first: int,
+        log_probs: NDArray[np.float32],
+        attention: NDArray[np.float32],
+        fusion: NDArray[np.float32] | None,
+    ) -> None:
         """One more token of all hypotheses.
 
         Args:
@@ -56,16 +63,19 @@ class Beam:
             log_probs: (N, V) of the model. attention: (N, S). fusion: (N, V), what a language model adds.
         """
         settings, before = self.settings, self.active
-        totals = log_probs.double() + torch.tensor([[entry.total] for entry in before], dtype=torch.float64)
+        totals = log_probs.astype(np.float64) + np.array([[entry.total] for entry in before])
         if fusion is not None:
             totals = totals + fusion
         if len(before[0].tokens) == self.limit:
-            totals[:, BLANK + 1 :] = -torch.inf
-        best, places = totals.flatten().topk(min(settings.beam, totals.numel()))
+            totals[:, BLANK + 1 :] = -np.inf
+        flat = totals.reshape(-1)
+        places = np.argpartition(-flat, min(settings.beam, flat.size) - 1)[: settings.beam]
+        places = places[np.lexsort((places, -flat[places]))]
+        best = flat[places]
         self.active = []
         for total, place in zip(best.tolist(), places.tolist(), strict=True):
             row, token = divmod(place, totals.shape[1])
-            if total == -torch.inf:
+            if total == -np.inf:
                 break
             entry, coverage = before[row], None
             if settings.coverage_penalty:
@@ -86,16 +96,16 @@ class Beam:
         """The finished hypotheses, best first."""
         return sorted(self.finished, key=lambda text: -text.score)[: self.settings.nbest]
 
-    def _coverage(self, coverage: Tensor | None) -> float:
+    def _coverage(self, coverage: NDArray[np.float32] | None) -> float:
         if coverage is None:
             return 0.0
-        return self.settings.coverage_penalty * float(coverage[self.exists].clamp(1e-9, 1.0).log().sum())
+        return self.settings.coverage_penalty * float(np.log(coverage[self.exists].clip(1e-9, 1.0)).sum())
 
     def _decided(self) -> bool:
         """Whether no hypothesis that goes on can get better than those that are wanted of the ones that have ended."""
         if len(self.best) < self.settings.nbest:
             return False
-        most = max((self.settings.normalised(entry.total, self.limit + 1) for entry in self.active), default=-torch.inf)
+        most = max((self.settings.normalised(entry.total, self.limit + 1) for entry in self.active), default=-np.inf)
         return self.best[-1].score >= most
 
 
@@ -106,16 +116,15 @@ def beam_search(
 
     A search is over when as many hypotheses have ended as a beam holds, or none that goes on can win.
     """
-    exists = memories.exists.cpu()
-    beams = [Beam(settings, limit, there) for limit, there in zip(memories.limits, exists, strict=True)]
+    beams = [Beam(settings, limit, there) for limit, there in zip(memories.limits, memories.exists, strict=True)]
     owners: list[int] = list(range(len(beams)))
     prepared: Any = memories.prepared
     state = decoder.start(prepared)
     while going := [beam for beam in beams if beam.active]:
         entries = [entry for beam in going for entry in beam.active]
-        read = torch.tensor([entry.tokens[-1] if entry.tokens else BLANK for entry in entries], device=memories.device)
-        logits, attention, state = decoder.step(read, prepared, state)
-        log_probs, seen = logits.float().log_softmax(dim=-1).cpu(), attention.float().cpu()
+        read = np.array([entry.tokens[-1] if entry.tokens else BLANK for entry in entries])
+        logits, attention, state = decoder.step(on_device(read, memories.device), prepared, state)
+        log_probs, seen = log_softmax(logits), as_numpy(attention).astype(np.float32)
         fusion = None if scorer is None else _fusion(scorer, [entry.tokens for entry in entries], settings)
         first = 0
         for beam in going:
@@ -125,11 +134,11 @@ def beam_search(
         kept = [(number, entry.row) for number, beam in enumerate(beams) for entry in beam.active]
         if not kept:
             break
-        state = state.select(torch.tensor([row for _, row in kept], device=memories.device))
+        state = state.select(on_device(np.array([row for _, row in kept]), memories.device))
         if owners != (owners := [number for number, _ in kept]):
-            prepared = select_rows(memories.prepared, torch.tensor(owners, device=memories.device))
+            prepared = select(memories.prepared, owners)
     return [beam.best for beam in beams]
 
 
-def _fusion(scorer: TokenScorer, texts: Sequence[tuple[int, ...]], settings: Settings) -> Tensor:
-    return settings.scorer_weight * torch.from_numpy(scorer.log_probs(texts)).float()
+def _fusion(scorer: TokenScorer, texts: Sequence[tuple[int, ...]], settings: Settings) -> NDArray[np.float32]:
+    return np.float32(settings.scorer_weight) * scorer.log_probs(texts)

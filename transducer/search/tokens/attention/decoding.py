@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.utils.rnn import pad_sequence
 
+from transducer.model.state import as_numpy, on_device, select, without_gradients
 from transducer.search.tokens.attention.beam import beam_search
-from transducer.search.tokens.attention.memories import Memories, Written, select_rows
+from transducer.search.tokens.attention.memories import Memories, Written, log_softmax
 from transducer.search.tokens.attention.settings import Decodes, Limit, Settings, TokenScorer
 from transducer.search.tokens.hypothesis import Hypothesis, Token
 from transducer.text.tokenizers.tokenizer import BLANK
@@ -47,7 +46,6 @@ class Decoding:
         self.decoder, self.limit, self.settings = decoder, limit, settings or Settings()
         self.scorer, self.together = scorer, together
 
-    @torch.inference_mode()
     def __call__(
         self, memories: Sequence[NDArray[np.float32]], numbers: Sequence[int] | None = None
     ) -> list[list[Hypothesis]]:
@@ -65,10 +63,11 @@ class Decoding:
         for members in groups.values():
             if not len(memories[members[0]]):
                 continue
-            prepared = self._prepare([memories[number] for number in members])
-            written = self._search(prepared, [numbers[number] if numbers else 0 for number in members])
-            for row, (number, texts) in enumerate(zip(members, written, strict=True)):
-                found[number] = [self._align(text, memories[number], prepared, row) for text in texts]
+            with without_gradients():
+                prepared = self._prepare([memories[number] for number in members])
+                written = self._search(prepared, [numbers[number] if numbers else 0 for number in members])
+                for row, (number, texts) in enumerate(zip(members, written, strict=True)):
+                    found[number] = [self._align(text, memories[number], prepared, row) for text in texts]
         return found
 
     def _search(self, memories: Memories, numbers: Sequence[int]) -> list[list[Written]]:
@@ -88,9 +87,9 @@ class Decoding:
         scores = [0.0] * count
         going, prepared, state = list(range(count)), memories.prepared, self.decoder.start(memories.prepared)
         while going:
-            read = torch.tensor([texts[row][-1] if texts[row] else BLANK for row in going], device=memories.device)
-            logits, _, state = self.decoder.step(read, prepared, state)
-            log_probs = logits.float().log_softmax(dim=-1).numpy(force=True)
+            read = np.array([texts[row][-1] if texts[row] else BLANK for row in going])
+            logits, _, state = self.decoder.step(on_device(read, memories.device), prepared, state)
+            log_probs = log_softmax(logits)
             kept = []
             for place, row in enumerate(going):
                 token = BLANK if len(texts[row]) == memories.limits[row] else choices[row](log_probs[place])
@@ -101,8 +100,8 @@ class Decoding:
                     kept.append(place)
             if len(kept) < len(going):
                 going = [going[place] for place in kept]
-                rows = torch.tensor(kept, dtype=torch.long, device=memories.device)
-                prepared, state = select_rows(prepared, rows), state.select(rows)
+                rows = on_device(np.array(kept, np.int64), memories.device)
+                prepared, state = select(prepared, rows), state.select(rows)
         normalised = self.settings.normalised
         return [
             [Written(tuple(text), tuple(each), normalised(score, len(text) + 1))]
@@ -110,15 +109,15 @@ class Decoding:
         ]
 
     def _prepare(self, memories: Sequence[NDArray[np.float32]]) -> Memories:
-        device = self.decoder.device
-        lengths = [len(memory) for memory in memories]
-        padded = pad_sequence([torch.from_numpy(np.asarray(memory, np.float32)) for memory in memories], True)
-        more = -padded.shape[1] % _PADDED
-        padded = torch.nn.functional.pad(padded, (0, 0, 0, more))
-        exists = torch.arange(padded.shape[1]) < torch.tensor(lengths)[:, None]
-        padded, exists = padded.to(device), exists.to(device)
-        limits = [self.limit(length) for length in lengths]
-        return Memories(self.decoder.attend_to(padded, exists), exists, limits, device)
+        lengths = np.array([len(memory) for memory in memories])
+        padded = np.zeros(
+            (len(memories), -(-int(lengths.max()) // _PADDED) * _PADDED, memories[0].shape[1]), np.float32
+        )
+        for row, memory in zip(padded, memories, strict=True):
+            row[: len(memory)] = memory
+        exists, device = np.arange(padded.shape[1]) < lengths[:, None], self.decoder.device
+        prepared = self.decoder.attend_to(on_device(padded, device), on_device(exists, device))
+        return Memories(prepared, exists, [self.limit(length) for length in lengths.tolist()], device)
 
     def _align(self, text: Written, memory: NDArray[Any], memories: Memories, row: int) -> Hypothesis:
         """When each token was said: the monotonic path through the attention that has the most of it."""
@@ -136,10 +135,9 @@ class Decoding:
 
     def _frames(self, text: Written, steps: int, memories: Memories, row: int) -> list[int]:
         # All but the last: what a token attends to is told when the one before it has been read.
-        read = torch.tensor([[BLANK, *text.tokens[:-1]]], device=memories.device)
-        one = select_rows(memories.prepared, torch.tensor([row], device=memories.device))
-        weights = self.decoder(read, one)[1].mean(dim=(1, 2))[0, :, :steps]
-        return monotonic_path(weights.float().numpy(force=True))
+        read = on_device(np.array([[BLANK, *text.tokens[:-1]]]), memories.device)
+        weights = as_numpy(self.decoder(read, select(memories.prepared, [row]))[1])
+        return monotonic_path(weights.astype(np.float32).mean(axis=(1, 2))[0, :, :steps])
 
 
 def sampler(settings: Settings, number: int) -> Callable[[NDArray[np.float32]], int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+from transducer.model.state import as_numpy
 
 
 class Written(NamedTuple):
@@ -28,18 +30,17 @@ class Memories(NamedTuple):
         prepared: for N clients.
         exists: (N, S) bool.
         limits: tokens of each, at most.
-        device: where it is computed.
+        device: where it is computed by PyTorch; None for a decoder that takes and gives arrays of NumPy.
     """
 
     prepared: Any
-    exists: Tensor
+    exists: NDArray[np.bool_]
     limits: list[int]
-    device: torch.device
+    device: Any
 
 
-def select_rows(prepared: Any, rows: Tensor) -> Any:
-    """Some rows of what a decoder attends to: tensors with the rows on dimension 0, in tuples."""
-    if isinstance(prepared, Tensor):
-        return prepared[rows]
-    parts = [select_rows(part, rows) for part in prepared]
-    return type(prepared)(*parts) if hasattr(prepared, "_fields") else tuple(parts)
+def log_softmax(logits: Any) -> NDArray[np.float32]:
+    """(N, V) of either kind of arrays -> log-probabilities."""
+    found = as_numpy(logits).astype(np.float32)
+    found = found - found.max(axis=-1, keepdims=True)
+    return found - np.log(np.exp(found).sum(axis=-1, keepdims=True))

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from transducer.errors import UsageError
 
@@ -66,16 +65,19 @@ class Settings:
 
 
 class Decodes(Protocol):
-    """A decoder as the search sees it, see `transducer.heads.decoders.decoder.Decoder`."""
+    """A decoder as the search sees it, see `transducer.heads.decoders.decoder.Decoder`.
+
+    It takes and gives tensors on its device, or where that is None arrays of NumPy.
+    """
 
     @property
     def exact(self) -> bool: ...
     @property
     def device(self) -> Any: ...
-    def attend_to(self, memory: Tensor, mask: Tensor) -> Any: ...
-    def __call__(self, tokens: Tensor, memory: Any) -> tuple[Tensor, Tensor]: ...
+    def attend_to(self, memory: Any, mask: Any) -> Any: ...
+    def __call__(self, tokens: Any, memory: Any) -> tuple[Any, Any]: ...
     def start(self, memory: Any) -> Any: ...
-    def step(self, tokens: Tensor, memory: Any, state: Any) -> tuple[Tensor, Tensor, Any]: ...
+    def step(self, tokens: Any, memory: Any, state: Any) -> tuple[Any, Any, Any]: ...
 
 
 class TokenScorer(Protocol):
