@@ -41,8 +41,10 @@ def build_network(recipe: Recipe) -> Network:
     for part in network.modules():
         if isinstance(part, ImageEncoder) and part.weights:
             say(f"The image network starts from {part.weights}, named as {part.start()} names them")
-    if recipe.initial:
+    if isinstance(recipe.initial, Path):
         take_weights(network, recipe.initial)
+    elif recipe.initial:
+        recipe.initial(network)
     else:
         measure_inputs(network, recipe.train)
         measure_targets(network, recipe.train)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from transducer.data.pairs import PairSource
 from transducer.errors import UsageError
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
 # (network, examples) -> name -> a fraction, such as "accuracy:labels" or "wer:words".
 Evaluate = Callable[[Network, PairSource], Mapping[str, float]]
+
+
+class Start(Protocol):
+    """Puts weights into a network before it learns; the name tells runs apart."""
+
+    @property
+    def name(self) -> str: ...
+    def __call__(self, network: Network) -> None: ...
+
 
 STORAGES = ("float32", "float16", "int8")
 
@@ -102,7 +111,8 @@ class Recipe:
         dev: for the evaluations on the way and at the end; evaluated with the same random numbers every time.
         phases: in order; each starts from the averaged weights of the one before.
         evaluate: None measures each trained head by its own metric, see `training.evaluation`.
-        initial: a checkpoint folder to start from; parts that it lacks, or has in other shapes, start anew.
+        initial: a checkpoint folder to start from, where parts that it lacks, or has in other shapes, start anew; or
+            what puts weights from elsewhere into the network.
         card: what the model's card is to say, beside what the run knows itself.
         auxiliary: heads that help to train the rest, and are not in the checkpoint.
         word_model: makes the lexicon and language model of a beam search, in a folder that it may keep files in.
@@ -121,7 +131,7 @@ class Recipe:
     dev: PairSource | None
     phases: tuple[Phase, ...]
     evaluate: Evaluate | None = None
-    initial: Path | None = None
+    initial: Path | Start | None = None
     card: dict[str, Any] = field(default_factory=dict)
     auxiliary: tuple[str, ...] = ()
     word_model: Callable[[Path, Network], WordModel | None] | None = None

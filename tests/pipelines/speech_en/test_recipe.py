@@ -41,6 +41,20 @@ def test_sizes_to_compare_never_train_on_dev(shared_data):
         assert size == f"{recipe.model.core.layers}x{recipe.model.core.channels}"
 
 
+def test_what_starts_from_whisper_never_trains_on_dev(shared_data):
+    recipe = load_recipe(f"{SPEECH}/on_whisper.py", shared_data, False)
+    more = ["librispeech-devclean", "cathy", "ljspeech"]
+    assert all(tables(source) == [*TABLES, *more] for source in recipe.sources)
+    assert tables(recipe.dev) == ["librispeech-dev"]
+
+
+def test_what_starts_from_whisper_runs(shared_data, tmp_path):
+    output = str(tmp_path / "run")
+    assert train_command(f"{SPEECH}/on_whisper.py", data=str(shared_data), output=output, quick=True) == 0
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "| ctc |" in report and "| crf |" in report
+
+
 def test_all_phases_run(shared_data, tmp_path):
     assert train_command(SPEECH, data=str(shared_data), output=str(tmp_path / "run"), quick=True) == 0
     report = (tmp_path / "run" / "report.md").read_text()
