@@ -30,6 +30,7 @@ LAYERS = (
     ("search",),
     ("heads",),
     ("model",),
+    ("published",),
     ("engine",),
     ("formats",),
     ("server", "archive"),

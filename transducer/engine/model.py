@@ -22,6 +22,7 @@ from transducer.media.medium import Medium
 from transducer.media.text import Text
 from transducer.model.config import settings
 from transducer.model.names import CONFIG, WORDS
+from transducer.published.detection import is_published
 from transducer.results import Labelling, Transcript
 from transducer.search.context import SearchContext
 from transducer.search.options import Options
@@ -42,7 +43,7 @@ def models() -> list[str]:
 
 
 def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
-    """A bundled model by its name, or the folder of a checkpoint or of an exported model by its path.
+    """A bundled model by its name, or the folder of a checkpoint, of an exported or of a published model by its path.
 
     Args:
         device: where to compute: "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one.
@@ -55,7 +56,7 @@ def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
     if name in models():
         return Model(Path(str(resources.files("transducer") / MODELS / name)), device)
     try:
-        if Path(name_or_folder).is_dir():
+        if Path(name_or_folder).is_dir() or is_published(Path(name_or_folder)):
             return Model(Path(name_or_folder), device)
     except (OSError, ValueError):  # a name that is too long, or holds a NUL
         name = f"{name[:80]}..."
@@ -64,7 +65,7 @@ def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
 
 
 def open_networks(folder: Path, device: Any) -> Networks:
-    """What a folder holds, by the library that computes it: a checkpoint by PyTorch."""
+    """What a folder holds, by the library that computes it: a checkpoint or a published model by PyTorch."""
     from transducer.engine.torch_networks import TorchNetworks
 
     return TorchNetworks.load(folder, device)
@@ -210,7 +211,7 @@ class Model:
         facts: dict[str, Any] = {
             "name": self.name,
             "parameters": self.networks.parameters,
-            "size_bytes": sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
+            "size_bytes": sum(path.stat().st_size for path in (self.folder, *self.folder.rglob("*")) if path.is_file()),
             "streams": engine.streams,
             **media,
         }

@@ -21,6 +21,8 @@ from transducer.model.network import Network
 from transducer.model.packing import pack_linears
 from transducer.model.sequence import Serial, State, Streaming, share_weights
 from transducer.model.stages import stages_of
+from transducer.published.detection import is_published
+from transducer.published.reading import read_published
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -59,9 +61,9 @@ class TorchNetworks:
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> TorchNetworks:
-        """Those of a checkpoint folder. Raises CheckpointError, UsageError."""
+        """Those of a checkpoint folder, or of a published model. Raises CheckpointError, UsageError."""
         found = find_device(device)
-        return cls(*load_checkpoint(folder), found)
+        return cls(*(read_published if is_published(folder) else load_checkpoint)(folder), found)
 
     @property
     def parameters(self) -> int:

@@ -155,10 +155,14 @@ class SegmentHead(Head):
         """How loud it is: features (..., T, F) -> log10 of the power in mel bands (..., T, bands), see `WhisperMel`."""
         return self.encoder.levels(features)
 
-    def pad(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Segments filled up with silence to `max_steps`, all of which exist then: what Whisper was trained on."""
+    def pad(self, features: Tensor, mask: Tensor, steps: int | None = None) -> tuple[Tensor, Tensor]:
+        """Segments filled up with silence to so many steps, all of which exist then.
+
+        Args:
+            steps: at most `max_steps`, and that for None, which is what Whisper was trained on.
+        """
         features = torch.where(mask[..., None], features, self.config.silence)
-        more = self.config.max_steps - features.shape[1]
+        more = max(0, (steps or self.config.max_steps) - features.shape[1])
         features = nn.functional.pad(features, (0, 0, 0, more), value=self.config.silence)
         return features, torch.ones(features.shape[:2], dtype=torch.bool, device=mask.device)
 

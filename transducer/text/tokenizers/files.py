@@ -1,7 +1,8 @@
 """A tokenizer's files in a checkpoint folder: `tokens.json`, and `tokens.model` for subwords.
 
-`tokens.json` is an object with `kind`, the list `tokens` with the blank first ("<blank>", or "" for labels), and for
-symbols `silence`, for subwords the CRC-32 of their model; and a checksum of all that.
+`tokens.json` is an object with `kind`, the list `tokens` with the blank first ("<blank>", or "" for labels) if there is
+one, and for symbols `silence`, for byte pairs `special`, for subwords the CRC-32 of their model; and a checksum of all
+that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from transducer.atomic import atomic_write
 from transducer.errors import CheckpointError, UsageError
 from transducer.text.json_file import MOST_BYTES, read_bytes, read_json, write_json
+from transducer.text.tokenizers.byte_pairs import BytePairs
 from transducer.text.tokenizers.bytes import Bytes
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.labels import Labels
@@ -30,6 +32,8 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | os.PathLike[str]) -> None
     contents: dict[str, Any] = {"kind": tokenizer.kind, "tokens": list(tokenizer.tokens)}
     if isinstance(tokenizer, Symbols):
         contents["silence"] = [tokenizer.tokens[token] for token in sorted(tokenizer.silence)]
+    if isinstance(tokenizer, BytePairs):
+        contents["special"] = sorted(tokenizer.special.values())
     if isinstance(tokenizer, Subwords):
         contents["model_crc32"] = zlib.crc32(tokenizer.model)
         with atomic_write(Path(folder, MODEL), "wb") as file:
@@ -63,6 +67,11 @@ def _build(path: Path, contents: dict[str, Any], tokens: list[str]) -> Tokenizer
     match contents.get("kind"):
         case "bytes":
             return Bytes()
+        case "byte_pairs":
+            special = contents.get("special", [])
+            if not isinstance(special, list) or not all(type(token) is int for token in special):
+                raise CheckpointError(f"{path} is damaged: its special tokens are no list of numbers")
+            return BytePairs(tokens, special)
         case "characters":
             return Characters("".join(tokens[2:]))
         case "subwords":
@@ -83,6 +92,6 @@ def _build(path: Path, contents: dict[str, Any], tokens: list[str]) -> Tokenizer
             return Labels(tokens[1:])
         case kind:
             raise CheckpointError(
-                f"{path}: unknown kind of tokens {kind!r}; this version knows bytes, characters, labels, subwords "
-                "and symbols"
+                f"{path}: unknown kind of tokens {kind!r}; this version knows bytes, byte_pairs, characters, "
+                "labels, subwords and symbols"
             )

@@ -14,7 +14,7 @@ class Tokenizer(ABC):
 
     Attributes:
         kind: the tag in `tokens.json`.
-        tokens: the spelling of each id, "<blank>" first; its length is the size of a model's output.
+        tokens: the spelling of each id, "<blank>" first where there is one; its length is the size of a model's output.
         silence: ids that have no sound of their own, such as the space between words.
     """
 
