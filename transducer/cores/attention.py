@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from transducer.model.sequence import ChunkedStage, apply_mask
+from transducer.model.sequence import ChunkedStage, Streaming, apply_mask
 
 # Rotation angles repeat exactly after this many steps, so that a stream's position can wrap around.
 ROTARY_PERIOD = 8192
@@ -25,42 +25,42 @@ class AttentionState(NamedTuple):
     position: Tensor  # (B,) int64, modulo ROTARY_PERIOD
 
 
-class ChunkAttention(ChunkedStage):
+class WindowAttention(Streaming):
     """Multi-head self-attention (Vaswani et al. 2017) that a stream can run with bounded memory.
 
-    Time is cut into chunks. A query sees its own chunk whole, `left_context` steps before that chunk, and the
-    `look_ahead` chunks after it, for which its answer waits. With no look-ahead
-    this is chunk-causal attention as in Chen et al. 2021 (arXiv:2010.11395); with chunk 1 it is plain causal
-    or look-ahead attention.
+    A query sees its own step, `left_context` steps before it, and the `look_ahead` steps after it, for which its
+    answer waits.
 
-    Positions are rotary (Su et al. 2021), unless `positions` is off: then its inputs bring them along. Scores depend on
-    differences of positions only, and here every frequency is a whole number of turns per ROTARY_PERIOD, so that a
-    position modulo the period is exact however long the stream.
+    Positions are rotary (Su et al. 2021), unless `positions` is off: then its inputs bring them along, or there are
+    none. Scores depend on differences of positions only, and here every frequency is a whole number of turns per
+    ROTARY_PERIOD, so that a position modulo the period is exact however long the stream.
+
+    Args:
+        bias: whether queries, keys, values and outputs have one.
     """
+
+    chunk: int = 1
 
     def __init__(
         self,
         channels: int,
         heads: int,
-        chunk: int = 16,
         left_context: int = 128,
         look_ahead: int = 0,
         positions: bool = True,
+        bias: bool = True,
     ):
         super().__init__()
         if heads < 1 or channels % (2 * heads):
             raise ValueError(f"channels ({channels}) must be a multiple of twice the heads ({heads})")
-        if chunk < 1 or min(left_context, look_ahead) < 0:
-            raise ValueError(
-                f"a chunk has at least 1 step, left_context and look_ahead at least 0, got {chunk}, {left_context} and "
-                f"{look_ahead}"
-            )
-        if left_context + (look_ahead + 1) * chunk > ROTARY_PERIOD:
+        if min(left_context, look_ahead) < 0:
+            raise ValueError(f"left_context and look_ahead are at least 0, got {left_context} and {look_ahead}")
+        if left_context + (look_ahead + 1) * self.chunk > ROTARY_PERIOD:
             raise ValueError(f"left_context and the chunks that a query sees must not be over {ROTARY_PERIOD} steps")
         self.channels, self.heads = channels, heads
-        self.chunk, self.left_context, self.look_ahead, self.positions = chunk, left_context, look_ahead, positions
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
+        self.left_context, self.look_ahead, self.positions = left_context, look_ahead, positions
+        self.qkv = nn.Linear(channels, 3 * channels, bias=bias)
+        self.out = nn.Linear(channels, channels, bias=bias)
 
     @property
     def latency(self) -> int:
@@ -128,6 +128,29 @@ class ChunkAttention(ChunkedStage):
         arrival = torch.arange(steps, device=device) // self.chunk * self.chunk  # start of the chunk it waited for
         key = torch.arange(window + steps, device=device)
         return (key[None, :] < window + arrival[:, None] + self.chunk) & (key[None, :] >= arrival[:, None])
+
+
+class ChunkAttention(ChunkedStage, WindowAttention):
+    """The same in chunks. A query sees its own chunk whole, `left_context` steps before that chunk, and the
+    `look_ahead` chunks after it.
+
+    With no look-ahead this is chunk-causal attention as in Chen et al. 2021 (arXiv:2010.11395); with chunk 1 it is
+    plain causal or look-ahead attention.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        chunk: int = 16,
+        left_context: int = 128,
+        look_ahead: int = 0,
+        positions: bool = True,
+    ):
+        if chunk < 1:
+            raise ValueError(f"a chunk has at least 1 step, got {chunk}")
+        self.chunk = chunk
+        super().__init__(channels, heads, left_context, look_ahead, positions)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:

@@ -81,5 +81,5 @@ def levels(x: Tensor) -> Tensor:
 
 @lru_cache
 def _bands(hop: int) -> tuple[Tensor, Tensor]:
-    # The power of noise grows with the samples of a window.
-    return periodic_hann(hop), mel_filters(RATE, hop, -(-hop // 16), 0.0, RATE / 2) * (_WINDOW / hop)
+    # The power of noise grows with the samples of a window, and so does the number of frequencies in a band.
+    return periodic_hann(hop), mel_filters(RATE, hop, -(-hop // 16), 0.0, RATE / 2) * (_WINDOW / hop) ** 2

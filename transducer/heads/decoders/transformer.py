@@ -1,7 +1,8 @@
 """A Transformer decoder (Vaswani et al. 2017, arXiv:1706.03762), pre-norm, with a key-value cache.
 
 Its parts are those of Whisper's decoder (Radford et al. 2022, arXiv:2212.04356): GELU, keys without a bias as an
-option, learned positions, an output that may be tied to the embedding.
+option, learned positions, an output that may be tied to the embedding. And those of Moonshine's (Jeffries et al. 2024,
+arXiv:2410.15608): rotary positions, gated feed-forward layers, no biases.
 
 Legend of axis suffixes: N rows, U tokens, S steps of the memory, C channels, H heads, D channels of a head, L layers.
 """
@@ -14,13 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from transducer.cores.multihead import MultiHeadAttention, sinusoids
+from transducer.cores.multihead import MultiHeadAttention, rotations, sinusoids
 from transducer.heads.decoders.decoder import Decoder, DecoderState, Memory
 from transducer.model.config import SegmentDecoderConfig, register
 from transducer.model.packing import is_packed
 from transducer.model.sequence import apply_mask
 
-POSITIONS = ("sinusoidal", "learned")
+POSITIONS = ("sinusoidal", "learned", "rotary")
 _CAPACITY = 32  # tokens that a new cache has room for
 _VECTOR = 16  # numbers that one instruction of a CPU takes, at most
 
@@ -38,6 +39,11 @@ class TransformerDecoderConfig(SegmentDecoderConfig):
     longest: int = 448
     tied: bool = True
     key_bias: bool = False
+    bias: bool = True
+    gated: bool = False
+    rotary: float = 1.0
+    base: float = 10000.0
+    memory_steps: int = 0
 
     def build(self, tokens: int, memory: int) -> TransformerDecoder:
         return TransformerDecoder(
@@ -51,25 +57,51 @@ class TransformerDecoderConfig(SegmentDecoderConfig):
             longest=self.longest,
             tied=self.tied,
             key_bias=self.key_bias,
+            bias=self.bias,
+            gated=self.gated,
+            rotary=(self.rotary, self.base),
+            memory_steps=self.memory_steps,
         )
 
     @classmethod
     def examples(cls) -> tuple[TransformerDecoderConfig, ...]:
-        return cls(8, 2, 2, 12, longest=50), cls(8, 1, 2, positions="sinusoidal", tied=False, key_bias=True)
+        return (
+            cls(8, 2, 2, 12, longest=50),
+            cls(8, 1, 2, positions="sinusoidal", tied=False, key_bias=True),
+            cls(8, 2, 2, 12, "rotary", bias=False, gated=True, rotary=0.5, memory_steps=20),
+        )
+
+
+class Gate(nn.Module):
+    """(..., 2 C) -> (..., C): the first half times SiLU of the second (SwiGLU, Shazeer 2020, arXiv:2002.05202)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = x.chunk(2, dim=-1)
+        return value * nn.functional.silu(gate)
 
 
 class DecoderLayer(nn.Module):
     """Causal self-attention, attention to the memory, feed-forward; a norm before each, a residual around each."""
 
-    def __init__(self, channels: int, heads: int, hidden: int, memory: int, dropout: float, key_bias: bool):
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        hidden: int,
+        memory: int,
+        dropout: float,
+        key_bias: bool,
+        bias: bool = True,
+        gated: bool = False,
+    ):
         super().__init__()
         self.hidden = hidden
-        self.self_norm, self.cross_norm, self.feed_norm = (nn.LayerNorm(channels) for _ in range(3))
-        self.self_attention = MultiHeadAttention(channels, heads, key_bias=key_bias)
-        self.cross_attention = MultiHeadAttention(channels, heads, memory, key_bias)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(channels, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, channels)
-        )
+        self.self_norm, self.cross_norm, self.feed_norm = (nn.LayerNorm(channels, bias=bias) for _ in range(3))
+        self.self_attention = MultiHeadAttention(channels, heads, key_bias=key_bias, bias=bias)
+        self.cross_attention = MultiHeadAttention(channels, heads, memory, key_bias, bias)
+        first = nn.Linear(channels, 2 * hidden if gated else hidden)
+        activation = Gate() if gated else nn.GELU()
+        self.feed_forward = nn.Sequential(first, activation, nn.Dropout(dropout), nn.Linear(hidden, channels))
         self.dropout = nn.Dropout(dropout)
 
     def attend(self, x: Tensor, keys: Tensor, values: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,9 +147,13 @@ class TransformerDecoder(Decoder):
         channels: of the embedding and the layers.
         memory: channels of what it attends to.
         hidden: of the feed-forward layers; 4 times the channels if None.
-        positions: "sinusoidal" for any number of tokens, or "learned" for `longest`.
+        positions: "sinusoidal" or "rotary" for any number of tokens, or "learned" for `longest`.
         tied: whether the output's weights are the embedding's.
-        key_bias: see `MultiHeadAttention`.
+        key_bias, bias: see `MultiHeadAttention`; without biases, norms and output have none either.
+        gated: whether feed-forward layers are gated with SiLU.
+        rotary: share and base of rotary positions, see `rotations`.
+        memory_steps: of the memory, that have learned positions, after which it is projected to the channels if it
+            has others; 0 for a memory that is attended to as it is.
     """
 
     def __init__(
@@ -133,29 +169,50 @@ class TransformerDecoder(Decoder):
         longest: int = 448,
         tied: bool = False,
         key_bias: bool = True,
+        bias: bool = True,
+        gated: bool = False,
+        rotary: tuple[float, float] = (1.0, 10000.0),
+        memory_steps: int = 0,
     ):
         super().__init__()
         if positions not in POSITIONS:
             raise ValueError(f"unknown positions {positions!r}: there are {', '.join(POSITIONS)}")
         if layers < 1 or channels % 2:
             raise ValueError(f"a decoder has at least 1 layer and an even width, got {layers} and {channels}")
+        if positions == "rotary" and not (0 < rotary[0] <= 1 and channels % (2 * heads) == 0):
+            raise ValueError(f"a decoder cannot turn {rotary[0]:g} of {channels} channels in {heads} heads")
         self.tokens, self.channels, self.tied = tokens, channels, tied
+        self.rotary = (channels // heads, *rotary) if positions == "rotary" else None
+        self.memory_projection: nn.Module = nn.Identity()
+        self.memory_positions: nn.Parameter | None = None
+        if memory_steps:
+            self.memory_positions = nn.Parameter(0.1 * torch.randn(memory_steps, memory))
+            if memory != channels:
+                self.memory_projection = nn.Linear(memory, channels, bias=False)
+                memory = channels
         self.embedding = nn.Embedding(tokens, channels)
         if positions == "learned":
             self.longest = longest
             self.positions = nn.Parameter(0.1 * torch.randn(longest, channels))
         self.layers = nn.ModuleList(
-            DecoderLayer(channels, heads, hidden or 4 * channels, memory, dropout, key_bias) for _ in range(layers)
+            DecoderLayer(channels, heads, hidden or 4 * channels, memory, dropout, key_bias, bias, gated)
+            for _ in range(layers)
         )
-        self.norm = nn.LayerNorm(channels)
+        self.norm = nn.LayerNorm(channels, bias=bias)
         self.dropout = nn.Dropout(dropout)
         if tied:
             nn.init.normal_(self.embedding.weight, std=channels**-0.5)
         else:
-            self.out = nn.Linear(channels, tokens)
+            self.out = nn.Linear(channels, tokens, bias=bias)
 
     def attend_to(self, memory: Tensor, mask: Tensor) -> Memory:
         memory = apply_mask(memory, mask)
+        if self.memory_positions is not None:
+            if memory.shape[1] > len(self.memory_positions):
+                raise ValueError(
+                    f"a decoder with {len(self.memory_positions)} positions cannot attend to {memory.shape[1]}"
+                )
+            memory = self.memory_projection(memory + self.memory_positions[: memory.shape[1]])
         pairs = [layer.cross_attention.keys_values(memory) for layer in self._layers]
         return Memory(tuple(keys for keys, _ in pairs), tuple(values for _, values in pairs), mask)
 
@@ -175,12 +232,12 @@ class TransformerDecoder(Decoder):
         return KeyValueCache([like.new_zeros(*size[:4], like.shape[-1]) for _ in self._layers])
 
     def step(self, tokens: Tensor, memory: Memory, state: KeyValueCache) -> tuple[Tensor, Tensor, KeyValueCache]:
-        x = self._embed(tokens[:, None], state.length)
+        x, turn = self._embed(tokens[:, None], state.length)
         seen = []
         for number, (layer, kept, means) in enumerate(zip(self._layers, memory.keys, memory.values, strict=True)):
             normed = layer.self_norm(x)
-            keys, values = state.append(number, *layer.self_attention.keys_values(normed))
-            x = x + layer.dropout(layer.self_attention(normed, keys, values, None)[0])
+            keys, values = state.append(number, *layer.self_attention.keys_values(normed, turn))
+            x = x + layer.dropout(layer.self_attention(normed, keys, values, None, turn)[0])
             x, weights = layer.attend(x, kept, means, memory.exists)
             seen.append(weights[:, :, 0].mean(dim=1))
         state.length += 1
@@ -189,7 +246,7 @@ class TransformerDecoder(Decoder):
     def extend(
         self, tokens: Tensor, memory: Memory, state: KeyValueCache, last: int = 1
     ) -> tuple[Tensor, KeyValueCache]:
-        x, count = self._embed(tokens, state.length), tokens.shape[1]
+        (x, turn), count = self._embed(tokens, state.length), tokens.shape[1]
         shape = (count, state.length + count)
         visible = None
         if count > 1:
@@ -197,8 +254,8 @@ class TransformerDecoder(Decoder):
         exists = _visible(memory)
         for number, (layer, kept, means) in enumerate(zip(self._layers, memory.keys, memory.values, strict=True)):
             normed = layer.self_norm(x)
-            keys, values = state.append(number, *layer.self_attention.keys_values(normed))
-            x = x + layer.self_attention.attend(normed, keys, values, visible)
+            keys, values = state.append(number, *layer.self_attention.keys_values(normed, turn))
+            x = x + layer.self_attention.attend(normed, keys, values, visible, turn)
             x = x + layer.cross_attention.attend(layer.cross_norm(x), kept, means, exists)
             x = x + layer.feed_forward(layer.feed_norm(x))
         state.length += count
@@ -213,13 +270,13 @@ class TransformerDecoder(Decoder):
         Returns:
             Logits (N, U, V) of the token after each, and the heads' attention to the memory (N, A, U, S).
         """
-        x = self._embed(tokens, 0)
+        x, turn = self._embed(tokens, 0)
         visible = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=x.device).tril()
         exists = _visible(memory)
         seen: dict[tuple[int, int], Tensor] = {}
         for number, (layer, kept, means) in enumerate(zip(self._layers, memory.keys, memory.values, strict=True)):
             normed = layer.self_norm(x)
-            x = x + layer.self_attention.attend(normed, *layer.self_attention.keys_values(normed), visible)
+            x = x + layer.self_attention.attend(normed, *layer.self_attention.keys_values(normed, turn), visible, turn)
             if wanted := [head for at, head in heads if at == number]:
                 x, weights = layer.attend(x, kept, means, memory.exists)
                 seen |= {(number, head): weights[:, head] for head in wanted}
@@ -239,26 +296,31 @@ class TransformerDecoder(Decoder):
         return self.layers  # type: ignore[return-value]
 
     def _forward(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        x = self._embed(tokens, 0)
+        x, turn = self._embed(tokens, 0)
         visible = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=x.device).tril()[None, None]
         seen = []
         for layer, kept, means in zip(self._layers, memory.keys, memory.values, strict=True):
             normed = layer.self_norm(x)
-            x = x + layer.dropout(layer.self_attention(normed, *layer.self_attention.keys_values(normed), visible)[0])
+            keys, values = layer.self_attention.keys_values(normed, turn)
+            x = x + layer.dropout(layer.self_attention(normed, keys, values, visible, turn)[0])
             x, weights = layer.attend(x, kept, means, memory.exists)
             seen.append(weights)
         return self._write(x), torch.stack(seen, dim=1)
 
-    def _embed(self, tokens: Tensor, first: int) -> Tensor:
+    def _embed(self, tokens: Tensor, first: int) -> tuple[Tensor, Tensor | None]:
+        """With positions, or with the angles that queries and keys are turned by instead."""
         x = self.embedding(tokens)
         last = first + tokens.shape[1]
+        if self.rotary is not None:
+            turn = rotations(torch.arange(first, last, device=x.device), *self.rotary)
+            return self.dropout(x), turn.to(x.dtype)
         if self.longest is None:
             positions = sinusoids(torch.arange(first, last, device=x.device), self.channels).to(x)
         elif last > self.longest:
             raise ValueError(f"a decoder with {self.longest} learned positions cannot read {last} tokens")
         else:
             positions = self.positions[first:last]
-        return self.dropout(x + positions)
+        return self.dropout(x + positions), None
 
     def _write(self, x: Tensor) -> Tensor:
         x = self.norm(x)
