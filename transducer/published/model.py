@@ -47,6 +47,23 @@ class Published:
             )
         return value
 
+    def sizes(self, name: str) -> tuple[int, ...]:
+        """A list of such numbers. Raises CheckpointError where it is missing or none."""
+        values = self.config.get(name)
+        if not isinstance(values, list) or not all(type(value) is int and 1 <= value < 1 << 24 for value in values):
+            raise CheckpointError(
+                f"{self.path}: its config has no sizes {name!r}, or some that make no sense: {values!r:.40}"
+            )
+        return tuple(values)
+
+    def only(self, known: Mapping[str, Any]) -> None:
+        """Raises CheckpointError where the config says something else than these values, of which it may be silent."""
+        for name, value in known.items():
+            if (found := self.config.get(name, value)) != value:
+                raise CheckpointError(
+                    f"{self.path} is a variant of its family that cannot be run: {name} is {found!r:.40}, not {value!r}"
+                )
+
 
 @dataclass(frozen=True)
 class Adapted:

@@ -11,7 +11,7 @@ from torch import Tensor
 from transducer.errors import CheckpointError
 from transducer.model.network import Network
 from transducer.model.skeleton import skeleton
-from transducer.published import whisper
+from transducer.published import moonshine, moonshine_streaming, wav2vec2, whisper
 from transducer.published.ctranslate2 import read_model
 from transducer.published.detection import BINARY, CONFIG
 from transducer.published.files import named, read_pickle, read_tensors, some, widened
@@ -20,7 +20,13 @@ from transducer.text.json_file import read_json
 from transducer.text.tokenizers.tokenizer import Tokenizer
 
 # By the type that a Hugging Face config names.
-FAMILIES: dict[str, Adapter] = {"whisper": whisper.adapt}
+FAMILIES: dict[str, Adapter] = {
+    "hubert": wav2vec2.adapt,
+    "moonshine": moonshine.adapt,
+    "moonshine_streaming": moonshine_streaming.adapt,
+    "wav2vec2": wav2vec2.adapt,
+    "whisper": whisper.adapt,
+}
 _SPECS = {"WhisperSpec": "whisper"}  # CTranslate2's names
 
 

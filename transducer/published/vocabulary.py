@@ -45,6 +45,28 @@ def read_vocabulary(folder: Path) -> Vocabulary:
         raise CheckpointError(f"{path} is damaged: it has no list of tokens") from None
 
 
+def read_pieces(folder: Path) -> Vocabulary:
+    """The vocabulary of SentencePiece's pieces, with bytes for what is none of them, that a folder has.
+
+    Raises:
+        CheckpointError: it has none, or one that is damaged or of another kind.
+    """
+    path = folder / TOKENIZER
+    if not path.is_file():
+        raise CheckpointError(f"{folder} has no tokens: {TOKENIZER} is missing; copy it there, or get the model again")
+    document = read_json(path)
+    try:
+        model = document["model"]
+        if model.get("type", "BPE") != "BPE" or model.get("byte_fallback") is not True:
+            raise CheckpointError(
+                f"{path} has a tokenizer that is no byte-pair encoding of characters with bytes beside"
+            )
+        added = {entry["content"]: entry["id"] for entry in document.get("added_tokens", ())}
+        return _ordered(model["vocab"], added)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CheckpointError(f"{path} is damaged: it has no list of tokens") from None
+
+
 def _of_tokenizer(document: dict[str, Any], path: Path) -> Vocabulary:
     model = document["model"]
     steps = document.get("pre_tokenizer") or {}

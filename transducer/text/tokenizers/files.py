@@ -1,8 +1,8 @@
 """A tokenizer's files in a checkpoint folder: `tokens.json`, and `tokens.model` for subwords.
 
 `tokens.json` is an object with `kind`, the list `tokens` with the blank first ("<blank>", or "" for labels) if there is
-one, and for symbols `silence`, for byte pairs `special`, for subwords the CRC-32 of their model; and a checksum of all
-that.
+one, and for symbols `silence`, for byte pairs, pieces and letters `special`, for letters `delimiter`, for subwords
+the CRC-32 of their model; and a checksum of all that.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from transducer.text.tokenizers.byte_pairs import BytePairs
 from transducer.text.tokenizers.bytes import Bytes
 from transducer.text.tokenizers.characters import Characters
 from transducer.text.tokenizers.labels import Labels
+from transducer.text.tokenizers.letters import Letters
+from transducer.text.tokenizers.pieces import Pieces
 from transducer.text.tokenizers.subwords import Subwords
 from transducer.text.tokenizers.symbols import Symbols
 from transducer.text.tokenizers.tokenizer import Tokenizer
@@ -34,6 +36,8 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | os.PathLike[str]) -> None
         contents["silence"] = [tokenizer.tokens[token] for token in sorted(tokenizer.silence)]
     if isinstance(tokenizer, BytePairs):
         contents["special"] = sorted(tokenizer.special.values())
+    if isinstance(tokenizer, Letters):
+        contents |= {"delimiter": tokenizer.delimiter, "special": sorted(tokenizer.special)}
     if isinstance(tokenizer, Subwords):
         contents["model_crc32"] = zlib.crc32(tokenizer.model)
         with atomic_write(Path(folder, MODEL), "wb") as file:
@@ -68,10 +72,9 @@ def _build(path: Path, contents: dict[str, Any], tokens: list[str]) -> Tokenizer
         case "bytes":
             return Bytes()
         case "byte_pairs":
-            special = contents.get("special", [])
-            if not isinstance(special, list) or not all(type(token) is int for token in special):
-                raise CheckpointError(f"{path} is damaged: its special tokens are no list of numbers")
-            return BytePairs(tokens, special)
+            return BytePairs(tokens, _numbers(contents.get("special", []), path))
+        case "pieces":
+            return Pieces(tokens, _numbers(contents.get("special", []), path))
         case "characters":
             return Characters("".join(tokens[2:]))
         case "subwords":
@@ -90,8 +93,17 @@ def _build(path: Path, contents: dict[str, Any], tokens: list[str]) -> Tokenizer
             return Symbols(tokens[1:], silence)
         case "labels":
             return Labels(tokens[1:])
+        case "letters":
+            special = _numbers(contents.get("special", []), path)
+            return Letters(tokens, _numbers([contents.get("delimiter")], path)[0], special)
         case kind:
             raise CheckpointError(
                 f"{path}: unknown kind of tokens {kind!r}; this version knows bytes, byte_pairs, characters, "
-                "labels, subwords and symbols"
+                "labels, letters, pieces, subwords and symbols"
             )
+
+
+def _numbers(value: Any, path: Path) -> list[int]:
+    if not isinstance(value, list) or not all(type(token) is int for token in value):
+        raise CheckpointError(f"{path} is damaged: what it says of tokens is no list of numbers")
+    return value
