@@ -18,6 +18,20 @@ DECODERS = {
     "transformer tied": lambda: TransformerDecoder(
         TOKENS, CHANNELS, 6, 2, 2, 12, positions="learned", longest=50, tied=True, key_bias=False
     ),
+    "transformer rotary tied": lambda: TransformerDecoder(
+        TOKENS,
+        CHANNELS,
+        6,
+        2,
+        2,
+        12,
+        positions="rotary",
+        tied=True,
+        bias=False,
+        gated=True,
+        rotary=(0.5, 100.0),
+        memory_steps=9,
+    ),
     **{
         f"{kind} {score}": lambda kind=kind, score=score: RecurrentDecoder(
             TOKENS, CHANNELS, MEMORY, kind, score, 1 + (kind == "gru"), 2
