@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import transducer
 from transducer.errors import CheckpointError
+from transducer.model.checkpoint import save_checkpoint
 from transducer.text.tokenizers.files import load_tokenizer, save_tokenizer
 
 transformers = pytest.importorskip("transformers")
@@ -114,18 +115,16 @@ def test_parity_of_full_runs_of_padded_rows_and_of_cached_decoding(tmp_path, fam
     model = publish(tmp_path, family)
     loaded = transducer.load(tmp_path)
     head = loaded.network.heads["segment"]
-    stride, rest = (3, 511) if family == "moonshine" else (4, 0)
-    features, mask = segments(head.config.encoder and loaded.config.core.channels, 32, 9, 1)
+    stride = 3 if family == "moonshine" else 4
+    features, mask = segments(loaded.config.core.channels, 32, 9, 1)
     states, exists = head.encode(features, mask)
     tokens = torch.randint(SIZE, (3, 7), generator=torch.Generator().manual_seed(2))
     memory = head.decoder.attend_to(states, exists)
     logits, _ = head.decoder(tokens, memory)
     for row, length in enumerate(mask.sum(1).tolist()):
-        hop, count = features.shape[2], -(-length // stride)
-        wave = features[row, :length].flatten()
-        wave = torch.nn.functional.pad(wave, (0, hop * stride * count * (family == "moonshine") - len(wave) + rest))
-        if family != "moonshine":
-            wave = features[row, :length].flatten()
+        wave, count = features[row, :length].flatten(), -(-length // stride)
+        if family == "moonshine":  # the silence that follows here
+            wave = torch.nn.functional.pad(wave, (0, 3 * 128 * count + 511 - len(wave)))
         there = {"attention_mask": torch.ones(1, len(wave), dtype=torch.long)}
         theirs = model.model.encoder(wave[None], **there).last_hidden_state[0]
         assert exists[row].sum() == count == len(theirs)
@@ -137,6 +136,10 @@ def test_parity_of_full_runs_of_padded_rows_and_of_cached_decoding(tmp_path, fam
         found, state = head.decoder.extend(part, memory, state, part.shape[1])
         parts.append(found)
     torch.testing.assert_close(torch.cat(parts, dim=1), logits, rtol=0, atol=1e-4)
+    # It can be kept, and trained on, as a checkpoint of the engine's own.
+    save_checkpoint(tmp_path / "own", loaded.network, loaded.config, loaded.units, torch.float32)
+    own = transducer.load(tmp_path / "own").network.heads["segment"]
+    assert torch.equal(own.encode(features, mask)[0].where(exists[..., None], 0), states.where(exists[..., None], 0))
 
 
 def test_the_encoder_of_moonshine_streaming_is_a_stream(tmp_path):
@@ -187,6 +190,7 @@ def test_pieces_are_those_of_the_published_tokenizer(tmp_path):
         ),
         ("moonshine", {}, {"encoder_num_key_value_heads": 1}, "shares keys between heads of its encoder"),
         ("moonshine", {}, {"rope_parameters": {"rope_type": "yarn"}}, "rotary positions of a kind that cannot be run"),
+        ("moonshine", {}, {"rope_parameters": {"partial_rotary_factor": 0.6}}, "turns 7 channels of each head"),
         ("moonshine", {}, {"vocab_size": 99}, "has 99 tokens, and the file with their spelling 15"),
         ("moonshine", {}, {"hidden_size": None}, "has no size 'hidden_size'"),
         ("moonshine", {}, {"model_type": "moonlight"}, "of the family 'moonlight', which cannot be run: there are"),

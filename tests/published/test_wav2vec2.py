@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 import transducer
 from transducer.errors import CheckpointError
 from transducer.heads.segment import SegmentHead
+from transducer.model.checkpoint import save_checkpoint
 
 transformers = pytest.importorskip("transformers")
 
@@ -100,8 +101,12 @@ def test_samples_are_normalised_as_published_and_the_padding_is_the_blank(tmp_pa
     logits = model(torch.nn.functional.pad(normal, (0, REST))).logits[0].log_softmax(-1)
     order = [5, *range(5), *range(6, len(LETTERS) + 1)]
     torch.testing.assert_close(log_probs[0], logits[:, order], rtol=0, atol=1e-4)
-    letters = transducer.load(tmp_path).units["letters"]
+    loaded = transducer.load(tmp_path)
+    letters = loaded.units["letters"]
     assert letters.tokens == ("<blank>", *LETTERS) and letters.decode([5, 8, 4, 1, 7]) == "E' A"
+    # It can be kept, and trained on, as a checkpoint of the engine's own.
+    save_checkpoint(tmp_path / "own", loaded.network, loaded.config, loaded.units, torch.float32)
+    assert torch.equal(run(tmp_path / "own", 0.01 * features + 0.2, mask)[1], log_probs)
 
 
 def change(folder: Path, **tensors: torch.Tensor | None) -> None:

@@ -9,9 +9,11 @@ Legend of axis suffixes: B batch, T time, H samples of a step, C channels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from transducer.cores.attention import WindowAttention
@@ -69,7 +71,7 @@ class MoonshineStreamingEncoder(Serial, SegmentEncoder):
         """See `Streaming`; the stem sees none."""
         return self.latency * self.stride
 
-    def levels(self, x: Tensor) -> Tensor:
+    def levels(self, x: NDArray[np.float32]) -> NDArray[Any]:
         return levels(x)
 
     @staticmethod

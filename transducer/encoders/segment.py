@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from transducer.cores.multihead import MultiHeadAttention
@@ -13,7 +17,7 @@ class SegmentEncoder(Streaming):
 
     can_step = False
 
-    def levels(self, x: Tensor) -> Tensor:
+    def levels(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Features (..., T, F) -> log10 of the power in mel bands (..., T, bands), in the scale of `WhisperMel`."""
         return x
 

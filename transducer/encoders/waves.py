@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from transducer.encoders.segment import SegmentEncoder
@@ -42,7 +45,7 @@ class WaveEncoder(SegmentEncoder):
             seen = (seen - 1) * stride + kernel
         self.rest = max(0, seen - hop)  # samples of the next step that the last output sees
 
-    def levels(self, x: Tensor) -> Tensor:
+    def levels(self, x: NDArray[np.float32]) -> NDArray[Any]:
         return levels(x)
 
     def samples(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from transducer.frontends.logmel import mel_filters, periodic_hann
@@ -69,17 +70,20 @@ class Waveform(Streaming):
         return *self(x, mask), state
 
 
-def levels(x: Tensor) -> Tensor:
+def levels(x: NDArray[np.float32]) -> NDArray[np.float64]:
     """Steps of samples (..., T, hop) -> log10 of the power in mel bands (..., T, ceil(hop / 16)), at least -10.
 
-    It is in the scale of `WhisperMel`, for those who ask whether there is sound: noise is as loud there as here.
+    It is in the scale of `WhisperMel`, for those who ask whether there is sound: noise is as loud there as here. What
+    a step has does not depend on the others, not even in its last bits.
     """
     window, filters = _bands(x.shape[-1])
-    spectrum = torch.fft.rfft(x.float() * window.to(x.device)).abs().square()
-    return (spectrum @ filters.to(x.device)).clamp(min=FLOOR).log10()
+    power = np.square(np.abs(np.fft.rfft(x.astype(np.float64) * window)))
+    found: NDArray[np.float64] = np.log10(np.maximum((power[..., None] * filters).sum(axis=-2), FLOOR))
+    return found
 
 
 @lru_cache
-def _bands(hop: int) -> tuple[Tensor, Tensor]:
+def _bands(hop: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     # The power of noise grows with the samples of a window, and so does the number of frequencies in a band.
-    return periodic_hann(hop), mel_filters(RATE, hop, -(-hop // 16), 0.0, RATE / 2) * (_WINDOW / hop) ** 2
+    filters = mel_filters(RATE, hop, -(-hop // 16), 0.0, RATE / 2).double() * (_WINDOW / hop) ** 2
+    return periodic_hann(hop).double().numpy(), filters.numpy()

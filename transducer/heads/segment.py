@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from transducer.encoders.segment import SegmentEncoder
@@ -151,7 +153,17 @@ class SegmentHead(Head):
         steps: tuple[Tensor, Tensor] = self.encoder(features.to(weight.device, weight.dtype), mask.to(weight.device))
         return steps
 
-    def levels(self, features: Tensor) -> Tensor:
+    def spell(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Segments (N, T, F), (N, T) -> log-probabilities (N, S, V) of the tokens of a CTC output."""
+        assert self.ctc is not None
+        return self.ctc(*self.encode(features, mask))[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
+
+    def levels(self, features: NDArray[np.float32]) -> NDArray[Any]:
         """How loud it is: features (..., T, F) -> log10 of the power in mel bands (..., T, bands), see `WhisperMel`."""
         return self.encoder.levels(features)
 

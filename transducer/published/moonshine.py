@@ -98,7 +98,7 @@ def adapt(published: Published) -> Adapted:
         base=base,
     )
     turned = {
-        name: paired(tensor, heads[name.split(".")[1]], rotary) if _TURNED.search(name) else tensor
+        name: paired(tensor, heads[name.split(".")[1]], rotary, published.path) if _TURNED.search(name) else tensor
         for name, tensor in tensors.items()
     }
     return assembled(published, encoder, decoder, turned, TABLE, HOP)
@@ -171,16 +171,21 @@ def untied_output(tensors: dict[str, Tensor], published: Published) -> bool:
     return tied
 
 
-def paired(weight: Tensor, heads: int, share: float) -> Tensor:
+def paired(weight: Tensor, heads: int, share: float, path: Path) -> Tensor:
     """Rows of queries or keys, in whose heads channels 2 i and 2 i + 1 turn together, for `rotate`: i and i + D / 2 do.
 
     Scores stay what they are, because queries and keys change places alike.
+
+    Raises:
+        CheckpointError: a share of channels that is no number of pairs.
     """
     size = len(weight) // heads
-    if len(weight) != heads * size or size % 2 or int(size * share) % 2:
-        return weight  # of a wrong shape, which will be said of all of them
+    if len(weight) != heads * size or size % 2:
+        return weight  # no network has such a shape, as will be said of all of them
+    if int(size * share) % 2:
+        raise CheckpointError(f"{path} turns {int(size * share)} channels of each head, which are no pairs")
     order = torch.cat([torch.arange(0, size, 2), torch.arange(1, size, 2)])
-    return weight.unflatten(0, (heads, size))[:, order].flatten(0, 1)
+    return weight.reshape(heads, size, -1)[:, order].reshape(weight.shape)
 
 
 def _tokenizer(published: Published) -> Pieces:

@@ -124,7 +124,7 @@ def _changed(tensors: dict[str, Tensor], heads: int, rotary: float, published: P
                 raise CheckpointError(f"{published.path} lacks {absent[0]}: get it again")
             found[f"{module[:-6]}qkv_proj.{leaf}"] = torch.cat([tensors[part] for part in parts])
         elif name.startswith("model.decoder.layers.") and module.endswith((".self_attn.q_proj", ".self_attn.k_proj")):
-            found[name] = paired(tensor, heads, rotary)
+            found[name] = paired(tensor, heads, rotary, published.path)
         else:
             found[name] = tensor
     return found

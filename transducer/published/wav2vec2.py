@@ -104,7 +104,8 @@ def read_letters(folder: Path, pad: Any, size: int) -> tuple[Letters, list[int]]
     Raises:
         CheckpointError: files are missing or damaged, or say something else.
     """
-    path, settings = folder / "vocab.json", {}
+    path = folder / "vocab.json"
+    settings: dict[str, Any] = {}
     if not path.is_file():
         raise CheckpointError(f"{folder} has no letters: vocab.json is missing; copy it there, or get the model again")
     numbers = read_json(path)

@@ -21,7 +21,7 @@ LogProbs = NDArray[np.float32]
 
 
 def best_path(log_probs: LogProbs, prefix: Sequence[int] = ()) -> list[tuple[int, float]]:
-    """Tokens of the best path through (S, V) that begins with those of `prefix`, and the highest log-probability of each.
+    """Tokens of the best path through (S, V) that begins with those of `prefix`, each with its highest log-probability.
 
     A prefix that there are too few frames for has no path; so it must come from no more frames than these.
     """

@@ -105,5 +105,5 @@ def _build(path: Path, contents: dict[str, Any], tokens: list[str]) -> Tokenizer
 
 def _numbers(value: Any, path: Path) -> list[int]:
     if not isinstance(value, list) or not all(type(token) is int for token in value):
-        raise CheckpointError(f"{path} is damaged: what it says of tokens is no list of numbers")
+        raise CheckpointError(f"{path} is damaged: its special tokens are no list of numbers")
     return value
