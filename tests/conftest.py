@@ -12,6 +12,9 @@ from hypothesis import settings
 # tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A name that is misspelt must not be looked for in the network.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 # First calls load libraries, and machines are busy: time is measured in bench/, not here.
 settings.register_profile("transducer", deadline=None)
 settings.load_profile("transducer")

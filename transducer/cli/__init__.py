@@ -177,6 +177,16 @@ def info(
 
 
 @app.command()
+def models(
+    json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+) -> Callable[[], int]:
+    """List the models that are bundled, in the cache of the Hugging Face hub, or known there by name."""
+    from transducer.cli.models import run
+
+    return partial(run, json)
+
+
+@app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled model, or a folder.")],
     table: Annotated[

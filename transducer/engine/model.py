@@ -23,6 +23,7 @@ from transducer.media.text import Text
 from transducer.model.config import settings
 from transducer.model.names import CONFIG, WORDS
 from transducer.published.detection import is_published
+from transducer.published.hub import fetch, is_name
 from transducer.results import Labelling, Transcript
 from transducer.search.context import SearchContext
 from transducer.search.options import Options
@@ -45,11 +46,14 @@ def models() -> list[str]:
 def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
     """A bundled model by its name, or the folder of a checkpoint, of an exported or of a published model by its path.
 
+    A published model may also be named: "whisper-tiny.en", and others that `transducer models` lists, or OWNER/NAME of
+    any that has one of the families here. It comes from the cache of the Hugging Face hub, or is fetched into it.
+
     Args:
         device: where to compute: "cpu", "cuda", "cuda:1", or "auto" for a GPU where there is one.
 
     Raises:
-        UsageError: there is neither, or no such device. CheckpointError: the folder cannot be used.
+        UsageError: there is no such model or device. CheckpointError: the folder cannot be used, or not be fetched.
     """
     require(name_or_folder, (str, os.PathLike), "a model is named, or its folder given")
     name = os.fspath(name_or_folder)
@@ -60,8 +64,13 @@ def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
             return Model(Path(name_or_folder), device)
     except (OSError, ValueError):  # a name that is too long, or holds a NUL
         name = f"{name[:80]}..."
+    if is_name(name):
+        return Model(fetch(name), device, name.rpartition("/")[2])
     bundled = ", ".join(models()) or "none"
-    raise UsageError(f"unknown model {name!r}: it is neither a folder nor one of the bundled models ({bundled})")
+    raise UsageError(
+        f"unknown model {name!r}: it is neither a folder nor one of the bundled models ({bundled}), and "
+        "`transducer models` knows no published one of this name"
+    )
 
 
 def open_networks(folder: Path, device: Any) -> Networks:
@@ -82,10 +91,10 @@ class Model:
         device: where it computes.
     """
 
-    def __init__(self, folder: str | Path, device: Any = "cpu"):
+    def __init__(self, folder: str | Path, device: Any = "cpu", name: str | None = None):
         require(folder, (str, os.PathLike), "a model's folder is given as a path: load takes names as well")
         self.folder = Path(folder)
-        self.name = self.folder.resolve().name
+        self.name = name or self.folder.resolve().name
         self.networks = open_networks(self.folder, device)
         self.config, self.units, self.device = self.networks.config, self.networks.units, self.networks.device
         self.medium: Medium = self.networks.medium

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,12 +56,14 @@ def read_pickle(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except _BROKEN as error:
         said = str(error)
-        if "weights_only" in said or "Unsupported global" in said or "unsupported GLOBAL" in said.lower():
+        if re.search(r"GLOBAL \w|Unsupported (global|class)|call reduce", said):
             raise CheckpointError(
                 f"{path} has more in it than weights, code that loading would run, which is refused: "
                 "take a file of safetensors"
             ) from None
-        raise CheckpointError(f"{path} is damaged, or a part of a file ({_line(error)}): get it again") from None
+        # What torch says to it is advice to load it all the same.
+        reason = "it is no file of torch's" if "weights_only" in said else _line(error)
+        raise CheckpointError(f"{path} is damaged, or a part of a file ({reason}): get it again") from None
 
 
 def named(found: Any, path: Path) -> Tensors:
