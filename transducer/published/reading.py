@@ -9,11 +9,12 @@ from typing import Any
 from torch import Tensor
 
 from transducer.errors import CheckpointError
+from transducer.model.names import CONFIG
 from transducer.model.network import Network
 from transducer.model.skeleton import skeleton
 from transducer.published import moonshine, moonshine_streaming, wav2vec2, whisper
 from transducer.published.ctranslate2 import read_model
-from transducer.published.detection import BINARY, CONFIG
+from transducer.published.detection import BINARY
 from transducer.published.files import named, read_pickle, read_tensors, some, widened
 from transducer.published.model import Adapted, Adapter, Published
 from transducer.text.json_file import read_json
