@@ -167,7 +167,8 @@ class Model:
 
     def predict(self, source: Any, **options: Any) -> Any:
         """All that the model makes of a source: a `Transcript` or a `Labelling`; the options are those of `session`."""
-        with self.session(source, **options) as session:
+        # Nobody sees them: what only they need is left out.
+        with self.session(source, **{"partials": False, **options}) as session:
             for _ in session:
                 pass
             return session.result()
@@ -276,6 +277,9 @@ class Model:
             model=self.name,
             counted=counts_steps(self.medium),
             language=self._fused(options, self.units[units]),
+            block=max(1, chunk // head.stride),
+            lag=network.latency,
+            spoken=self.config.language,
         )
         block = chunk * self.networks.hop if self.medium.steady else None
         renew = self.config.decoding.renew_after

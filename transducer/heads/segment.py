@@ -226,8 +226,10 @@ class SegmentHead(Head):
         return texts
 
     def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
-        """Words, see `SegmentConfig`."""
-        raise UsageError(f"the model {context.model} writes segments, which this version cannot search")
+        """Words: of segments that grow, are decoded again, and are final where they end."""
+        from transducer.search.full_context.build import full_context_search
+
+        return full_context_search(context, self)
 
     def metric(self) -> WrittenErrors:
         return WrittenErrors(lambda part: self.write(part[None], torch.ones(1, len(part), dtype=torch.bool))[0])

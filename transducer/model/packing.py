@@ -43,11 +43,15 @@ class PackedGates(nn.Module):
 
 
 def pack_linears(module: nn.Module) -> None:
-    """Pack the linear layers below a module, and the LSTMs of modules that say `steps_by_gates`, in place, where that
-    is possible and changes no weight."""
+    """Pack the linear layers below a module, the LSTMs of modules that say `steps_by_gates`, and the embeddings of
+    those that say `packs_embedding`, of which they get one for their output; in place, where that is possible and
+    changes no weight."""
     if not _available():
         return
     for parent in module.modules():
+        embedding: Any = parent.embedding if getattr(parent, "packs_embedding", False) else None
+        if embedding is not None and _is_half(embedding.weight):
+            parent.tied_output = _packed(embedding.weight, None)
         for name, child in parent.named_children():
             if type(child) is nn.Linear and _is_half(child.weight):
                 setattr(parent, name, PackedLinear(child))
@@ -66,9 +70,11 @@ def is_packed(module: nn.Module) -> bool:
     return not any(isinstance(part, nn.Linear | nn.LSTM) for part in module.modules())
 
 
-def _packed(weight: Tensor, bias: Tensor) -> PackedLinear:
-    linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
-    linear.weight, linear.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+def _packed(weight: Tensor, bias: Tensor | None) -> PackedLinear:
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+    linear.weight = nn.Parameter(weight, False)
+    if bias is not None:
+        linear.bias = nn.Parameter(bias, False)
     return PackedLinear(linear)
 
 

@@ -28,6 +28,9 @@ class SearchContext:
         model: its name, for messages.
         counted: the media's clock counts steps: there are no seconds, and silence ends nothing.
         language: a causal language model over the same tokens, if one was asked for.
+        block: output steps that come at a time.
+        lag: output steps by which they lag the media: so many fewer are there when the first block has been heard.
+        spoken: the language of the model, "" if that is not known or there are many.
     """
 
     options: Options
@@ -39,6 +42,9 @@ class SearchContext:
     model: str
     counted: bool = False
     language: LanguageScorer | None = None
+    block: int = 1
+    lag: int = 0
+    spoken: str = ""
 
     @property
     def search(self) -> str:

@@ -13,6 +13,7 @@ from transducer.search.hotwords import Hotwords, unique_phrases
 
 SEARCHES = ("greedy", "beam", "sample")
 RESULTS = ("words", "events")
+TASKS = ("transcribe", "translate")
 MOST_HYPOTHESES = 1000  # more take minutes a second, and gigabytes
 
 
@@ -36,6 +37,11 @@ class Options:
         length_penalty, coverage_penalty: of an attention decoder's beam search, see
             `transducer.search.tokens.attention.settings`.
         temperature, top_k, top_p, seed: of sampling, see there.
+        partials: of a model that sees all of a segment at once: whether segments are decoded while they grow, so that
+            there are partial results. A word that was stable then stays, which can change what is final.
+        language: that is spoken, such as "de", for a model of many; told from the sound if None.
+        task: "transcribe", or "translate" into English, for a model that can.
+        prompt: a text that such a model takes for what came before: names, a style.
         language_model: folder of a causal language model over the same tokens, for a beam search without a lexicon.
         language_weight: of its log-probabilities.
 
@@ -59,17 +65,26 @@ class Options:
     top_k: int | None = None
     top_p: float | None = None
     seed: int | None = None
+    partials: bool = True
+    language: str | None = None
+    task: str | None = None
+    prompt: str | None = None
     language_model: str | Path | None = None
     language_weight: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("head", "results", "search"):
+        for name in ("head", "results", "search", "language", "task"):
             if getattr(self, name) is not None:
                 require(getattr(self, name), str, f"{name} is a name")
         if self.search is not None and self.search not in SEARCHES:
             raise UsageError(f"unknown search {self.search!r}: there are {', '.join(SEARCHES)}")
         if self.results is not None and self.results not in RESULTS:
             raise UsageError(f"unknown kind of results {self.results!r}: there are {', '.join(RESULTS)}")
+        if self.task is not None and self.task not in TASKS:
+            raise UsageError(f"unknown task {self.task!r}: there are {', '.join(TASKS)}")
+        require(self.partials, bool, "partials are wanted or not: True or False")
+        if self.prompt is not None:
+            require(self.prompt, str, "a prompt is a text")
         _check_count("a beam", self.beam, 1)
         _check_count("the number of alternatives", self.nbest, 0)
         if self.chunk_ms is not None and not (_is_number(self.chunk_ms) and self.chunk_ms > 0):
@@ -105,6 +120,8 @@ class Options:
         return {field.name for field in fields(self) if getattr(self, field.name) != field.default}
 
 
+# What is for full-context models alone.
+OF_FULL_CONTEXT = {"language", "task", "prompt"}
 # What is for attention decoders alone.
 OF_DECODERS = {"length_penalty", "coverage_penalty", "temperature", "top_k", "top_p", "seed"}
 

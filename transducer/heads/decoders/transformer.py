@@ -190,6 +190,8 @@ class TransformerDecoder(Decoder):
             if memory != channels:
                 self.memory_projection = nn.Linear(memory, channels, bias=False)
                 memory = channels
+        self.packs_embedding = tied
+        self.tied_output: nn.Module | None = None
         self.embedding = nn.Embedding(tokens, channels)
         if positions == "learned":
             self.longest = longest
@@ -261,20 +263,21 @@ class TransformerDecoder(Decoder):
         state.length += count
         return self._write(x[:, count - last :]), state
 
-    def aligned(self, tokens: Tensor, memory: Memory, heads: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        """Teacher forcing of tokens (N, U), with the attention of a few heads.
+    def aligned(self, tokens: Tensor, memory: Memory, heads: Sequence[tuple[int, int]]) -> Tensor:
+        """What a few heads attend to while tokens (N, U) are read.
 
         Args:
             heads: (layer, head) of each of A heads.
 
         Returns:
-            Logits (N, U, V) of the token after each, and the heads' attention to the memory (N, A, U, S).
+            (N, A, U, S): their attention to the memory.
         """
         x, turn = self._embed(tokens, 0)
         visible = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=x.device).tril()
         exists = _visible(memory)
         seen: dict[tuple[int, int], Tensor] = {}
-        for number, (layer, kept, means) in enumerate(zip(self._layers, memory.keys, memory.values, strict=True)):
+        layers = list(zip(self._layers, memory.keys, memory.values, strict=True))
+        for number, (layer, kept, means) in enumerate(layers[: 1 + max(layer for layer, _ in heads)]):
             normed = layer.self_norm(x)
             x = x + layer.self_attention.attend(normed, *layer.self_attention.keys_values(normed, turn), visible, turn)
             if wanted := [head for at, head in heads if at == number]:
@@ -283,13 +286,14 @@ class TransformerDecoder(Decoder):
             else:
                 x = x + layer.cross_attention.attend(layer.cross_norm(x), kept, means, exists)
                 x = x + layer.feed_forward(layer.feed_norm(x))
-        return self._write(x), torch.stack([seen[layer, head] for layer, head in heads], dim=1)
+        return torch.stack([seen[layer, head] for layer, head in heads], dim=1)
 
     @property
     def exact(self) -> bool:
         """See `Decoder`. Packed matrices see to it, and sizes of which torch's vectors leave no rest."""
         whole = not self.channels % _VECTOR and not self._layers[0].hidden % _VECTOR
-        return whole and self._layers[0].self_attention.heads > 1 and not self.tied and is_packed(self)
+        packed = is_packed(self) and (not self.tied or self.tied_output is not None)
+        return whole and self._layers[0].self_attention.heads > 1 and packed
 
     @property
     def _layers(self) -> Sequence[DecoderLayer]:
@@ -324,6 +328,8 @@ class TransformerDecoder(Decoder):
 
     def _write(self, x: Tensor) -> Tensor:
         x = self.norm(x)
+        if self.tied_output is not None:
+            return self.tied_output(x)
         return nn.functional.linear(x, self.embedding.weight) if self.tied else self.out(x)
 
 

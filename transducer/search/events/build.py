@@ -6,7 +6,7 @@ from transducer.errors import CheckpointError, UsageError
 from transducer.search.context import SearchContext
 from transducer.search.events.rules import EventRules
 from transducer.search.events.search import EventResultSearch
-from transducer.search.options import OF_DECODERS
+from transducer.search.options import OF_DECODERS, OF_FULL_CONTEXT
 
 OF_STEPS = ("dense", "steps", "transitions", "spans", "peaks")
 
@@ -23,7 +23,7 @@ def event_search(context: SearchContext, kind: str) -> EventResultSearch:
     """
     options = context.options
     of_words = {"search", "beam", "nbest", "endpoint", "hotwords", "language_model", "language_weight"}
-    context.refuse(of_words | OF_DECODERS, "that is for models of words")
+    context.refuse(of_words | OF_DECODERS | OF_FULL_CONTEXT, "that is for models of words")
     if options.results == "words":
         raise UsageError(
             f"the model {context.model} labels events and writes no words: use label, or a model of words, "

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
 
 from transducer.results import Event, Segment
 from transducer.search.events.labelling import LabellingBuilder
 from transducer.search.events.rules import Found
 from transducer.search.events.search import timed_event
-from transducer.search.result_search import Clock
-from transducer.search.segments import SegmentSearch, SegmentState
+from transducer.search.result_search import Clock, ResultSearch
+from transducer.search.tokens.words import WordTimer
+
+
+class WordSearch(ResultSearch[Any, Segment], Protocol):
+    """A search for segments whose timer makes frames of their words' times."""
+
+    @property
+    def timer(self) -> WordTimer: ...
 
 
 class WordEventSearch:
@@ -22,26 +29,26 @@ class WordEventSearch:
 
     kind = "events"
 
-    def __init__(self, segments: SegmentSearch):
+    def __init__(self, segments: WordSearch):
         self.segments = segments
 
-    def init(self) -> SegmentState:
+    def init(self) -> Any:
         return self.segments.init()
 
-    def step(self, states: Sequence[SegmentState], outputs: Sequence[Any]) -> list[tuple[SegmentState, list[Found]]]:
+    def step(self, states: Sequence[Any], outputs: Sequence[Any]) -> list[tuple[Any, list[Found]]]:
         """See `ResultSearch`."""
         return [(state, self._words(segments)) for state, segments in self.segments.step(states, outputs)]
 
-    def flush(self, state: SegmentState) -> tuple[SegmentState, list[Found]]:
+    def flush(self, state: Any) -> tuple[Any, list[Found]]:
         """See `ResultSearch`."""
         state, segments = self.segments.flush(state)
         return state, self._words(segments)
 
-    def idle(self, state: SegmentState) -> int:
+    def idle(self, state: Any) -> int:
         """See `ResultSearch`."""
         return self.segments.idle(state)
 
-    def needed(self, state: SegmentState) -> range:
+    def needed(self, state: Any) -> Collection[int]:
         """See `ResultSearch`."""
         return self.segments.needed(state)
 

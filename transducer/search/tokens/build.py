@@ -10,7 +10,7 @@ from transducer.errors import UsageError
 from transducer.search.context import SearchContext
 from transducer.search.endpoint import EndpointRules
 from transducer.search.events.words import WordEventSearch
-from transducer.search.options import OF_DECODERS
+from transducer.search.options import OF_DECODERS, OF_FULL_CONTEXT
 from transducer.search.result_search import ResultSearch
 from transducer.search.segments import SegmentSearch
 from transducer.search.tokens.alignment import AlignmentSearch
@@ -41,6 +41,7 @@ def word_search(
     options, decoding = context.options, context.decoding
     context.refuse({"threshold"}, "thresholds are for models of events")
     context.refuse(OF_DECODERS, "that is for attention decoders")
+    context.refuse(OF_FULL_CONTEXT, "that is for full-context models")
     if context.search not in ("greedy", "beam"):
         raise UsageError(f"search {context.search!r} is for attention decoders: there are greedy, beam")
     if context.language is not None and (context.search != "beam" or context.words is not None):

@@ -10,7 +10,7 @@ from transducer.errors import UsageError
 from transducer.search.context import SearchContext
 from transducer.search.endpoint import EndpointRules
 from transducer.search.events.words import WordEventSearch
-from transducer.search.options import Options
+from transducer.search.options import OF_FULL_CONTEXT, Options
 from transducer.search.result_search import ResultSearch
 from transducer.search.segments import SegmentSearch
 from transducer.search.tokens.attention.decoding import Decoding
@@ -38,6 +38,7 @@ def attention_search(
     """
     options, step = context.options, context.seconds_per_step
     context.refuse({"threshold"}, "thresholds are for models of events")
+    context.refuse(OF_FULL_CONTEXT, "that is for full-context models")
     if options.hotwords:
         raise UsageError("hotwords need a beam search with a lexicon, which an attention decoder does not have")
     first = CTCGreedySearch(context.tokenizer.silence) if has_ctc else None

@@ -65,48 +65,11 @@ class Decoding:
                 continue
             with without_gradients():
                 prepared = self._prepare([memories[number] for number in members])
-                written = self._search(prepared, [numbers[number] if numbers else 0 for number in members])
+                drawn = [numbers[number] if numbers else 0 for number in members]
+                written = search_tokens(self.decoder, prepared, self.settings, drawn, self.scorer)
                 for row, (number, texts) in enumerate(zip(members, written, strict=True)):
                     found[number] = [self._align(text, memories[number], prepared, row) for text in texts]
         return found
-
-    def _search(self, memories: Memories, numbers: Sequence[int]) -> list[list[Written]]:
-        if self.settings.kind == "beam":
-            return beam_search(self.decoder, memories, self.settings, self.scorer)
-        if self.settings.kind == "greedy":
-            return self._one_each(memories, [lambda log_probs: int(log_probs.argmax())] * len(numbers))
-        return self._one_each(memories, [sampler(self.settings, number) for number in numbers])
-
-    def _one_each(
-        self, memories: Memories, choices: Sequence[Callable[[NDArray[np.float32]], int]]
-    ) -> list[list[Written]]:
-        """One sequence for each client, whose next token is chosen from the log-probabilities (V,)."""
-        count = len(choices)
-        texts: list[list[int]] = [[] for _ in range(count)]
-        said: list[list[float]] = [[] for _ in range(count)]
-        scores = [0.0] * count
-        going, prepared, state = list(range(count)), memories.prepared, self.decoder.start(memories.prepared)
-        while going:
-            read = np.array([texts[row][-1] if texts[row] else BLANK for row in going])
-            logits, _, state = self.decoder.step(on_device(read, memories.device), prepared, state)
-            log_probs = log_softmax(logits)
-            kept = []
-            for place, row in enumerate(going):
-                token = BLANK if len(texts[row]) == memories.limits[row] else choices[row](log_probs[place])
-                scores[row] += float(log_probs[place, token])
-                if token != BLANK:
-                    texts[row].append(token)
-                    said[row].append(float(log_probs[place, token]))
-                    kept.append(place)
-            if len(kept) < len(going):
-                going = [going[place] for place in kept]
-                rows = on_device(np.array(kept, np.int64), memories.device)
-                prepared, state = select(prepared, rows), state.select(rows)
-        normalised = self.settings.normalised
-        return [
-            [Written(tuple(text), tuple(each), normalised(score, len(text) + 1))]
-            for text, each, score in zip(texts, said, scores, strict=True)
-        ]
 
     def _prepare(self, memories: Sequence[NDArray[np.float32]]) -> Memories:
         lengths = np.array([len(memory) for memory in memories])
@@ -138,6 +101,55 @@ class Decoding:
         read = on_device(np.array([[BLANK, *text.tokens[:-1]]]), memories.device)
         weights = as_numpy(self.decoder(read, select(memories.prepared, [row]))[1])
         return monotonic_path(weights.astype(np.float32).mean(axis=(1, 2))[0, :, :steps])
+
+
+def search_tokens(
+    decoder: Decodes,
+    memories: Memories,
+    settings: Settings,
+    numbers: Sequence[int],
+    scorer: TokenScorer | None = None,
+) -> list[list[Written]]:
+    """The sequences of each client, best first; arguments as of `Decoding`."""
+    if settings.kind == "beam":
+        return beam_search(decoder, memories, settings, scorer)
+    if settings.kind == "greedy":
+        return _one_each(decoder, memories, settings, [lambda log_probs: int(log_probs.argmax())] * len(numbers))
+    return _one_each(decoder, memories, settings, [sampler(settings, number) for number in numbers])
+
+
+def _one_each(
+    decoder: Decodes,
+    memories: Memories,
+    settings: Settings,
+    choices: Sequence[Callable[[NDArray[np.float32]], int]],
+) -> list[list[Written]]:
+    """One sequence for each client, whose next token is chosen from the log-probabilities (V,)."""
+    count = len(choices)
+    texts: list[list[int]] = [[] for _ in range(count)]
+    said: list[list[float]] = [[] for _ in range(count)]
+    scores = [0.0] * count
+    going, prepared, state = list(range(count)), memories.prepared, decoder.start(memories.prepared)
+    while going:
+        read = np.array([texts[row][-1] if texts[row] else BLANK for row in going])
+        logits, _, state = decoder.step(on_device(read, memories.device), prepared, state)
+        log_probs = log_softmax(logits)
+        kept = []
+        for place, row in enumerate(going):
+            token = BLANK if len(texts[row]) == memories.limits[row] else choices[row](log_probs[place])
+            scores[row] += float(log_probs[place, token])
+            if token != BLANK:
+                texts[row].append(token)
+                said[row].append(float(log_probs[place, token]))
+                kept.append(place)
+        if len(kept) < len(going):
+            going = [going[place] for place in kept]
+            rows = on_device(np.array(kept, np.int64), memories.device)
+            prepared, state = select(prepared, rows), state.select(rows)
+    return [
+        [Written(tuple(text), tuple(each), settings.normalised(score, len(text) + 1))]
+        for text, each, score in zip(texts, said, scores, strict=True)
+    ]
 
 
 def sampler(settings: Settings, number: int) -> Callable[[NDArray[np.float32]], int]:

@@ -1,0 +1,300 @@
+"""The words of a stream, by a model that sees all of a segment at once.
+
+A segment that grows is decoded again and again; the words that two decodings in a row agree on are stable, and every
+later decoding begins with them. Where a segment ends it is decoded once more, and is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transducer.results import Segment, Word
+from transducer.search.full_context.agreement import Draft, agreed
+from transducer.search.full_context.detector import Bools
+from transducer.search.full_context.quality import Thresholds, compression_ratio, once_round
+from transducer.search.full_context.segmenter import Segmenter, SegmenterState, Stretch
+from transducer.search.full_context.transcriber import Heard, Text, Transcriber
+from transducer.search.result_search import Clock
+from transducer.search.segments import timed_segment
+from transducer.search.tokens.hypothesis import Hypothesis, Token
+from transducer.search.tokens.words import WordTimer
+from transducer.search.transcript import TranscriptBuilder
+
+PAUSE = 0.3  # seconds after which the last word is over
+NOTHING = Text((), (), 0.0, 0.0)
+_DOUBLED = (2, 10)  # without enough silence behind a segment, decoders say all of it twice: circles from two rounds on
+SETTLED = 2.0  # how much more log-probability a language needs than any other, to be that of the stream
+
+
+class FullContextState(NamedTuple):
+    """State of a stream.
+
+    Attributes:
+        segmenter: where segments begin and end.
+        draft: of the segment that grows.
+        number: of segments before it.
+        shown: the partial segment that was given out last; None where it had no words.
+        languages: log-probabilities of the segments so far, added up.
+        language: of the stream, once it is certain.
+    """
+
+    segmenter: SegmenterState
+    draft: Draft = Draft()
+    number: int = 0
+    shown: Segment | None = None
+    languages: tuple[tuple[str, float], ...] = ()
+    language: str | None = None
+
+
+class Judged(NamedTuple):
+    """What a segment is taken to say.
+
+    Attributes:
+        texts: best first; one without new tokens where nobody speaks.
+        heard: that they were written of.
+        certain: whether they were taken as they were.
+    """
+
+    texts: list[Text]
+    heard: Heard
+    certain: bool
+
+
+@dataclass(frozen=True)
+class FullContextSearch:
+    """Final and partial segments. What comes depends on the numbers of steps alone; clients are decoded one by one.
+
+    Attributes:
+        segmenter: cuts the stream.
+        transcriber: of one segment.
+        timer: makes words of tokens; a frame is a step of the front-end.
+        thresholds: of what is not taken for a text.
+        alternatives: n of the n-best list that final segments get; 0 for none.
+    """
+
+    segmenter: Segmenter
+    transcriber: Transcriber
+    timer: WordTimer
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    alternatives: int = 0
+
+    kind = "words"
+
+    def init(self) -> FullContextState:
+        """See `ResultSearch`."""
+        return FullContextState(self.segmenter.init(), language=self.transcriber.asked.language)
+
+    def step(
+        self, states: Sequence[FullContextState], outputs: Sequence[Any]
+    ) -> list[tuple[FullContextState, list[Segment]]]:
+        """See `ResultSearch`: (T_i, F) features of the front-end each."""
+        return [self._step(state, np.asarray(part)) for state, part in zip(states, outputs, strict=True)]
+
+    def flush(self, state: FullContextState) -> tuple[FullContextState, list[Segment]]:
+        """See `ResultSearch`."""
+        segmenter, stretch = self.segmenter.flush(state.segmenter)
+        state = state._replace(segmenter=segmenter)
+        if stretch is not None:
+            return self._final(state, stretch)
+        return state._replace(draft=Draft(), shown=None), self._retracted(state)
+
+    def idle(self, state: FullContextState) -> int:
+        """See `ResultSearch`."""
+        return 0 if state.segmenter.begin is not None else state.segmenter.position - state.segmenter.free
+
+    def needed(self, state: FullContextState) -> range:
+        """See `ResultSearch`."""
+        begin = state.segmenter.free if state.segmenter.begin is None else state.segmenter.begin
+        return range(begin, state.segmenter.position + 1)
+
+    def times_of(self, segment: Segment) -> range:
+        """See `ResultSearch`."""
+        at = self.timer.frame_at
+        return range(int(at(segment.start)), int(at(segment.end)) + 3)
+
+    def builder(self, keep: bool, scores: bool) -> TranscriptBuilder:
+        """See `ResultSearch`."""
+        return TranscriptBuilder(keep)
+
+    def facts(self) -> dict[str, Any]:
+        """See `ResultSearch`."""
+        return {}
+
+    def result(self, segment: Segment, clock: Clock) -> Segment | None:
+        """See `ResultSearch`."""
+        return timed_segment(segment, clock, self.timer)
+
+    def _step(self, state: FullContextState, features: NDArray[Any]) -> tuple[FullContextState, list[Segment]]:
+        segmenter, stretches = self.segmenter.step(state.segmenter, features)
+        results: list[Segment] = []
+        for stretch in stretches:
+            state, found = self._final(state, stretch) if stretch.final else self._partial(state, stretch)
+            results += found
+        if segmenter.begin is None and state.shown is not None:
+            # What seemed to be speech was too short to be a segment.
+            results += self._retracted(state)
+            state = state._replace(draft=Draft(), shown=None)
+        return state._replace(segmenter=segmenter), results
+
+    def _partial(self, state: FullContextState, stretch: Stretch) -> tuple[FullContextState, list[Segment]]:
+        """One more decoding of a segment that grows."""
+        draft = state.draft
+        over = (stretch.end - stretch.spoken) * self.timer.seconds_per_frame >= PAUSE
+        if stretch.spoken == draft.heard and not (over and draft.rest):
+            return state, []  # nothing has been said since
+        heard = self.transcriber.read(stretch.features)
+        no_speech, languages = self.transcriber.opening(heard)
+        language = draft.language or self._language(state, languages)
+        text = self.transcriber.write(heard, draft.tokens, language, draft=True)[0]
+        kept = max(once_round(text.tokens, *_DOUBLED), len(draft.tokens))
+        text = text._replace(tokens=text.tokens[:kept], log_probs=text.log_probs[:kept])
+        if not self._is_good(text) or self._is_silent(text, no_speech):
+            text = NOTHING._replace(tokens=draft.tokens)
+        words, spans = self._words(heard, stretch, draft, text, language)
+        texts = [word.text for word in words[len(draft.words) :]]
+        count = max(0, agreed(draft.rest, texts, over))
+        stable = words[: len(draft.words) + count]
+        tokens = text.tokens[: spans[len(stable) - 1][1]] if count else draft.tokens
+        draft = Draft(tokens, stable, tuple(texts[count:]), stretch.spoken, language if stable else None)
+        shown = Segment(words, False, words[0].start, words[-1].end, stable=len(stable)) if words else None
+        changed = shown != state.shown
+        results = [shown] if changed and shown is not None else self._retracted(state) if changed else []
+        return state._replace(draft=draft, shown=shown), results
+
+    def _final(self, state: FullContextState, stretch: Stretch) -> tuple[FullContextState, list[Segment]]:
+        """The segment is over."""
+        draft = state.draft
+        heard = self.transcriber.read(stretch.features)
+        no_speech, languages = self.transcriber.opening(heard)
+        language = draft.language or self._language(state, languages)
+        texts, heard, certain = self._judge(heard, stretch, draft, language, no_speech, state.number)
+        words, _ = self._words(heard, stretch, draft, texts[0], language)
+        after = FullContextState(state.segmenter, number=state.number + 1, language=state.language)
+        if not words:
+            return after._replace(languages=state.languages), self._retracted(state)
+        after = self._learn(after, state.languages, languages) if certain else after
+        alternatives: dict[str, float] = {}
+        for text in texts[: self.alternatives]:
+            alternatives.setdefault(" ".join(self._spelled(text.tokens)), text.score)
+        return after, [
+            Segment(words, True, words[0].start, words[-1].end, len(words), alternatives=tuple(alternatives.items()))
+        ]
+
+    def _judge(
+        self,
+        heard: Heard,
+        stretch: Stretch,
+        draft: Draft,
+        language: str | None,
+        no_speech: float,
+        number: int,
+    ) -> Judged:
+        """The text of a whole segment: of the short window, of the whole one if that isn't good, then drawn."""
+        tried: list[tuple[Text, Heard]] = []
+        for temperature in (None, None, *self.thresholds.temperatures):
+            if len(tried) == 1:
+                heard = self.transcriber.read(stretch.features, whole=True)
+            texts = self.transcriber.write(heard, draft.tokens, language, temperature, number)
+            if self._is_silent(texts[0], no_speech):
+                return Judged([NOTHING._replace(tokens=draft.tokens)], heard, False)
+            doubled = not tried and once_round(texts[0].tokens, *_DOUBLED) < len(texts[0].tokens)
+            if self._is_good(texts[0]) and not doubled:
+                return Judged(texts, heard, True)
+            tried.append((texts[0], heard))
+        # The likeliest, once round its circle if it goes in one.
+        text, heard = max(tried, key=lambda each: each[0].mean)
+        kept = max(once_round(text.tokens), len(draft.tokens))
+        return Judged([text._replace(tokens=text.tokens[:kept], log_probs=text.log_probs[:kept])], heard, False)
+
+    def _is_silent(self, text: Text, no_speech: float) -> bool:
+        limits = self.thresholds
+        return no_speech > limits.no_speech and text.mean < limits.log_prob
+
+    def _is_good(self, text: Text) -> bool:
+        limits = self.thresholds
+        return (
+            text.mean >= limits.log_prob
+            and compression_ratio(self.timer.tokenizer.decode(text.tokens)) <= limits.compression
+            and once_round(text.tokens) == len(text.tokens)
+        )
+
+    def _language(self, state: FullContextState, found: dict[str, float]) -> str | None:
+        """The likeliest language of a segment, by all that has been heard."""
+        if state.language is not None or not found:
+            return state.language
+        before = dict(state.languages)
+        return max(found, key=lambda language: found[language] + before.get(language, 0.0))
+
+    @staticmethod
+    def _learn(
+        state: FullContextState, before: tuple[tuple[str, float], ...], found: dict[str, float]
+    ) -> FullContextState:
+        """A segment's languages are added; the stream has one for good as soon as that is clear."""
+        if state.language is not None or not found:
+            return state
+        known = dict(before)
+        total = {language: known.get(language, 0.0) + score for language, score in found.items()}
+        first, second = sorted(total, key=total.__getitem__)[:-3:-1]
+        settled = first if total[first] - total[second] >= SETTLED else None
+        return state._replace(languages=tuple(total.items()), language=settled)
+
+    def _words(
+        self, heard: Heard, stretch: Stretch, draft: Draft, text: Text, language: str | None
+    ) -> tuple[tuple[Word, ...], list[tuple[int, int]]]:
+        """The words of a text, those of the draft as they were; for each the first of its tokens, and one past them."""
+        spans = self.timer.tokenizer.word_spans(text.tokens)
+        if len(spans) <= len(draft.words):
+            return draft.words, spans
+        starts = self.transcriber.starts(heard, text.tokens, language)
+        marks = in_speech(starts, [first for first, _ in spans], stretch.speech)
+        tokens = (
+            Token(token, begin, max(end, begin + 1), log_prob)
+            for token, log_prob, (begin, end) in zip(text.tokens, text.log_probs, marks, strict=True)
+        )
+        words = self.timer.words(Hypothesis.of(tokens, text.score), stretch.begin)
+        found, last = list(draft.words), draft.words[-1].end if draft.words else 0.0
+        limit = stretch.end * self.timer.seconds_per_frame
+        for word in words[len(found) :]:
+            start = min(max(word.start, last), limit)
+            last = min(max(word.end, start), limit)
+            found.append(replace(word, start=start, end=last))
+        return tuple(found), spans
+
+    def _spelled(self, tokens: tuple[int, ...]) -> list[str]:
+        tokenizer = self.timer.tokenizer
+        return [tokenizer.decode(tokens[first:end]).strip() for first, end in tokenizer.word_spans(tokens)]
+
+    def _retracted(self, state: FullContextState) -> list[Segment]:
+        """Nothing is left of the partial segment that was shown last."""
+        if state.shown is None:
+            return []
+        now = state.shown.end
+        return [Segment((), False, now, now)]
+
+
+def in_speech(starts: Sequence[int], firsts: Sequence[int], speech: Bools) -> list[tuple[int, int]]:
+    """Begin and end of each token, by where tokens start (one more than there are): a word that would begin in a pause
+    begins after it, and the one before it ends with the speech before the pause.
+
+    Args:
+        firsts: the tokens that begin words.
+        speech: (T,) whether somebody may be speaking on each step of the segment.
+    """
+    begins, ends = list(starts[:-1]), list(starts[1:])
+    spoken = np.flatnonzero(speech)
+    if not len(spoken):
+        return list(zip(begins, ends, strict=True))
+    for index in firsts:
+        place = int(np.searchsorted(spoken, begins[index]))
+        if index:
+            before = int(spoken[place - 1]) + 1 if place else 0
+            ends[index - 1] = max(begins[index - 1], min(ends[index - 1], before))
+        if place < len(spoken):
+            begins[index] = max(begins[index], min(int(spoken[place]), starts[index + 1]))
+    ends[-1] = max(begins[-1], min(ends[-1], int(spoken[-1]) + 1))
+    return list(zip(begins, ends, strict=True))
