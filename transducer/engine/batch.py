@@ -109,12 +109,17 @@ class StreamBatch:
         client = self._client(name)
         return client.state(select(self._state, [client.slot]))
 
-    def judged(self, name: Hashable) -> tuple[float, int]:
-        """The time up to which a client's media has been judged, and how many frames (or outputs) that are."""
+    def judged(self, name: Hashable, whole: bool = False) -> tuple[float, int]:
+        """The time up to which a client's media has been judged, and how many frames (or outputs) that are.
+
+        Args:
+            whole: what it will be when all that has come is worked off; for steps on a steady clock.
+        """
         client = self._client(name)
         if isinstance(client.clock, FrameClock):
             return client.clock.end(client.searched, float(1 / client.rate))
-        outputs = min(client.searched, -(-client.received // self.engine.stride))
+        outputs = -(-client.received // self.engine.stride)
+        outputs = outputs if whole else min(client.searched, outputs)
         return min(client.clock.seconds(outputs), self.position(name)), outputs
 
     def position(self, name: Hashable) -> float:

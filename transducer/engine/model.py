@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from transducer.engine.batch import StreamBatch
 from transducer.engine.client import StreamState
+from transducer.engine.clips import ClipBatch
 from transducer.engine.engine import Engine
 from transducer.engine.language import LanguageModel
 from transducer.engine.networks import Networks
@@ -18,7 +19,7 @@ from transducer.engine.session import Session
 from transducer.engine.stream import Stream
 from transducer.errors import UsageError, require
 from transducer.media.counted import counts_steps
-from transducer.media.medium import Medium
+from transducer.media.medium import BlockReader, Medium
 from transducer.media.text import Text
 from transducer.model.config import settings
 from transducer.model.names import CONFIG, WORDS
@@ -150,6 +151,30 @@ class Model:
             MediaError: the source cannot be read, or has nothing of what the model takes. UsageError: it is no source,
                 or an option does not fit. Both may also come while iterating.
         """
+        engine, reading = self._part(options)
+        reader = self.medium.open(source, block=block or (engine.block if self.medium.steady else None), **reading)
+        try:
+            return Session(engine, reader, block, keep, frames, self.config.language)
+        except BaseException:
+            reader.close()
+            raise
+
+    def clips(self, capacity: int, **options: Any) -> ClipBatch | None:
+        """Room for short sources in one step, see `ClipBatch`; None where the medium has no steady clock.
+
+        Args:
+            options: as of `session`; those of the medium are for `open`.
+        """
+        engine, _ = self._part(options)
+        return ClipBatch(engine, capacity, self.config.language) if self.medium.steady else None
+
+    def open(self, source: Any, **options: Any) -> BlockReader:
+        """A source as `session` reads it, for `ClipBatch`; raises what that does."""
+        engine, reading = self._part(options)
+        return self.medium.open(source, block=engine.block, **reading)
+
+    def _part(self, options: dict[str, Any]) -> tuple[Engine, dict[str, Any]]:
+        """The engine for some options of `session`, and those of them that are the medium's."""
         known = set(Options.__dataclass_fields__)
         engine = self.engine(**{name: value for name, value in options.items() if name in known})
         reading = {name: value for name, value in options.items() if name not in known}
@@ -158,12 +183,7 @@ class Model:
         if unknown := sorted(reading.keys() - set(self.medium.options)):
             there = ", ".join([*sorted(known), *self.medium.options])
             raise UsageError(f"unknown option {', '.join(unknown)} for the model {self.name}: there are {there}")
-        reader = self.medium.open(source, block=block or (engine.block if self.medium.steady else None), **reading)
-        try:
-            return Session(engine, reader, block, keep, frames, self.config.language)
-        except BaseException:
-            reader.close()
-            raise
+        return engine, reading
 
     def predict(self, source: Any, **options: Any) -> Any:
         """All that the model makes of a source: a `Transcript` or a `Labelling`; the options are those of `session`."""

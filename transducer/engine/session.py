@@ -46,8 +46,7 @@ class Session:
         self.engine, self._reader, self._language = engine, reader, language
         self._rate = None if medium.steady else reader.rate
         self._builder: Builder[Any, Any] = engine.search.builder(keep, scores)
-        block = block or medium.block_for(reader)
-        self._stream = Stream(engine, block, rate=self._rate, listener=self._builder.outputs, start=reader.start)
+        self._stream: Stream = self._open_stream(block or medium.block_for(reader))
         self._position = 0.0
         self._heard = False
         self._notes: list[str] = []
@@ -116,6 +115,11 @@ class Session:
     def result(self) -> Any:
         """What is certain so far, as a `Transcript` or `Labelling`; of the whole, after iterating over it."""
         return self._builder.result(self._source())
+
+    def _open_stream(self, block: int | None) -> Any:
+        """What takes the blocks of the source."""
+        listener, start = self._builder.outputs, self._reader.start
+        return Stream(self.engine, block, rate=self._rate, listener=listener, start=start)
 
     def _source(self) -> Source:
         end, frames = self._stream.judged
