@@ -69,3 +69,11 @@ def remove_old(folder: Path) -> None:
                 status = entry.stat(follow_symlinks=False)
                 if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _OLD:
                     os.unlink(entry.path)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove all temporary files of this module in a folder and those inside it; for whoever alone writes there."""
+    for place, _, names in os.walk(folder):
+        for name in filter(_NAME.fullmatch, names):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(place, name))

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import transducer
@@ -71,6 +72,7 @@ class FakeSession:
 
 class FakeModel:
     kind = "words"
+    medium = SimpleNamespace(name="scripts")
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []

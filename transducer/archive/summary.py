@@ -181,9 +181,11 @@ def identify(path: str, made: str, part: object = (), by_content: bool = False) 
         OSError: it cannot be read.
     """
     if "://" in path or not os.path.isfile(path):
-        return f"{path} {part} {made}"
-    if by_content:
+        what = path
+    elif by_content:
         with open(path, "rb") as file:
-            return f"{hashlib.file_digest(file, 'sha256').hexdigest()} {part} {made}"
-    status = os.stat(path)
-    return f"{status.st_size} {status.st_mtime_ns} {part} {made}"
+            what = hashlib.file_digest(file, "sha256").hexdigest()
+    else:
+        status = os.stat(path)
+        what = f"{status.st_size} {status.st_mtime_ns}"
+    return f"{what} {part} {made}" if part else f"{what} {made}"

@@ -52,13 +52,17 @@ def _root(
 
 @app.command()
 def transcribe(
-    files: p.Files,
+    files: p.Files = None,
     model: p.Model = p.DEFAULT_MODEL,
     format: Annotated[list[str] | None, p.format_option(Transcript)] = None,
     output_dir: p.OutputDir = None,
     output: p.Output = None,
     json: p.Json = False,
     recursive: p.Recursive = False,
+    files_from: p.FilesFrom = None,
+    jobs: p.Jobs = None,
+    resume: p.Resume = False,
+    by_content: p.ByContent = False,
     start: p.Start = None,
     length: p.Length = None,
     track: p.Track = None,
@@ -95,13 +99,17 @@ def transcribe(
 
 @app.command()
 def label(
-    files: p.Files,
+    files: p.Files = None,
     model: p.Model = p.DEFAULT_LABELLER,
     format: Annotated[list[str] | None, p.format_option(Labelling)] = None,
     output_dir: p.OutputDir = None,
     output: p.Output = None,
     json: p.Json = False,
     recursive: p.Recursive = False,
+    files_from: p.FilesFrom = None,
+    jobs: p.Jobs = None,
+    resume: p.Resume = False,
+    by_content: p.ByContent = False,
     start: p.Start = None,
     length: p.Length = None,
     track: p.Track = None,
@@ -131,7 +139,7 @@ def label(
 
 @app.command()
 def annotate(
-    files: p.Files,
+    files: p.Files = None,
     model: Annotated[str, typer.Option("--model", "-m", help="For the words: a bundled model, or a folder.")] = (
         p.DEFAULT_MODEL
     ),
@@ -143,6 +151,10 @@ def annotate(
     output: p.Output = None,
     json: p.Json = False,
     recursive: p.Recursive = False,
+    files_from: p.FilesFrom = None,
+    jobs: p.Jobs = None,
+    resume: p.Resume = False,
+    by_content: p.ByContent = False,
     start: p.Start = None,
     length: p.Length = None,
     track: p.Track = None,

@@ -45,7 +45,7 @@ class Job:
     """What the command line asked for; None where nothing was said."""
 
     command: str
-    files: Sequence[str]
+    files: Sequence[str] | None
     model: str
     shots: str | None = None
     format: Sequence[str] | None = None
@@ -53,6 +53,10 @@ class Job:
     output: str | None = None
     output_dir: str | None = None
     recursive: bool = False
+    files_from: str | None = None
+    jobs: int | None = None
+    resume: bool = False
+    by_content: bool = False
     start: str | None = None
     length: str | None = None
     track: int | None = None
@@ -86,6 +90,11 @@ class Job:
     split: str | None = None
     images: str | None = None
     min_scene: str | None = None
+
+    @property
+    def archive(self) -> bool:
+        """Whether it is one of many files, for workers and with a summary."""
+        return bool(self.files_from or self.jobs or self.resume or self.by_content)
 
     @property
     def folders(self) -> dict[str, str]:

@@ -36,9 +36,22 @@ def format_option(result_type: type) -> typer.models.OptionInfo:
 
 
 Files = Annotated[
-    list[str],
-    typer.Argument(metavar="FILES", help="Files, folders, http(s) or rtsp addresses, - for standard input."),
+    list[str] | None,
+    typer.Argument(metavar="FILES...", help="Files, folders, http(s) or rtsp addresses, - for standard input."),
 ]
+FilesFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--files-from",
+        metavar="LIST",
+        help="Work on the files of a list: a path a line, TSV with a header, or JSON lines; - for standard input.",
+    ),
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, max=256, help="Worker processes, for many files.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Leave out files that an earlier run has done and that have not changed.")
+]
+ByContent = Annotated[bool, typer.Option("--by-content", help="Know files by what they hold, not by size and time.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="A bundled model, or a folder.")]
 OutputDir = Annotated[
     str | None, typer.Option("--output-dir", "-o", help="Write NAME.FORMAT for every file into this folder.")

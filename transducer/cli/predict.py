@@ -13,7 +13,7 @@ import typer
 from transducer.cli import app
 from transducer.cli import parameters as p
 from transducer.cli.console import report, write_stdout
-from transducer.cli.options import check_threshold, decoding_options, set_threads
+from transducer.cli.options import check_threads, check_threshold, decoding_options, set_threads
 from transducer.errors import TransducerError, UsageError
 from transducer.results import Event, Labelling, Segment, Transcript
 from transducer.search.events.rules import OF_WHOLES
@@ -36,6 +36,14 @@ def predict(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="A line of JSON for each: x, y, and how sure.")] = False,
+    output_dir: Annotated[
+        str | None, typer.Option("--output-dir", "-o", help="Of files: write NAME.json for each into this folder.")
+    ] = None,
+    recursive: p.Recursive = False,
+    files_from: p.FilesFrom = None,
+    jobs: p.Jobs = None,
+    resume: p.Resume = False,
+    by_content: p.ByContent = False,
     search: p.SearchChoice = None,
     beam: p.Beam = None,
     temperature: p.Temperature = None,
@@ -59,7 +67,7 @@ def predict(
     def run() -> int:
         import transducer
 
-        set_threads(threads)
+        check_threads(threads)
         check_threshold(threshold)
         options = decoding_options(
             search,
@@ -75,6 +83,12 @@ def predict(
         )
         if threshold is not None:
             options["threshold"] = threshold
+        if output_dir is not None or recursive or files_from or jobs or resume or by_content:
+            from transducer.cli.archive.run import Archive, run_predictions
+
+            archive = Archive(tuple(xs or ()), output_dir, recursive, files_from, jobs, resume, by_content, threads)
+            return run_predictions(archive, model, options, None if device is None else device.value)
+        set_threads(threads)
         loaded = transducer.load(model) if device is None else transducer.load(model, device=device.value)
         loaded.engine(**options)  # an option that is not for this model is told before any x
         return predict_all(loaded, list(xs or ()), json, options)
@@ -87,7 +101,7 @@ def predict_all(model: Model, xs: list[str], as_json: bool, options: dict[str, A
     failed, several = False, len(xs) > 1
     for given, x in _sources(model, xs):
         try:
-            _predict(model, given, _x(model, x) if isinstance(x, str) else x, as_json, several, options)
+            _predict(model, given, x_of(model, x) if isinstance(x, str) else x, as_json, several, options)
         except TransducerError as error:
             report("error", str(error))
             failed = True
@@ -156,7 +170,7 @@ def _is_file(text: str, suffix: str) -> bool:
         return False
 
 
-def _x(model: Model, text: str) -> Any:
+def x_of(model: Model, text: str) -> Any:
     """What an argument means to a model."""
     medium = model.medium.name
     if medium == "tokens":
@@ -183,7 +197,7 @@ def _predict(model: Model, given: Any, x: Any, as_json: bool, several: bool, opt
     for warning in session.warnings:
         report("warning", warning)
     if as_json and not live:
-        write_stdout(_json({"x": given, **whole(result)}))
+        write_stdout(_json(document(given, result)))
     elif not shown:
         write_stdout(_json(whole(result)) if as_json else f"{_text(result)}\n")
 
@@ -233,6 +247,11 @@ def _text(result: Transcript | Labelling) -> str:
     if result.kind == "numbers":
         return "\n".join(event.label for event in result.events)
     return "\n".join(map(_line, result.events))
+
+
+def document(x: Any, result: Transcript | Labelling) -> dict[str, Any]:
+    """An x, as it was given, with what was made of it, as JSON data."""
+    return {"x": x, **whole(result)}
 
 
 def whole(result: Transcript | Labelling) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from transducer.formats import pieces
 from transducer.formats.subtitles import SRT_END_MS
 from transducer.results import Annotation, Labelling, Segment
 
+NO_FILES = "Missing argument 'FILES': name files or folders, or a list of them with --files-from"
 Followed = tuple[BaseException | None, Any, bool]  # what ended it early, the result by then, whether parts are missing
 
 
@@ -37,6 +38,12 @@ def run(job: Job) -> int:
         KeyboardInterrupt: after what was certain has been written.
     """
     plan = make_plan(job)
+    if job.archive:
+        from transducer.cli.archive.run import run_media
+
+        return run_media(plan)
+    if not job.files:
+        raise UsageError(NO_FILES)
     sources = find_sources(job.files, job.recursive)
     check_outputs(plan, [source.name for source in sources])
     targets = plan_outputs(sources, plan.formats, job.folders, job.output)
@@ -61,33 +68,40 @@ def _work(plan: Plan, models: list[Any], stages: TextStages, source: str, target
     options = plan.format(shown).pick(plan.rendering)
     view = choose_view(shown, plan.command.result, name, header, bool(files), options)
     with TwoPasses(source, plan.reads_twice) as passes:
-        if plan.command.result is Annotation:
-            failure, result, lacking = _follow_both(plan, models, stages, passes, name, view)
-        else:
-            # A live source may never end: hold its segments only for outputs that need them all.
-            keep = bool(files) or plan.format(shown).rows is None
-            failure, result, lacking = _follow(plan, models[0], stages, passes, name, view, keep)
+        # A live source may never end: hold its segments only for outputs that need them all.
+        keep = bool(files) or plan.format(shown).rows is None
+        failure, result, lacking = follow(plan, models, stages, passes, name, view, keep)
         if result is None:
             raise failure or MediaError(f"{name}: has no {'pictures' if plan.command.result is Labelling else 'sound'}")
-        if isinstance(result, Labelling):
-            result = replace(result, start_timecode=plan.job.start_timecode or find_timecode(passes, result))
-        labelling = getattr(result, "labelling", result)
         # After Ctrl-C nobody wants to wait for pictures.
-        pictures: Pictures = tuple
-        if isinstance(labelling, Labelling) and not isinstance(failure, KeyboardInterrupt):
-            pictures = partial(read_pictures, passes, labelling, name)
+        result, pictures = with_pictures(plan, passes, result, name, not isinstance(failure, KeyboardInterrupt))
+        labelling = getattr(result, "labelling", result)
         view.finish(result, pictures)
-        written = [write_pieces(partial(_pieces, plan, result, kind, pictures), path) for kind, path in files.items()]
-        if "srt" in plan.formats and result.duration * 1000 >= SRT_END_MS:
-            report("warning", f"{name}: is longer than 100 hours, which not every reader of srt takes; vtt has room")
+        written = [write_pieces(partial(pieces_of, plan, result, kind, pictures), path) for kind, path in files.items()]
         if failure is None and isinstance(labelling, Labelling):
-            _make_files(plan.job, passes, labelling, target, source)
+            make_files(plan.job, passes, labelling, target, source)
     if failure is not None:
         raise failure
     return FAILED if not all(written) else PARTS_MISSING if lacking else DONE
 
 
-def _make_files(job: Job, passes: TwoPasses, labelling: Labelling, target: Target, source: str) -> None:
+def with_pictures(plan: Plan, passes: TwoPasses, result: Any, name: str, wanted: bool = True) -> tuple[Any, Pictures]:
+    """What only a source that is read again tells: the result with its timecode, and the pictures for a page.
+
+    Args:
+        wanted: whether there are to be pictures.
+    """
+    if isinstance(result, Labelling):
+        result = replace(result, start_timecode=plan.job.start_timecode or find_timecode(passes, result))
+    if "srt" in plan.formats and result.duration * 1000 >= SRT_END_MS:
+        report("warning", f"{name}: is longer than 100 hours, which not every reader of srt takes; vtt has room")
+    labelling = getattr(result, "labelling", result)
+    if isinstance(labelling, Labelling) and wanted:
+        return result, partial(read_pictures, passes, labelling, name)
+    return result, tuple
+
+
+def make_files(job: Job, passes: TwoPasses, labelling: Labelling, target: Target, source: str) -> None:
     """What else there is to be made of a video whose labels are known."""
     if job.overlay is not None:
         make_overlay(passes, labelling, job.overlay)
@@ -95,6 +109,19 @@ def _make_files(job: Job, passes: TwoPasses, labelling: Labelling, target: Targe
         write_images(passes, labelling, job.images, target.stem)
     if job.split is not None:
         write_scenes(passes, labelling, job.split, target.stem, source)
+
+
+def follow(
+    plan: Plan, models: list[Any], stages: TextStages, passes: TwoPasses, name: str, view: View, keep: bool
+) -> Followed:
+    """A source through the models of a command.
+
+    Args:
+        keep: whether the result is wanted as a whole.
+    """
+    if plan.command.result is Annotation:
+        return _follow_both(plan, models, stages, passes, name, view)
+    return _follow(plan, models[0], stages, passes, name, view, keep)
 
 
 def _follow(
@@ -161,7 +188,7 @@ def _follow_both(
     return failure, annotation, lacks_parts(session)
 
 
-def _pieces(plan: Plan, result: Any, format: str, pictures: Pictures) -> Iterator[str]:
+def pieces_of(plan: Plan, result: Any, format: str, pictures: Pictures) -> Iterator[str]:
     options = plan.format(format).pick(plan.rendering)
     if plan.format(format).needs_pictures:
         options["thumbnails"] = pictures()

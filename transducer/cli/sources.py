@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,17 +26,34 @@ MEDIA_SUFFIXES = frozenset(
 def find_sources(named: Sequence[str], recursive: bool) -> list[Source]:
     """What is named, with the media files of folders, in the order of their names, in place of these.
 
-    Files that are named themselves are not taken from folders once more, and a folder without any stays as it is.
+    Files that are named themselves are not taken from folders once more, and a folder without any stays as it is. So
+    does a pattern (`films/**/*.mp4`) that nothing matches; what matches keeps its place below the folder before the
+    first wildcard.
     """
     given = {os.path.abspath(name) for name in named}
     sources: list[Source] = []
     for name in named:
         folder = name != STANDARD_INPUT and "://" not in name and os.path.isdir(name)
-        found = list(_media_files(Path(name), recursive)) if folder else []
+        if folder:
+            found = list(_media_files(Path(name), recursive))
+        else:
+            found = list(_matches(name)) if glob.has_magic(name) and "://" not in name else []
         sources += (
             [source for source in found if os.path.abspath(source.name) not in given] if found else [Source(name)]
         )
     return sources
+
+
+def _matches(pattern: str) -> Iterator[Source]:
+    """The files that a pattern stands for, which the shell did not expand; none of one that is a name."""
+    if os.path.lexists(pattern):
+        return
+    parts = Path(pattern).parts
+    first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    base = Path(*parts[:first])
+    for name in sorted(glob.glob(pattern, recursive=True)):
+        if os.path.isfile(name):
+            yield Source(name, PurePosixPath(Path(name).relative_to(base).parent))
 
 
 def _media_files(folder: Path, recursive: bool) -> Iterator[Source]:

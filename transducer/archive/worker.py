@@ -1,0 +1,179 @@
+"""A worker process: asks for tasks, works on several short ones at once, tells what comes of each."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, Protocol
+
+from transducer.errors import TransducerError
+
+if TYPE_CHECKING:
+    from transducer.engine.clips import Clip, ClipBatch
+    from transducer.media.medium import BlockReader
+
+_DEATH_SIGNAL = 1  # of prctl(2)
+_PAUSE = 1.0  # seconds between two tellings of how far a task is
+
+
+class Work(Protocol):
+    """What a worker does with its tasks.
+
+    Attributes:
+        clips: for short tasks; None where there is nothing to be had by batching.
+    """
+
+    clips: ClipBatch | None
+
+    def open(self, task: Any) -> BlockReader | None:
+        """The source of a task that is for `clips`; None for one that is worked on by itself."""
+        ...
+
+    def finish(self, task: Any, clip: Clip, seconds: float) -> Any:
+        """The outcome of a task that was in `clips`, after so many seconds."""
+        ...
+
+    def whole(self, task: Any, tell: Callable[[float], None]) -> Any:
+        """Work on a task by itself; its outcome. `tell` takes the seconds of media that are done."""
+        ...
+
+    def failed(self, task: Any, error: Exception, seconds: float) -> Any:
+        """The outcome of a task that came to nothing."""
+        ...
+
+
+class Settings(Protocol):
+    """How a worker begins; it comes pickled."""
+
+    def start(self) -> Work:
+        """Raises TransducerError where nothing can be done at all."""
+        ...
+
+
+class _Words:
+    """In place of standard error: whole lines go to the process that shows all of them."""
+
+    def __init__(self, channel: Connection):
+        self._channel = channel
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._line = (self._line + text).split("\n")
+        for line in filter(None, lines):
+            self._channel.send(("said", line))
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+
+def serve(channel: Connection, work: Work) -> None:
+    """Work until the channel is closed.
+
+    Raises:
+        EOFError, OSError: it is.
+    """
+    begun: dict[int, tuple[Any, float]] = {}
+    clips = work.clips if work.clips is not None else ()
+    asked = alone = False
+
+    def end(number: int, outcome: Callable[[Any, float], Any]) -> None:
+        task, began = begun.pop(number)
+        seconds = time.monotonic() - began
+        try:
+            found = outcome(task, seconds)
+        except Exception as error:
+            found = work.failed(task, error, seconds)
+        channel.send(("finished", number, (found, seconds)))
+
+    def conclude(clip: Clip, task: Any, seconds: float) -> Any:
+        return work.finish(task, clip, seconds)
+
+    def take(number: int, task: Any) -> None:
+        begun[number] = (task, time.monotonic())
+        channel.send(("reading", number))
+        told = 0.0
+
+        def tell(seconds: float) -> None:
+            nonlocal told
+            if time.monotonic() - told > _PAUSE:
+                told = time.monotonic()
+                channel.send(("moved", number, seconds))
+
+        def by_itself(task: Any, seconds: float) -> Any:
+            return work.whole(task, tell)
+
+        try:
+            reader = work.open(task)
+            if reader is not None:
+                assert work.clips is not None
+                work.clips.add(number, reader)
+        except TransducerError as error:
+            failure = error
+            end(number, lambda task, seconds: work.failed(task, failure, seconds))
+        else:
+            if reader is None:
+                end(number, by_itself)
+            else:
+                channel.send(("read", number))
+
+    while True:
+        busy = len(clips) > 0
+        full = work.clips is not None and work.clips.full
+        if not asked and not full and not (alone and busy):
+            channel.send(("ask",))
+            asked = True
+            message = channel.recv()
+        elif asked and (not busy or channel.poll()):
+            message = channel.recv()
+        else:
+            message = ("wait",)
+        if message[0] == "task":
+            _, number, task, alone = message
+            asked = False
+            take(number, task)
+        elif message[0] == "wait" and work.clips is not None and busy:
+            for clip in work.clips.step():
+                end(clip.key, partial(conclude, clip))
+
+
+def die_with(parent: int) -> None:
+    """Let this process be killed when the one that started it dies, however that dies."""
+    with contextlib.suppress(OSError, AttributeError):  # only Linux can do that
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main() -> None:
+    """The worker as a program of its own; its one argument is the descriptor of its channel."""
+    channel = Connection(int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What is being written is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    try:
+        parent, settings = channel.recv()
+        die_with(parent)
+        sys.stderr = _Words(channel)  # type: ignore[assignment]
+        try:
+            work = settings.start()
+        except TransducerError as error:
+            channel.send(("refused", error))
+            return
+        serve(channel, work)
+    except (EOFError, OSError):
+        pass  # nobody is there any more
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            channel.send(("died", f"{type(error).__name__}: {error}"))
+        sys.exit(1)

@@ -1,0 +1,197 @@
+"""Many files through worker processes: what is listed goes out, what comes back is written down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from transducer.archive.manifest import BadLine, Item, Manifest
+from transducer.archive.names import Names, fingerprint
+from transducer.archive.pool import Finished, Killed, Moved, Pool, Said
+from transducer.archive.summary import FAILED, Entry, Summary, identify
+from transducer.atomic import remove_unfinished
+from transducer.cli.archive.progress import Progress
+from transducer.cli.archive.work import MediaSettings, Outcome, PredictSettings, Task, target_of
+from transducer.cli.console import report
+from transducer.cli.job import Plan
+from transducer.cli.outputs import plan_outputs, require_folder, source_name
+from transducer.cli.run import NO_FILES
+from transducer.cli.sources import DONE, PARTS_MISSING, find_sources
+from transducer.cli.sources import FAILED as ERROR
+from transducer.errors import UsageError
+from transducer.media.io.sources import STANDARD_INPUT
+from transducer.version import VERSION
+
+_ELSEWHERE = ("files", "output_dir", "recursive", "files_from", "jobs", "resume", "by_content", "threads", "device")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Which files, and how they are worked on; see the options of these names."""
+
+    files: Sequence[str]
+    output_dir: str | None
+    recursive: bool = False
+    files_from: str | None = None
+    jobs: int | None = None
+    resume: bool = False
+    by_content: bool = False
+    threads: int | None = None
+
+
+def run_media(plan: Plan) -> int:
+    """transcribe, label or annotate an archive; returns the exit status.
+
+    Raises:
+        UsageError: what cannot be meant, found before anything is decoded.
+        KeyboardInterrupt: after the processes have ended.
+    """
+    job = plan.job
+    for option, value in (("--output", job.output), ("--overlay", job.overlay)):
+        if value is not None:
+            raise UsageError(f"{option} is for one file: leave out --jobs, --files-from and --resume")
+    archive = Archive(
+        tuple(job.files or ()),
+        job.output_dir,
+        job.recursive,
+        job.files_from,
+        job.jobs,
+        job.resume,
+        job.by_content,
+        job.threads,
+    )
+    settings = MediaSettings(replace(plan, job=replace(job, files=())))
+    made = {name: value for name, value in vars(job).items() if name not in _ELSEWHERE and value}
+    return _run(archive, settings, plan.formats, made, job.folders)
+
+
+def run_predictions(archive: Archive, model: str, options: dict[str, Any], device: str | None) -> int:
+    """predict, see `run_media`."""
+    settings = PredictSettings(model, options, archive.output_dir or "", device, archive.threads)
+    return _run(archive, settings, ("json",), {"command": "predict", "model": model, **options})
+
+
+def _run(
+    archive: Archive,
+    settings: Any,
+    formats: tuple[str, ...],
+    made: dict[str, Any],
+    folders: dict[str, str] | None = None,
+) -> int:
+    """Work on an archive.
+
+    Args:
+        settings: of the workers.
+        formats: of the results, which are their suffixes.
+        made: what results depend on beside their file.
+        folders: see `plan_outputs`.
+    """
+    if archive.output_dir is None:
+        raise UsageError("the results of many files need a folder: add --output-dir")
+    folders = folders or {"--output-dir": archive.output_dir}
+    listed = _listed(archive, formats, folders)
+    with Summary(archive.output_dir, archive.resume) as summary, Progress() as progress:
+        if archive.resume:
+            remove_unfinished(Path(archive.output_dir))  # halves that a killed run has left
+        how = f"{fingerprint(VERSION, sorted(made.items())):016x}"
+
+        def tasks() -> Iterator[Task]:
+            for item, output, share in listed:
+                progress.list(share)
+                if output is None:
+                    name, error = (item.name, item.error) if isinstance(item, BadLine) else (item.name, "")
+                    _note(summary, progress, item, Entry(name, None, FAILED, error=f"{name}: {error}"))
+                    continue
+                assert isinstance(item, Item)
+                identity = _identity(item, how, archive.by_content)
+                there = all(map(os.path.isfile, target_of(archive.output_dir, output, formats)))
+                if there and summary.is_done(output, identity):
+                    progress.skip()
+                else:
+                    yield Task(item, output, identity)
+
+        try:
+            with Pool(settings, archive.jobs or 1, archive.threads) as pool:
+                for news in pool.run(tasks()):
+                    _take(news, summary, progress)
+            summary.tidy()
+        except KeyboardInterrupt:
+            report("interrupted", f"{progress.done} files are done; the same command with --resume does the rest")
+            raise
+    progress.tell()
+    return ERROR if progress.failed else PARTS_MISSING if progress.lacking else DONE
+
+
+def _take(news: Any, summary: Summary, progress: Progress) -> None:
+    if isinstance(news, Said):
+        report(*news.text.removeprefix("transducer: ").split(": ", 1)) if ": " in news.text else report(
+            "note", news.text
+        )
+    elif isinstance(news, Moved):
+        progress.move(news.task, news.seconds)
+    elif isinstance(news, Finished | Killed):
+        task: Task = news.task
+        name = source_name(task.item.path)
+        if isinstance(news, Finished):
+            outcome, seconds = news.outcome, news.seconds
+        else:
+            outcome, seconds = Outcome(FAILED, error=f"{name}: ends what works on it: {news.cause}"), 0.0
+        entry = Entry(task.item.path, task.output, **outcome._asdict(), seconds=seconds, identity=task.identity)
+        _note(summary, progress, task, entry)
+
+
+def _note(summary: Summary, progress: Progress, task: object, entry: Entry) -> None:
+    summary.add(entry)
+    progress.finish(task, entry.status, entry.duration)
+    if entry.status == FAILED:
+        report("error", entry.error or "")
+
+
+def _listed(
+    archive: Archive, formats: tuple[str, ...], folders: dict[str, str]
+) -> Iterator[tuple[Item | BadLine, str | None, float | None]]:
+    """Every item with the name of its results (None where it has none), and how much of the list has been read.
+
+    Raises:
+        UsageError: at once, where nothing of it can be meant.
+    """
+    if archive.files_from is None:
+        if not archive.files:
+            raise UsageError(NO_FILES)
+        if STANDARD_INPUT in archive.files:
+            raise UsageError("standard input (-) is one source: leave out --jobs and --resume, or use --files-from -")
+        sources = find_sources(archive.files, archive.recursive)
+        targets = plan_outputs(sources, formats, folders)
+        numbered = enumerate(zip(sources, targets, strict=True), start=1)
+        return (
+            (Item(source.name, source.name), str(target.stem), number / len(sources))
+            for number, (source, target) in numbered
+        )
+    if archive.files:
+        raise UsageError("--files-from takes the place of files: leave out one of them")
+    for option, folder in folders.items():
+        require_folder(Path(folder), option)
+    return _of_list(Manifest(archive.files_from))
+
+
+def _of_list(manifest: Manifest) -> Iterator[tuple[Item | BadLine, str | None, float | None]]:
+    names = Names()
+    for item in manifest:
+        share = manifest.read / manifest.size if manifest.size else None
+        if isinstance(item, Item):
+            try:
+                yield item, str(names.give(item)), share
+                continue
+            except UsageError as error:
+                item = BadLine(f"{manifest.name}, line {item.line}", f"{item.name}: {error}", item.line)
+        yield item, None, share
+
+
+def _identity(item: Item, how: str, by_content: bool) -> str:
+    try:
+        return identify(item.path, how, item.options or "", by_content)
+    except OSError:
+        return ""  # that it cannot be read shows when it is opened
