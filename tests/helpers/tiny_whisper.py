@@ -17,7 +17,7 @@ from transducer.text.tokenizers.byte_pairs import byte_alphabet
 LAYERS, CHANNELS, HIDDEN, BINS, WINDOW, LONGEST = 2, 16, 64, 8, 20, 32
 NAMES = ("endoftext", "startoftranscript", "en", "de", "translate", "transcribe", "startoflm", "startofprev")
 SPECIAL = (*(f"<|{name}|>" for name in (*NAMES, "nospeech", "notimestamps")), *(f"<|{n / 50:.2f}|>" for n in range(21)))
-ORDINARY = [*byte_alphabet(), "th", "Ġth", "Ġthe"]
+ORDINARY = [*byte_alphabet(), "th", "Ġth", "Ġthe", ""]  # multilingual ones have an empty token
 TOKENS = [*ORDINARY, *SPECIAL]
 END = TOKENS.index("<|endoftext|>")
 

@@ -102,5 +102,5 @@ def _of_ranks(data: bytes) -> Vocabulary:
     for line in data.decode().split("\n"):
         if line:
             token, number = line.split()
-            numbers["".join(alphabet[byte] for byte in base64.b64decode(token, validate=True))] = int(number)
+            numbers["".join(alphabet[byte] for byte in base64.b64decode(token))] = int(number)
     return _ordered(numbers, {})

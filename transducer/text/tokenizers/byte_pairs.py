@@ -63,9 +63,11 @@ class BytePairs(Tokenizer):
             ]
         except KeyError as error:
             raise UsageError(f"a vocabulary of bytes has the strange character {error.args[0]!r}") from None
-        self._ids = {data: token for token, data in enumerate(self._bytes) if token not in marked}
-        if len(self._ids) + len(self.special) != len(self.tokens) or b"" in self._ids:
-            raise UsageError("a vocabulary has a token twice, or an empty one")
+        # Whisper's has an empty one, which no text becomes.
+        ordinary = [token for token, spelling in enumerate(self.tokens) if token not in marked and spelling]
+        self._ids = {self._bytes[token]: token for token in ordinary}
+        if len(self._ids) != len(ordinary):
+            raise UsageError("a vocabulary has a token twice")
         self.silence = frozenset(token for token, data in enumerate(self._bytes) if not data.strip())
         self._joined = lru_cache(maxsize=4096)(self._join)
 
