@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from transducer.cores import selective_scan
 from transducer.cores.mamba import LARGEST_STEP, SMALLEST_STEP, Mamba, MambaConfig
 from transducer.cores.selective_scan import CHUNK, SelectiveSSM
 from transducer.model.config import ModelConfig
@@ -40,6 +41,13 @@ def naive(ssm: SelectiveSSM, dt, u, b, c) -> torch.Tensor:
                     h = (size * rates[channel, state]).exp() * h + size * u[row, t, channel] * b[row, t, state]
                     y[row, t, channel] += c[row, t, state] * h
     return (y + ssm.skip * u).detach()
+
+
+@pytest.fixture(params=["narrow", "wide"], autouse=True)
+def width(request, monkeypatch) -> None:
+    """Few numbers a step are scanned in groups, many step by step."""
+    if request.param == "wide":
+        monkeypatch.setattr(selective_scan, "WIDE", 1)
 
 
 @pytest.mark.parametrize("steps", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7])

@@ -2,12 +2,15 @@
 
     h[t] = exp(dt[t] A) h[t - 1] + dt[t] u[t] B[t],    y[t] = C[t] h[t]
 
-Legend of axis suffixes: B batch, T time, L steps of a chunk, E channels, N states of a channel.
+Legend of axis suffixes: B batch, T time, L steps of a chunk, E channels, N states of a channel. In a scan, states are
+(B, N, E), so that sums over N are a row times a matrix.
 
-Chunks of `CHUNK` steps follow each other. Inside one, `GROUPS` groups of `GROUP` steps are scanned side by side, as if
-each began at 0; then the groups pass on the state at their end. So for each step there is one multiplication more than
-in the plain recurrence, and a call of torch serves many steps. A scan by doublings would need log2(T) times the work.
-What is remembered for the gradient are the inputs and the state before each chunk; the rest is computed again.
+Chunks follow each other. Inside one, `GROUPS` groups of `GROUP` steps are scanned side by side, as if each began at 0;
+then the groups pass on the state at their end. So for each step there is one multiplication more than in the plain
+recurrence, and a call of torch serves many steps. Where a step alone is `WIDE` numbers, calls are no longer what takes
+the time, and a short chunk is scanned step by step. A scan by doublings would need log2(T) times the work. All chunks
+use the same memory, as new pages take longer than what is computed there. What is remembered for the gradient are the
+inputs and the state before each chunk; the rest is computed again.
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-GROUPS = GROUP = 8
+GROUPS, GROUP = 8, 16
 CHUNK = GROUPS * GROUP
+WIDE = 4096
 
 
 class SelectiveSSM(nn.Module):
@@ -61,61 +66,87 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, dt: Tensor, u: Tensor, rates: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        steps = dt.shape[1]
+        steps, rates = dt.shape[1], rates.T.contiguous()
         dt, u, b, c = padded = [_pad(x) for x in (dt, u, b, c)]
         state = u.new_zeros(u.shape[0], *rates.shape)
-        starts, outputs = [], []
-        for chunk in _chunks(steps):
+        decay, states = _room(state, 2)
+        starts, outputs = [], torch.empty_like(u)
+        for chunk in _chunks(steps, _length(state)):
             starts.append(state)
-            decay, states = _terms(dt[:, chunk], u[:, chunk], rates, b[:, chunk])
-            state = _scan(decay, states, state).clone()  # a view would keep the chunk alive
-            outputs.append((states @ c[:, chunk].unsqueeze(-1)).squeeze(-1))
+            _terms(dt[:, chunk], u[:, chunk], rates, b[:, chunk], decay, states)
+            state = _scan(decay, states, state).clone()  # the next chunk is written over it
+            outputs[:, chunk] = _sum(c[:, chunk], states)
         ctx.steps = steps
         ctx.save_for_backward(*padded, rates, *starts)
-        return torch.cat(outputs, 1)[:, :steps]
+        return outputs[:, :steps]
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         dt, u, b, c, rates, *starts = ctx.saved_tensors
         y_grad = _pad(gradients[0])
         rates_grad, carry = torch.zeros_like(rates), torch.zeros_like(starts[0])
+        decay, shifted, states, reached = _room(carry, 4)
         found = [torch.empty_like(x) for x in (dt, u, b, c)]
         dt_grad, u_grad, b_grad, c_grad = found
-        for chunk, start in reversed(list(zip(_chunks(ctx.steps), starts, strict=True))):
+        for chunk, start in reversed(list(zip(_chunks(ctx.steps, _length(carry)), starts, strict=True))):
             dts, us, bs, ys = dt[:, chunk], u[:, chunk], b[:, chunk], y_grad[:, chunk]
-            decay, states = _terms(dts, us, rates, bs)
-            _scan(decay.clone(), states, start)
-            c_grad[:, chunk] = (ys.unsqueeze(2) @ states).squeeze(2)
+            _terms(dts, us, rates, bs, decay, states)
+            _scan(shifted.copy_(decay), states, start)
+            c_grad[:, chunk] = (states @ ys.unsqueeze(-1)).squeeze(-1)
             # What reaches a state: from its output, and from the next state. A chunk's last one decays no more here.
-            reached = ys.unsqueeze(-1) * c[:, chunk].unsqueeze(2)
-            _scan(torch.cat([decay[:, 1:], torch.ones_like(carry)[:, None]], 1), reached, carry, backwards=True)
+            torch.mul(c[:, chunk].unsqueeze(-1), ys.unsqueeze(2), out=reached)
+            shifted[:, :-1] = decay[:, 1:]
+            shifted[:, -1] = 1
+            _scan(shifted, reached, carry, backwards=True)
             carry = decay[:, 0] * reached[:, 0]
-            of_input = (reached @ bs.unsqueeze(-1)).squeeze(-1)
-            b_grad[:, chunk] = ((dts * us).unsqueeze(2) @ reached).squeeze(2)
+            of_input = _sum(bs, reached)
+            b_grad[:, chunk] = (reached @ (dts * us).unsqueeze(-1)).squeeze(-1)
             u_grad[:, chunk] = of_input * dts
             exponent = reached.mul_(decay)
             exponent[:, 0].mul_(start)
             exponent[:, 1:].mul_(states[:, :-1])
-            dt_grad[:, chunk] = of_input * us + (exponent * rates).sum(-1)
-            rates_grad += exponent.mul_(dts.unsqueeze(-1)).sum((0, 1))
+            dt_grad[:, chunk] = torch.mul(exponent, rates, out=states).sum(2).addcmul_(of_input, us)
+            rates_grad += exponent.mul_(dts.unsqueeze(2)).sum((0, 1))
         dt_grad, u_grad, b_grad, c_grad = (x[:, : ctx.steps] for x in found)
-        return dt_grad, u_grad, rates_grad, b_grad, c_grad
+        return dt_grad, u_grad, rates_grad.T, b_grad, c_grad
 
 
-def _terms(dt: Tensor, u: Tensor, rates: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, L, E, N) each: by what a state is multiplied, and what is added."""
-    return (dt.unsqueeze(-1) * rates).exp_(), (dt * u).unsqueeze(-1) * b.unsqueeze(2)
+def _room(state: Tensor, count: int) -> Tensor:
+    """So many times (B, L, N, E) of memory, for chunks of states as this one (B, N, E)."""
+    return state.new_empty(count, state.shape[0], _length(state), *state.shape[1:])
+
+
+def _length(state: Tensor) -> int:
+    """Steps of a chunk for states as this one: a power of two, and few enough for a cache."""
+    return CHUNK if state.numel() < WIDE else CHUNK // 4
+
+
+def _terms(dt: Tensor, u: Tensor, rates: Tensor, b: Tensor, decay: Tensor, states: Tensor) -> None:
+    """Write into `decay` by what a state is multiplied, and into `states` what is added; `rates` are (N, E)."""
+    torch.mul(dt.unsqueeze(2), rates, out=decay).exp_()
+    torch.mul(b.unsqueeze(-1), (dt * u).unsqueeze(2), out=states)
+
+
+def _sum(weights: Tensor, states: Tensor) -> Tensor:
+    """(B, L, N), (B, L, N, E) -> (B, L, E)."""
+    return (weights.unsqueeze(2) @ states).squeeze(2)
 
 
 def _scan(decay: Tensor, states: Tensor, state: Tensor, backwards: bool = False) -> Tensor:
     """In place: states[t] += decay[t] * states[t - 1], or t + 1 if backwards, for all steps of a chunk from a state on.
 
     Args:
-        decay, states: (B, CHUNK, E, N); `decay` is used up. state: (B, E, N).
+        decay, states: (B, L, N, E); `decay` is used up. state: (B, N, E).
 
     Returns:
         The last state.
     """
+    if state.numel() >= WIDE:
+        order = range(states.shape[1])
+        for step in order[::-1] if backwards else order:
+            state = states[:, step].addcmul_(decay[:, step], state)
+        return state
     decay, states = decay.unflatten(1, (GROUPS, GROUP)), states.unflatten(1, (GROUPS, GROUP))
     order = range(GROUP)[::-1] if backwards else range(GROUP)
     for before, step in pairwise(order):
@@ -127,8 +158,8 @@ def _scan(decay: Tensor, states: Tensor, state: Tensor, backwards: bool = False)
     return state
 
 
-def _chunks(steps: int) -> list[slice]:
-    return [slice(start, start + CHUNK) for start in range(0, steps, CHUNK)]
+def _chunks(steps: int, length: int) -> list[slice]:
+    return [slice(start, start + length) for start in range(0, steps, length)]
 
 
 def _pad(x: Tensor) -> Tensor:
