@@ -49,8 +49,14 @@ def call(command: str, *arguments: str) -> int:
 
 
 def calls(models: dict[str, object]) -> list[dict[str, object]]:
+    """The options of each call; that nobody wants partial results is said to every model of words."""
     both = (models["labels"], models["speech"])
-    return [{k: v for k, v in call.items() if k != "source"} for model in both for call in model.calls]
+    left_out = ("source", False), ("partials", False)
+    return [
+        {k: v for k, v in call.items() if (k, k != "source" and v) not in left_out}
+        for model in both
+        for call in model.calls
+    ]
 
 
 @pytest.mark.parametrize("command", ["transcribe", "label"])
@@ -84,6 +90,23 @@ def test_annotate_has_the_options_of_transcribe(models, folder):
 )
 def test_options_of_one_search_say_which_it_is(models, folder, arguments, options):
     assert call("transcribe", "media/b.mp4", *arguments) == 0
+    assert calls(models) == [options]
+
+
+def test_options_of_full_context_models_reach_the_model(models, folder):
+    arguments = [
+        "--language",
+        "de",
+        "--task",
+        "translate",
+        "--prompt",
+        "Frau Groß",
+        "--partials",
+        "--second-pass",
+        "base",
+    ]
+    assert call("transcribe", "media/b.mp4", *arguments) == 0
+    options = {"language": "de", "task": "translate", "prompt": "Frau Groß", "partials": True, "second_pass": "base"}
     assert calls(models) == [options]
 
 

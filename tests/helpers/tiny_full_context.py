@@ -21,14 +21,14 @@ from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.text.tokenizers.byte_pairs import BytePairs
 
-RATE = 800  # samples a second, 100 steps
+RATE = 800  # samples a second; there are 100 steps
 LETTERS = ("a", "b", "c", "Ġa", "Ġb", "Ġc", "Ġd", "d", "Ġ", "A", "C", ".")
 SPECIAL = ("<end>", "<start>", "<prev>", "<none>", "<plain>", "<task>", "<other>", "<xx>", "<yy>", "<0>", "<1>")
 TOKENS = BytePairs((*LETTERS, *SPECIAL), range(len(LETTERS), len(LETTERS) + len(SPECIAL)))
 NUMBER = TOKENS.special
 
 
-def config(languages: bool = False) -> ModelConfig:
+def config(languages: bool = False, rate: int = RATE) -> ModelConfig:
     """Of a model with two languages, or of one."""
     steering = SpecialTokens(
         start=NUMBER["<start>"],
@@ -53,7 +53,7 @@ def config(languages: bool = False) -> ModelConfig:
         silence=-10.0,
     )
     return ModelConfig(
-        frontend=WhisperMelConfig(8, RATE, 20, 8),
+        frontend=WhisperMelConfig(8, rate, rate // 40, rate // 100),
         encoder=IdentityConfig(),
         core=NoCoreConfig(8),
         heads={"segment": head},
@@ -63,11 +63,10 @@ def config(languages: bool = False) -> ModelConfig:
     )
 
 
-@lru_cache
-def tiny_full_context(languages: bool = False) -> Model:
-    """The model, written to a folder and loaded again. It is sure of what it writes, so that nothing is drawn."""
+def write_full_context(folder: Path, languages: bool = False, rate: int = RATE) -> Path:
+    """A checkpoint that is sure of what it writes, so that nothing is drawn; its folder."""
     torch.manual_seed(9 if languages else 11)
-    network = Network(config(languages)).eval().requires_grad_(False)
+    network = Network(config(languages, rate)).eval().requires_grad_(False)
     decoder = network.heads["segment"].decoder
     decoder.embedding.weight *= 6
     decoder.positions *= 15
@@ -75,10 +74,16 @@ def tiny_full_context(languages: bool = False) -> Model:
         part = layer.cross_attention
         for linear in (part.query, part.value, part.out):
             linear.weight *= 6
+    path = folder / "tiny-full-context"
+    save_checkpoint(path, network, network.config, {"tokens": TOKENS})
+    return path
+
+
+@lru_cache
+def tiny_full_context(languages: bool = False) -> Model:
+    """The model, written to a folder and loaded again."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "tiny-full-context")
-        save_checkpoint(path, network, network.config, {"tokens": TOKENS})
-        return load(path)
+        return load(write_full_context(Path(folder), languages))
 
 
 def speech(seed: int, bursts: int = 4) -> np.ndarray:

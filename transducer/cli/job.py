@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transducer.cli.options import OF_SEARCH, check_threads, check_threshold, decoding_options, read_text
+from transducer.cli.options import (
+    OF_SEARCH,
+    check_threads,
+    check_threshold,
+    decoding_options,
+    full_context_options,
+    read_text,
+)
 from transducer.cli.overlay import check_overlay
 from transducer.cli.scene_files import check_scene_files
 from transducer.errors import UsageError
@@ -74,6 +81,11 @@ class Job:
     coverage_penalty: float | None = None
     language_model: str | None = None
     language_weight: float | None = None
+    language: str | None = None
+    task: str | None = None
+    prompt: str | None = None
+    partials: bool = False
+    second_pass: str | None = None
     text: str | None = None
     nbest: int | None = None
     raw: str | None = None
@@ -188,6 +200,8 @@ def _common_options(job: Job) -> dict[str, Any]:
 def _word_options(job: Job) -> dict[str, Any]:
     names = [name for names in OF_SEARCH.values() for name in names]
     options = decoding_options(job.search, chunk_ms=job.chunk_ms, **{name: getattr(job, name) for name in names})
+    options["partials"] = job.partials
+    options |= full_context_options(job)
     if job.nbest is not None:
         options["nbest"] = job.nbest
     if job.text is not None:

@@ -50,6 +50,12 @@ def decoding_options(search: str | None, **given: Any) -> dict[str, Any]:
     return options if search is None else {"search": str(search), **options}
 
 
+def full_context_options(job: Any) -> dict[str, Any]:
+    """Of a job's options, those of models that see all of a segment at once, as far as they were given."""
+    given = {name: getattr(job, name) for name in ("language", "task", "prompt", "second_pass")}
+    return {name: str(value) for name, value in given.items() if value is not None}
+
+
 def read_text(path: str) -> str:
     """A text to align. Raises UsageError where the file cannot be read, or is no text."""
     try:

@@ -20,6 +20,11 @@ class Search(StrEnum):
     sample = "sample"
 
 
+class Task(StrEnum):
+    in_its_language = "transcribe"
+    in_english = "translate"
+
+
 class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"
@@ -114,6 +119,23 @@ LanguageModel = Annotated[
     typer.Option("--language-model", metavar="DIR", help="A causal language model over the same tokens, for a beam."),
 ]
 LanguageWeight = Annotated[float | None, typer.Option("--language-weight", min=0, help="Of what that model says.")]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        "--language", metavar="CODE", help="That is spoken, such as de, for a model of many; told if not given."
+    ),
+]
+TaskChoice = Annotated[Task | None, typer.Option("--task", help="Of such a model: translate writes English.")]
+Prompt = Annotated[
+    str | None, typer.Option("--prompt", metavar="TEXT", help="What a full-context model takes for said before: names.")
+]
+Partials = Annotated[
+    bool, typer.Option("--partials", help="Decode a full-context model's segments while they grow: text comes sooner.")
+]
+SecondPass = Annotated[
+    str | None,
+    typer.Option("--second-pass", metavar="MODEL", help="A full-context model that writes each final segment anew."),
+]
 Raw = Annotated[str | None, typer.Option("--raw", help="The input is bare samples of this format, such as s16le.")]
 Rate = Annotated[int | None, typer.Option("--rate", min=1, max=RATE_LIMIT, help="With --raw: samples a second.")]
 Channels = Annotated[int | None, typer.Option("--channels", min=1, max=CHANNELS_LIMIT, help="With --raw: channels.")]

@@ -27,7 +27,7 @@ from transducer.published.detection import is_published
 from transducer.published.hub import fetch, is_name
 from transducer.results import Labelling, Transcript
 from transducer.search.context import SearchContext
-from transducer.search.options import Options
+from transducer.search.options import OF_FULL_CONTEXT, Options
 from transducer.search.tokens.language import LanguageScorer
 from transducer.search.tokens.word_model import WordModel, read_config
 from transducer.text.tokenizers.tokenizer import Tokenizer
@@ -286,8 +286,11 @@ class Model:
             step = head.stride * self._step_ms
             raise UsageError(f"the head {name} of the model {self.name} needs chunks of a multiple of {step:g} ms")
         network = self.networks.backend((name,), chunk)
+        second = options.second_pass
+        # What is for full-context models is for the second one.
+        asked = options if second is None else options.without(OF_FULL_CONTEXT)
         context = SearchContext(
-            options=options,
+            options=asked,
             decoding=self.config.decoding,
             events=self.config.events,
             tokenizer=self.units[units],
@@ -305,7 +308,12 @@ class Model:
         renew = self.config.decoding.renew_after
         # A head that writes late would lose the beginning of what it has not written yet.
         steps = None if renew is None or head.delay else math.ceil(renew / context.seconds_per_step - 1e-6)
-        return Engine(network, head.search(context), self.medium, block, head.delay, steps)
+        search = head.search(context)
+        if second is not None:
+            from transducer.engine.second_pass import with_second_pass
+
+            network, search = with_second_pass(network, search, context, options, load(second, str(self.device)))
+        return Engine(network, search, self.medium, block, head.delay, steps)
 
     def _head(self, options: Options) -> str:
         """The head to read: the one that was asked for, or the first that goes with the search."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Options:
         language: that is spoken, such as "de", for a model of many; told from the sound if None.
         task: "transcribe", or "translate" into English, for a model that can.
         prompt: a text that such a model takes for what came before: names, a style.
+        second_pass: name or folder of such a model, which writes each final segment of another model anew.
         language_model: folder of a causal language model over the same tokens, for a beam search without a lexicon.
         language_weight: of its log-probabilities.
 
@@ -69,6 +71,7 @@ class Options:
     language: str | None = None
     task: str | None = None
     prompt: str | None = None
+    second_pass: str | Path | None = None
     language_model: str | Path | None = None
     language_weight: float | None = None
 
@@ -113,6 +116,10 @@ class Options:
         if unknown := sorted(options.keys() - set(known)):
             raise UsageError(f"unknown option {', '.join(unknown)}: there are {', '.join(known)}")
         return cls(**options)
+
+    def without(self, names: Collection[str]) -> Options:
+        """The same with the default of these."""
+        return replace(self, **{field.name: field.default for field in fields(self) if field.name in names})  # type: ignore[arg-type]
 
     @property
     def given(self) -> set[str]:

@@ -19,7 +19,8 @@ RATES = (4000, 192_000)
 CHANNELS = 8
 FPS = (0.1, 240.0)
 _KEYS = ("type", "kind", "format", "rate", "channels", "fps", "timed", "model", "options")
-_DECODING = ("chunk_ms", "search", "beam", "nbest", "hotwords", "endpoint", "threshold", "results", "head")
+_TOLD = ("language", "task", "prompt")
+_DECODING = ("chunk_ms", "search", "beam", "nbest", "hotwords", "endpoint", "threshold", "results", "head", *_TOLD)
 _TEXT = ("punctuate", "digits", "partials")
 
 
@@ -102,7 +103,7 @@ def parse_options(given: dict[str, Any], limits: Limits) -> Options:
     for name, most in (("beam", limits.beam), ("nbest", limits.nbest), ("chunk_ms", limits.chunk_ms)):
         if _is_number(options.get(name), most, math.inf) and options[name] > most:
             raise Refused(POLICY, "options", f"{name} is at most {most} here, got {_shown(options[name])}")
-    for name in ("search", "results", "head"):
+    for name in ("search", "results", "head", *_TOLD):
         if name in options and not isinstance(options[name], str):
             raise _wrong(f"{name} must be a word, got {_shown(options[name])}")
     if "hotwords" in options:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transducer.cli.console import is_terminal
-from transducer.cli.options import check_threads, check_threshold, decoding_options
+from transducer.cli.options import check_threads, check_threshold, decoding_options, full_context_options
 from transducer.cli.outputs import require_file_name
 from transducer.errors import UsageError
 from transducer.formats import check_format, find_format, suffix_format
@@ -47,6 +47,10 @@ class LiveJob:
     beam: int | None = None
     chunk_ms: int | None = None
     hotwords: str | None = None
+    language: str | None = None
+    task: str | None = None
+    prompt: str | None = None
+    second_pass: str | None = None
     punctuate: bool = False
     digits: bool = False
     threads: int | None = None
@@ -149,6 +153,8 @@ def make_plan(job: LiveJob) -> LivePlan:
     if job.device is not None and not (job.is_device and job.hears):
         option = "--microphone" if job.sees else "--device"
         raise UsageError(f"{option} chooses a microphone, and there is none to be heard here: leave it out")
+    if job.second_pass is not None and job.server is not None:
+        raise UsageError("--second-pass is for a model on this machine: a server chooses its models itself")
     form = _format(job.format or "txt", job.result)
     written = None
     if job.output is not None:
@@ -217,6 +223,7 @@ def _word_options(job: LiveJob) -> dict[str, Any]:
     if not job.hears:
         return {}
     options = decoding_options(job.search, beam=job.beam, chunk_ms=job.chunk_ms or CHUNK_MS, hotwords=job.hotwords)
+    options |= full_context_options(job)
     rules = EndpointRules()
     for option, seconds in (("--end-silence", job.end_silence), ("--max-segment", job.max_segment)):
         if seconds is not None and not (math.isfinite(seconds) and 0 < seconds <= LONGEST):

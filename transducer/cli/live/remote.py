@@ -23,7 +23,7 @@ PICTURE = Frames(180, 320)  # what is sent, as the server's page does; a model l
 QUALITY = 90  # of JPEG, of 100
 PATIENCE = 30.0  # seconds for the last results
 LAST = 2.0  # the same, of a connection that is closed
-_SENT = ("search", "beam", "chunk_ms", "threshold")  # options that go as they are
+_SENT = ("search", "beam", "chunk_ms", "threshold", "language", "task", "prompt")  # options that go as they are
 
 
 class RemoteSession:

@@ -103,6 +103,13 @@ class FullContextSearch:
             return self._final(state, stretch)
         return state._replace(draft=Draft(), shown=None), self._retracted(state)
 
+    def whole(
+        self, state: FullContextState, begin: int, features: NDArray[np.float32]
+    ) -> tuple[FullContextState, list[Segment]]:
+        """One segment that somebody else has cut out: (T, F) from step `begin` on. Its final, if it has words."""
+        everywhere = np.ones(len(features), np.bool_)
+        return self._final(state, Stretch(begin, begin + len(features), True, features, everywhere))
+
     def idle(self, state: FullContextState) -> int:
         """See `ResultSearch`."""
         return 0 if state.segmenter.begin is not None else state.segmenter.position - state.segmenter.free
