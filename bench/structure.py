@@ -32,6 +32,7 @@ LAYERS = (
     ("model",),
     ("published",),
     ("engine",),
+    ("export",),
     ("formats",),
     ("server", "archive"),
     ("data", "evaluation"),

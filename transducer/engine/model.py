@@ -22,7 +22,7 @@ from transducer.media.counted import counts_steps
 from transducer.media.medium import BlockReader, Medium
 from transducer.media.text import Text
 from transducer.model.config import settings
-from transducer.model.names import CONFIG, WORDS
+from transducer.model.names import CONFIG, EXPORTED, WORDS
 from transducer.published.detection import is_published
 from transducer.published.hub import fetch, is_name
 from transducer.results import Labelling, Transcript
@@ -75,7 +75,12 @@ def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
 
 
 def open_networks(folder: Path, device: Any) -> Networks:
-    """What a folder holds, by the library that computes it: a checkpoint or a published model by PyTorch."""
+    """What a folder holds, by the library that computes it: a checkpoint or a published model by PyTorch, an exported model by
+    onnxruntime, which imports nothing of PyTorch."""
+    if (folder / EXPORTED).is_file():
+        from transducer.engine.exported import ExportedNetworks
+
+        return ExportedNetworks(folder, device)
     from transducer.engine.torch_networks import TorchNetworks
 
     return TorchNetworks.load(folder, device)
@@ -248,7 +253,7 @@ class Model:
         if self.medium.name == "samples":
             facts |= {
                 "stride_ms": self._step_ms,
-                "chunk_ms": self._chunk(None) * self._step_ms,
+                "chunk_ms": self.chunk_steps(None) * self._step_ms,
                 "chunks_ms": list(self.chunks_ms),
             }
             if engine.streams:
@@ -265,7 +270,7 @@ class Model:
         """Of the encoder, in milliseconds."""
         return float(self.networks.hop * 1000 / self.medium.rate)
 
-    def _chunk(self, chunk_ms: float | None) -> int:
+    def chunk_steps(self, chunk_ms: float | None) -> int:
         """A chunk in encoder steps; the model's default for None."""
         chunk_ms = self.config.decoding.chunk_ms if chunk_ms is None else chunk_ms
         if chunk_ms is None:
@@ -279,7 +284,7 @@ class Model:
         return steps
 
     def _build_engine(self, options: Options) -> Engine:
-        chunk = self._chunk(options.chunk_ms)
+        chunk = self.chunk_steps(options.chunk_ms)
         name = self._head(options)
         units, head = self.config.heads[name].units, self.networks.head(name, chunk)
         if chunk % head.stride:

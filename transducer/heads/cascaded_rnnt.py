@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,7 @@ from transducer.model.config import HeadConfig, ModelConfig, register
 from transducer.model.sequence import Serial, State
 
 if TYPE_CHECKING:
-    from transducer.search.context import SearchContext
-    from transducer.search.result_search import ResultSearch
+    from transducer.search.searching import RNNTSearching
 
 # Seconds without a word that end a segment, where words come when they are over: pauses and the word after them.
 LATE_WORDS = 1.4
@@ -143,23 +142,11 @@ class CascadedRNNT(RNNT):
         x, mask = self.core(log_probs, mask)
         return self.frames(x), mask
 
-    def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
+    def searching(self) -> RNNTSearching:
         """Words, each of which comes when it is over; its beginning is estimated."""
-        from transducer.search.endpoint import EndpointRules
-        from transducer.search.tokens.build import word_search
-        from transducer.search.tokens.rnnt import RNNTBeamSearch
-        from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
-        from transducer.search.tokens.words import FinishedWordTimer
+        from transducer.search.searching import RNNTSearching
 
-        silence, window = context.tokenizer.silence, context.decoding.blank_window
-        step, parts = context.seconds_per_step, (self.predictor, self.joint, self.max_symbols)
-        return word_search(
-            context,
-            lambda: RNNTGreedySearch(*parts, silence, window, CONTEXT, self.tile),
-            lambda beam: RNNTBeamSearch(*parts, beam, silence=silence, tile=self.tile),
-            FinishedWordTimer(context.tokenizer, step, -self.delay * step),
-            EndpointRules(silence_after_words=LATE_WORDS),
-        )
+        return RNNTSearching(self.max_symbols, self.max_symbols, CONTEXT, self.delay, LATE_WORDS)
 
     def matrices(self) -> Iterator[nn.Parameter]:
         """See `Head`."""

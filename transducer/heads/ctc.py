@@ -19,6 +19,7 @@ from transducer.model.sequence import Aux, Streaming
 if TYPE_CHECKING:
     from transducer.search.context import SearchContext
     from transducer.search.result_search import ResultSearch
+    from transducer.search.searching import CTCSearching
 
 CONDITIONING = "conditioning"  # the name of an intermediate head's logits among the auxiliary outputs
 BLANK = 0  # the blank's index, in every head and every search
@@ -67,11 +68,13 @@ class CTC(Pointwise, Head):
 
     def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
         """Words, greedy or by a beam, of a lexicon where the model has one."""
-        from transducer.search.tokens.build import word_search
-        from transducer.search.tokens.ctc import CTCBeamSearch, CTCGreedySearch
+        return self.searching().build(context)
 
-        silence = context.tokenizer.silence
-        return word_search(context, lambda: CTCGreedySearch(silence), lambda beam: CTCBeamSearch(beam, silence=silence))
+    def searching(self) -> CTCSearching:
+        """See `Head`."""
+        from transducer.search.searching import CTCSearching
+
+        return CTCSearching()
 
     def metric(self) -> TokenErrors:
         from transducer.search.tokens.ctc import CTCGreedySearch

@@ -18,6 +18,7 @@ from transducer.model.config import HeadConfig, ModelConfig, register
 if TYPE_CHECKING:
     from transducer.search.context import SearchContext
     from transducer.search.result_search import ResultSearch
+    from transducer.search.searching import EventSearching
 
 
 @register("framewise")
@@ -64,9 +65,13 @@ class Framewise(Pointwise, Head):
 
     def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
         """Events of any kind that is made of labels of steps."""
-        from transducer.search.events.build import event_search
+        return self.searching().build(context)
 
-        return event_search(context, "dense")
+    def searching(self) -> EventSearching:
+        """See `Head`."""
+        from transducer.search.searching import EventSearching
+
+        return EventSearching("dense")
 
     def metric(self) -> LabelAccuracy:
         return LabelAccuracy(self.size)

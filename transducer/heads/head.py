@@ -77,6 +77,12 @@ class Head(Streaming):
         """What makes results of its outputs. Raises UsageError for an option that it does not have."""
         raise NotImplementedError
 
+    def searching(self) -> Any:
+        """What its search is, see `transducer.search.searching`. Raises UsageError where nothing there says it."""
+        raise UsageError(
+            f"a {self._name} head cannot be exported: its search is not one of transducer.search.searching"
+        )
+
     def metric(self) -> Metric:
         """A new count of how often the head is right."""
         raise NotImplementedError

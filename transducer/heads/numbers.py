@@ -22,6 +22,7 @@ from transducer.model.config import HeadConfig, ModelConfig, register
 if TYPE_CHECKING:
     from transducer.search.context import SearchContext
     from transducer.search.result_search import ResultSearch
+    from transducer.search.searching import EventSearching
 
 
 @register("numbers")
@@ -141,9 +142,13 @@ class StepNumbers(Pointwise, Numbers):
 
     def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
         """An event for every step, with its numbers."""
-        from transducer.search.events.build import event_search
+        return self.searching().build(context)
 
-        return event_search(context, "numbers")
+    def searching(self) -> EventSearching:
+        """See `Head`."""
+        from transducer.search.searching import EventSearching
+
+        return EventSearching("numbers")
 
 
 class WholeNumbers(Pooled, Numbers):
@@ -173,9 +178,13 @@ class WholeNumbers(Pooled, Numbers):
 
     def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
         """The numbers of the whole, at its end."""
-        from transducer.search.events.build import event_search
+        return self.searching().build(context)
 
-        return event_search(context, "whole_numbers")
+    def searching(self) -> EventSearching:
+        """See `Head`."""
+        from transducer.search.searching import EventSearching
+
+        return EventSearching("whole_numbers")
 
     def metric(self) -> NumberErrors:  # Pooled counts labels
         return Numbers.metric(self)

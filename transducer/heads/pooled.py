@@ -18,6 +18,7 @@ from transducer.model.sequence import apply_mask
 if TYPE_CHECKING:
     from transducer.search.context import SearchContext
     from transducer.search.result_search import ResultSearch
+    from transducer.search.searching import EventSearching
 
 
 @register("pooled")
@@ -86,9 +87,13 @@ class Pooled(Head):
 
     def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
         """One label for the whole."""
-        from transducer.search.events.build import event_search
+        return self.searching().build(context)
 
-        return event_search(context, "clip")
+    def searching(self) -> EventSearching:
+        """See `Head`."""
+        from transducer.search.searching import EventSearching
+
+        return EventSearching("clip")
 
     def metric(self) -> LabelAccuracy:
         return LabelAccuracy(self.size, last=True)

@@ -23,6 +23,7 @@ from transducer.model.torchaudio import torchaudio_functional
 if TYPE_CHECKING:
     from transducer.search.context import SearchContext
     from transducer.search.result_search import ResultSearch
+    from transducer.search.searching import RNNTSearching
 
 
 class StatelessPredictor(nn.Module):
@@ -43,7 +44,7 @@ class StatelessPredictor(nn.Module):
 
     def extend(self, tokens: Sequence[int], state: Tensor) -> tuple[Tensor, Tensor]:
         """Read one token in each of N rows -> output (N, C), new state."""
-        state = torch.cat([state[:, 1:], torch.tensor(tokens, device=state.device)[:, None]], dim=1)
+        state = torch.cat([state[:, 1:], torch.as_tensor(tokens, device=state.device)[:, None]], dim=1)
         return self._mix(self.embedding(state)), state
 
     def forward(self, targets: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class LSTMPredictor(nn.Module):
         # By hand: torch.lstm packs its weights at every call, which takes five times as long as one step.
         hidden, cell = state
         lstm: Any = self.lstm
-        x = self.embedding(torch.tensor(tokens, device=hidden.device))
+        x = self.embedding(torch.as_tensor(tokens, device=hidden.device))
         if isinstance(lstm, PackedGates):
             gates = lstm(x, hidden)
         else:
@@ -186,17 +187,14 @@ class RNNT(Head):
 
     def search(self, context: SearchContext) -> ResultSearch[Any, Any]:
         """Words, greedy or by a beam."""
-        from transducer.search.tokens.build import word_search
-        from transducer.search.tokens.rnnt import RNNTBeamSearch
-        from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch
+        return self.searching().build(context, self.predictor, self.joint, self.tile)
 
-        silence, window = context.tokenizer.silence, context.decoding.blank_window
-        return word_search(
-            context,
-            lambda: RNNTGreedySearch(self.predictor, self.joint, self.max_symbols, silence, window, tile=self.tile),
-            # A search step by step compares hypotheses fairly if each step is one symbol.
-            lambda beam: RNNTBeamSearch(self.predictor, self.joint, 1, beam, silence=silence, tile=self.tile),
-        )
+    def searching(self) -> RNNTSearching:
+        """See `Head`."""
+        from transducer.search.searching import RNNTSearching
+
+        # A search step by step compares hypotheses fairly if each step is one symbol.
+        return RNNTSearching(self.max_symbols, 1)
 
     def metric(self) -> TokenErrors:
         from transducer.search.tokens.rnnt_greedy import RNNTGreedySearch

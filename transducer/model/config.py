@@ -320,6 +320,9 @@ def _part(kind: type, data: Any, where: str) -> Any:
 
 def _hints(kind: type) -> dict[str, Any]:
     """Field -> type. Classes of higher layers are found by their names among those that are registered."""
-    import_parts()
-    hints = get_type_hints(kind, localns={known.__name__: known for known in TAGS.values()})
+    try:  # of what is known: parts are much to import
+        hints = get_type_hints(kind, localns={known.__name__: known for known in TAGS.values()})
+    except NameError:
+        import_parts()
+        hints = get_type_hints(kind, localns={known.__name__: known for known in TAGS.values()})
     return {item.name: hints[item.name] for item in dataclasses.fields(kind)}
