@@ -1,4 +1,4 @@
-"""An exported model beside its checkpoint: CPU time, memory, time to the first word, size; each in a process of its own.
+"""An exported model beside its checkpoint: CPU time, memory, time until it is loaded; each in a process of its own.
 
     transducer export speech-en --output FOLDER [--int8]
     python bench/onnx_speed.py speech-en FOLDER... [--search greedy] [--recordings sample_media] [--repeat 3]

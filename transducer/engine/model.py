@@ -75,8 +75,8 @@ def load(name_or_folder: str | Path, device: str = "cpu") -> Model:
 
 
 def open_networks(folder: Path, device: Any) -> Networks:
-    """What a folder holds, by the library that computes it: a checkpoint or a published model by PyTorch, an exported model by
-    onnxruntime, which imports nothing of PyTorch."""
+    """What a folder holds, by the library that computes it: a checkpoint or a published model by PyTorch, an exported
+    model by onnxruntime, which imports nothing of PyTorch."""
     if (folder / EXPORTED).is_file():
         from transducer.engine.exported import ExportedNetworks
 

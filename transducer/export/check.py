@@ -42,7 +42,8 @@ def check(model: Model, exported: Model, recordings: Sequence[str | Path], exact
     """
     largest, compared, equal = 0.0, 0, 0
     for head in model.config.heads:
-        for source in recordings or [None]:
+        sources: list[Any] = list(recordings) or [None]
+        for source in sources:
             ours, theirs = (one.engine(head=head, search=_search(one, head)) for one in (model, exported))
             largest = max(largest, _difference(ours, theirs, list(_blocks(model, theirs, source))))
     for source in recordings:

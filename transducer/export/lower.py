@@ -44,6 +44,7 @@ class Lowering:
         self._names: dict[int, Any] = {id(x): name for x, name in zip(recording.inputs, names, strict=True)}
         self._live = {id(x) for call in recording.calls for x in call.outputs} | set(self._names)
         self._normed: set[str] = set()
+        self._parts: dict[str, dict[tuple[int, int, int], str]] = {}
         self._kept: list[Tensor] = []  # an id is somebody else's once its tensor is gone
         self._transposed: dict[str, tuple[str, tuple[int, ...]]] = {}
         self.padded: dict[str, tuple[str, int]] = {}  # with zeros behind: what was, and how wide
@@ -148,6 +149,18 @@ class Lowering:
             found = self.graph.add("MatMul", name, self.value(weight))
             found = found if bias is None else self.graph.add("Add", found, bias)
         return found if before is None else self._flattened(call, found, (*before[1][:-1], call.shapes[0][-1]))
+
+    def concatenate(self, names: list[str], sizes: list[int], dim: int) -> str:
+        if len(names) == 1:
+            return names[0]
+        found = self.graph.add("Concat", *names, axis=dim)
+        ends = np.cumsum(sizes).tolist()
+        self._parts[found] = {(dim, end - size, end): name for name, size, end in zip(names, sizes, ends, strict=True)}
+        return found
+
+    def part(self, x: str, dim: int, first: int, last: int) -> str | None:
+        """One of the values that a value was put together from, if that is what these steps of it are."""
+        return self._parts.get(x, {}).get((dim, first, last))
 
     def normalised(self, name: str) -> str:
         self._normed.add(name)
@@ -410,7 +423,8 @@ def _slice(
     dim %= x.ndim
     first, last, _ = slice(start, end, step).indices(x.shape[dim])
     ranges = (low.graph.integers(value) for value in (first, last, dim, step))
-    return low.graph.add("Slice", low.value(x), *ranges)
+    part = low.part(low.value(x), dim, first, last) if step == 1 else None
+    return part or low.graph.add("Slice", low.value(x), *ranges)
 
 
 @op("slice_scatter.default")
@@ -450,8 +464,9 @@ def _split(low: Lowering, call: Call, x: Tensor, sizes: Any, dim: int = 0) -> li
 @op("cat.default")
 def _cat(low: Lowering, call: Call, parts: Sequence[Tensor], dim: int = 0) -> str:
     kind = call.outputs[0].dtype
-    names = [low.value(part, kind) for part in parts if part.shape[dim]] or [low.value(parts[0], kind)]
-    return names[0] if len(names) == 1 else low.graph.add("Concat", *names, axis=dim)
+    some = [part for part in parts if part.shape[dim]] or [parts[0]]
+    dim %= parts[0].ndim
+    return low.concatenate([low.value(part, kind) for part in some], [part.shape[dim] for part in some], dim)
 
 
 @op("stack.default")
