@@ -81,6 +81,7 @@ class SegmentConfig(HeadConfig):
         longest: tokens of a segment's text, at most.
         max_steps: of the front-end in a segment, at most.
         silence: the value of a feature where there is no sound.
+        padding: steps of silence that are put behind a segment; 0 for a model that was trained without.
 
     Raises:
         UsageError: limits that leave no room, or alignment heads that the decoder does not have.
@@ -93,6 +94,7 @@ class SegmentConfig(HeadConfig):
     longest: int = 224
     max_steps: int = 3000
     silence: float = 0.0
+    padding: int = 200
 
     def __post_init__(self) -> None:
         if min(self.longest, self.max_steps) < 1:

@@ -130,6 +130,7 @@ def assembled(
         SpecialTokens(_token(published, "decoder_start_token_id", "bos_token_id"), _token(published, "eos_token_id")),
         longest=decoder.longest,
         max_steps=min(steps, SECONDS * RATE) // hop,
+        padding=0,
     )
     config = ModelConfig(
         frontend=WaveformConfig(hop),

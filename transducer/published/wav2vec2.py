@@ -86,7 +86,7 @@ def adapt(published: Published) -> Adapted:
         frontend=WaveformConfig(hop),
         encoder=IdentityConfig(),
         core=NoCoreConfig(hop),
-        heads={HEAD: SegmentConfig(UNITS, encoder, None, max_steps=SECONDS * RATE // hop)},
+        heads={HEAD: SegmentConfig(UNITS, encoder, None, max_steps=SECONDS * RATE // hop, padding=0)},
         units={UNITS: len(tokenizer)},
         chunks=tuple(max(1, step * RATE // (hop * 1000)) for step in (160, 320, 640)),
         card={"family": "wav2vec 2.0" if family == "wav2vec2" else "HuBERT", "format": published.format},

@@ -14,13 +14,19 @@ from transducer.search.full_context.detector import SpeechDetector
 from transducer.search.full_context.hotwords import context_tokens, hotword_scorer
 from transducer.search.full_context.search import FullContextSearch
 from transducer.search.full_context.segmenter import Segmenter
+from transducer.search.full_context.spelling import SpellingTranscriber
 from transducer.search.full_context.transcriber import Asked, Encodes, Transcriber
+from transducer.search.options import OF_DECODERS
 from transducer.search.result_search import ResultSearch
 from transducer.search.tokens.attention.build import chosen_settings
 from transducer.search.tokens.words import WordTimer
 
 GROWTH = 0.5  # seconds between two decodings of a growing segment, at least
 LONGEST = 28.0  # seconds of a segment
+SMOOTHING, AVERAGING = 0.05, 0.2  # seconds whose mean is a level, and one that the detector's floor is the least of
+RISE = 0.2  # of that floor, in decades of power a second
+AROUND = 0.4  # seconds before and after speech that belong to a segment
+LEAST = 0.08  # seconds of speech, without which there is no segment
 MARGIN = 0.5  # seconds of silence that have to fit into the window behind it
 
 
@@ -35,11 +41,6 @@ def full_context_search(context: SearchContext, head: Encodes) -> ResultSearch[A
     context.refuse({"coverage_penalty"}, "coverage is for decoders with one attention")
     if options.align is not None:
         raise UsageError(f"the model {context.model} writes texts, and cannot align one: use one with a lexicon")
-    if head.decoder is None:
-        raise UsageError(f"the model {context.model} has no decoder, and this search needs one")
-    asked = _asked(context, head)
-    settings = replace(chosen_settings(options, context.search, context.decoding.beam), scorer_weight=1.0)
-    special = getattr(context.tokenizer, "special", {}).values()
     rules = context.endpoint(EndpointRules(max_length=LONGEST))
     window = head.config.max_steps * step - MARGIN
     rules = replace(rules, max_length=min(rules.max_length, window))
@@ -47,12 +48,44 @@ def full_context_search(context: SearchContext, head: Encodes) -> ResultSearch[A
     if options.partials and options.results != "events":
         growth = context.block * math.ceil(GROWTH / (context.block * step) - 1e-6)
     search = FullContextSearch(
-        Segmenter(SpeechDetector(), Endpointer(rules, step), growth, context.lag),
-        Transcriber(head, tuple(special), asked, settings, hotword_scorer(context, head.size)),
+        _segmenter(context, head, Endpointer(rules, step), growth),
+        _spelling(context, head) if head.decoder is None else _transcriber(context, head),
         WordTimer(context.tokenizer, step),
         alternatives=options.nbest,
     )
     return WordEventSearch(search) if options.results == "events" else search
+
+
+def _segmenter(context: SearchContext, head: Encodes, endpointer: Endpointer, growth: int) -> Segmenter:
+    """With the detector's and its own usual times, in steps."""
+
+    def steps(seconds: float) -> int:
+        return max(1, round(seconds / context.seconds_per_step))
+
+    detector = SpeechDetector(
+        smoothing=steps(SMOOTHING), averaging=steps(AVERAGING), rise=RISE * context.seconds_per_step
+    )
+    around, least = steps(AROUND), steps(LEAST)
+    return Segmenter(detector, endpointer, growth, context.lag, around, around, least, head.levels)
+
+
+def _transcriber(context: SearchContext, head: Encodes) -> Transcriber:
+    settings = chosen_settings(context.options, context.search, context.decoding.beam)
+    special = getattr(context.tokenizer, "special", {}).values()
+    scorer = hotword_scorer(context, head.size)
+    return Transcriber(head, tuple(special), _asked(context, head), replace(settings, scorer_weight=1.0), scorer)
+
+
+def _spelling(context: SearchContext, head: Any) -> SpellingTranscriber:
+    """Of a CTC output. Raises UsageError for what is for decoders."""
+    context.refuse({"task", "prompt", "nbest", "hotwords", "beam"} | OF_DECODERS, "this is for a model with a decoder")
+    if context.search != "greedy":
+        raise UsageError(f"the model {context.model} has greedy search alone, not {context.search!r}")
+    if context.options.language not in (None, context.spoken):
+        raise UsageError(f"the model {context.model} has one language, and cannot be told another")
+    tokenizer = context.tokenizer
+    between = (token for token in sorted(tokenizer.silence) if tokenizer.starts_word(token))
+    return SpellingTranscriber(head, Asked(), next(between, None))
 
 
 def _asked(context: SearchContext, head: Encodes) -> Asked:
@@ -68,5 +101,6 @@ def _asked(context: SearchContext, head: Encodes) -> Asked:
         language if steering.languages else None,
         translate,
         context_tokens(context, steering.previous, (head.decoder.longest or 448) // 2),
+        silence=head.config.padding,
         seconds_per_step=context.seconds_per_step,
     )

@@ -18,7 +18,7 @@ from transducer.search.full_context.agreement import Draft, agreed
 from transducer.search.full_context.detector import Bools
 from transducer.search.full_context.quality import Thresholds, compression_ratio, once_round
 from transducer.search.full_context.segmenter import Segmenter, SegmenterState, Stretch
-from transducer.search.full_context.transcriber import Heard, Text, Transcriber
+from transducer.search.full_context.transcriber import Text, Writes
 from transducer.search.result_search import Clock
 from transducer.search.segments import timed_segment
 from transducer.search.tokens.hypothesis import Hypothesis, Token
@@ -61,7 +61,7 @@ class Judged(NamedTuple):
     """
 
     texts: list[Text]
-    heard: Heard
+    heard: Any
     certain: bool
 
 
@@ -78,7 +78,7 @@ class FullContextSearch:
     """
 
     segmenter: Segmenter
-    transcriber: Transcriber
+    transcriber: Writes
     timer: WordTimer
     thresholds: Thresholds = field(default_factory=Thresholds)
     alternatives: int = 0
@@ -158,10 +158,11 @@ class FullContextSearch:
         no_speech, languages = self.transcriber.opening(heard)
         language = draft.language or self._language(state, languages)
         text = self.transcriber.write(heard, draft.tokens, language, draft=True)[0]
-        kept = max(once_round(text.tokens, *_DOUBLED), len(draft.tokens))
-        text = text._replace(tokens=text.tokens[:kept], log_probs=text.log_probs[:kept])
-        if not self._is_good(text) or self._is_silent(text, no_speech):
-            text = NOTHING._replace(tokens=draft.tokens)
+        if self.transcriber.invents:
+            kept = max(once_round(text.tokens, *_DOUBLED), len(draft.tokens))
+            text = text._replace(tokens=text.tokens[:kept], log_probs=text.log_probs[:kept])
+            if not self._is_good(text) or self._is_silent(text, no_speech):
+                text = NOTHING._replace(tokens=draft.tokens)
         words, spans = self._words(heard, stretch, draft, text, language)
         texts = [word.text for word in words[len(draft.words) :]]
         count = max(0, agreed(draft.rest, texts, over))
@@ -194,7 +195,7 @@ class FullContextSearch:
 
     def _judge(
         self,
-        heard: Heard,
+        heard: Any,
         stretch: Stretch,
         draft: Draft,
         language: str | None,
@@ -202,11 +203,13 @@ class FullContextSearch:
         number: int,
     ) -> Judged:
         """The text of a whole segment: of the short window, of the whole one if that isn't good, then drawn."""
-        tried: list[tuple[Text, Heard]] = []
+        tried: list[tuple[Text, Any]] = []
         for temperature in (None, None, *self.thresholds.temperatures):
             if len(tried) == 1:
                 heard = self.transcriber.read(stretch.features, whole=True)
             texts = self.transcriber.write(heard, draft.tokens, language, temperature, number)
+            if not self.transcriber.invents:
+                return Judged(texts, heard, True)
             if self._is_silent(texts[0], no_speech):
                 return Judged([NOTHING._replace(tokens=draft.tokens)], heard, False)
             doubled = not tried and once_round(texts[0].tokens, *_DOUBLED) < len(texts[0].tokens)
@@ -251,7 +254,7 @@ class FullContextSearch:
         return state._replace(languages=tuple(total.items()), language=settled)
 
     def _words(
-        self, heard: Heard, stretch: Stretch, draft: Draft, text: Text, language: str | None
+        self, heard: Any, stretch: Stretch, draft: Draft, text: Text, language: str | None
     ) -> tuple[tuple[Word, ...], list[tuple[int, int]]]:
         """The words of a text, those of the draft as they were; for each the first of its tokens, and one past them."""
         spans = self.timer.tokenizer.word_spans(text.tokens)

@@ -5,6 +5,7 @@ Legend of axis suffixes: T steps, F features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -71,6 +72,7 @@ class Segmenter:
         lag: steps by which the front-end lags what has been heard, so that blocks of media end on steps to decode at.
         before, after: steps before and after speech that belong to a segment.
         least: steps of speech without which it is none.
+        levels: of features, log10 of the power in bands, in the scale of `WhisperMel`.
     """
 
     detector: SpeechDetector
@@ -80,6 +82,7 @@ class Segmenter:
     before: int = 40
     after: int = 40
     least: int = 8
+    levels: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray
 
     def init(self) -> SegmenterState:
         """State before the first step."""
@@ -87,7 +90,7 @@ class Segmenter:
 
     def step(self, state: SegmenterState, features: NDArray[Any]) -> tuple[SegmenterState, list[Stretch]]:
         """(T, F) more steps -> the new state, and what is to be decoded, in order. Pure."""
-        detector, found = self.detector.step(state.detector, features)
+        detector, found = self.detector.step(state.detector, self.levels(np.asarray(features)))
         # Copies: the caller may use its array again.
         if state.features is None or state.speech is None:
             rows, speech = np.array(features, np.float32), found
@@ -116,7 +119,7 @@ class Segmenter:
                 begin = None
             elif reached == "length":
                 part = slice(begin - origin, position - origin)
-                free = begin + best_pause(rows[part], speech[part])
+                free = begin + best_pause(self.levels(rows[part]), speech[part])
                 stretch(free, True)
                 begin = free if speech[free - origin : position - origin].any() else None
             elif self.growth and not (position + self.lag) % self.growth:
@@ -137,9 +140,9 @@ class Segmenter:
         return after, last if np.count_nonzero(state.speech) >= self.least else None
 
 
-def best_pause(features: NDArray[np.float32], speech: Bools) -> int:
-    """Where to cut a segment (T, F) that is too long: in the middle of the longest pause of its second half, or where
-    it is least loud there if it has none. At least one step stays on either side."""
+def best_pause(levels: NDArray[Any], speech: Bools) -> int:
+    """Where to cut a segment that is too long, by its levels (T, F): in the middle of the longest pause of its second
+    half, or where it is least loud there if it has none. At least one step stays on either side."""
     half = len(speech) // 2
     best, run = (0, 0), 0
     for step in range(half, len(speech)):
@@ -149,7 +152,7 @@ def best_pause(features: NDArray[np.float32], speech: Bools) -> int:
         length, last = best
         cut = last + 1 - length // 2
     else:
-        loud = features[half:].mean(axis=1, dtype=np.float64)
+        loud = levels[half:].mean(axis=1, dtype=np.float64)
         around = np.convolve(np.pad(loud, 5, mode="edge"), np.ones(11), mode="valid")
         cut = half + int(around.argmin())
     return min(max(cut, 1), len(speech) - 1)

@@ -50,6 +50,7 @@ class Encodes(Protocol):
     decoder: Any
 
     def encode(self, features: Any, mask: Any) -> tuple[Any, Any]: ...
+    def levels(self, features: NDArray[Any]) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Asked:
         language: None where it is to be told.
         translate: whether into English.
         context: tokens that the decoder reads as what came before.
-        silence: steps of silence behind a segment, without which a decoder does not know that it is over.
+        silence: steps of silence behind a segment, without which some decoders do not know that it is over.
         seconds_per_step: of the front-end.
     """
 
@@ -99,6 +100,26 @@ class Text(NamedTuple):
     score: float
 
 
+class Writes(Protocol):
+    """What writes the texts of segments, see `Transcriber`."""
+
+    asked: Asked
+    invents: bool
+
+    def read(self, features: NDArray[np.float32], whole: bool = False) -> Any: ...
+    def opening(self, heard: Any) -> tuple[float, dict[str, float]]: ...
+    def write(
+        self,
+        heard: Any,
+        prefix: tuple[int, ...],
+        language: str | None,
+        temperature: float | None = None,
+        number: int = 0,
+        draft: bool = False,
+    ) -> list[Text]: ...
+    def starts(self, heard: Any, tokens: tuple[int, ...], language: str | None) -> list[int]: ...
+
+
 class Transcriber:
     """See the top of this file.
 
@@ -108,7 +129,12 @@ class Transcriber:
         asked: what is to be written.
         settings: how final texts are searched.
         scorer: what a beam search adds to the log-probabilities of tokens.
+
+    Attributes:
+        invents: whether texts may have what nobody said, or go round in circles.
     """
+
+    invents = True
 
     def __init__(
         self,
@@ -133,7 +159,7 @@ class Transcriber:
     def read(self, features: NDArray[np.float32], whole: bool = False) -> Heard:
         """Encode a segment (T, F) with some silence behind it, or with as much as the model was trained on."""
         config, steps = self.head.config, len(features)
-        silence = config.max_steps if whole else self.asked.silence
+        silence = config.max_steps if whole and self.asked.silence else self.asked.silence
         length = min(config.max_steps, steps + silence)
         padded = np.full((1, length, features.shape[1]), config.silence, np.float32)
         padded[0, :steps] = features

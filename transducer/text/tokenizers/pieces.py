@@ -20,7 +20,7 @@ _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 class Pieces(BytePairs):
     """Tokens of one or more characters, "▁" for a space, or of a byte ("<0x0A>"); see `BytePairs` for what they share.
 
-    A text begins with a space of its own, which it does not come back with.
+    A text begins with a space, its own or one more, which it does not come back with.
 
     Args:
         tokens: the spelling of each.
@@ -44,7 +44,7 @@ class Pieces(BytePairs):
         self.silence = frozenset(token for token, data in enumerate(self._bytes) if not data.strip())
 
     def encode(self, text: str) -> list[int]:
-        ids, parts = self._pieces, list(f" {text}".replace(" ", SPACE) if text else "")
+        ids, parts = self._pieces, list(f" {text.removeprefix(' ')}".replace(" ", SPACE) if text else "")
         while True:
             pairs = [(ids[a + b], place) for place, (a, b) in enumerate(pairwise(parts)) if a + b in ids]
             if not pairs:
