@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -156,6 +157,22 @@ def test_the_encoder_of_moonshine_streaming_is_a_stream(tmp_path):
     wave = features.flatten(1)
     theirs = model.model.encoder(wave, attention_mask=torch.ones_like(wave).long()).last_hidden_state
     torch.testing.assert_close(torch.cat(parts, dim=1)[:, encoder.latency :], theirs, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_it_hears_a_stream_however_it_is_cut(tmp_path, family):
+    publish(tmp_path, family)
+    model = transducer.load(tmp_path)
+    noise = 0.3 * np.random.default_rng(0).standard_normal(16000)
+    sound = np.concatenate([np.zeros(4000), noise, np.zeros(16000)]).astype(np.float32)
+    found = []
+    for parts in (1, 7):
+        stream = model.stream(partials=False)
+        found.append(
+            [segment for part in np.array_split(sound, parts) for segment in stream.push(part)] + stream.finish()
+        )
+    assert found[0] == found[1] and all(segment.final for segment in found[0])
+    assert model.info()["latency_ms"] == pytest.approx(model.info()["chunk_ms"])
 
 
 def test_pieces_are_those_of_the_published_tokenizer(tmp_path):

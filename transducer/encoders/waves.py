@@ -62,11 +62,14 @@ class WaveEncoder(SegmentEncoder):
         lengths = mask.sum(dim=1) * self.hop + self.rest
         for kernel, stride in zip(self.kernels[:after], self.strides[:after], strict=True):
             lengths = (lengths - kernel).div(stride, rounding_mode="floor") + 1
-        exists = lengths_to_mask(lengths, x.shape[2])[:, None, None]
-        groups = x.unflatten(1, (norm.num_groups, -1))  # (N, groups, C of each, L)
-        count = groups.shape[2] * lengths.clamp(min=1)[:, None, None, None]
-        mean = torch.where(exists, groups, 0.0).sum(dim=(2, 3), keepdim=True) / count
-        centred = groups - mean
-        variance = torch.where(exists, centred, 0.0).square().sum(dim=(2, 3), keepdim=True) / count
-        y = (centred * (variance + norm.eps).rsqrt()).flatten(1, 2)
-        return y * norm.weight[:, None] + norm.bias[:, None]
+        exists = lengths_to_mask(lengths, x.shape[2])[:, None]
+        count = (lengths.clamp(min=1) * (x.shape[1] // norm.num_groups))[:, None, None]
+
+        def mean(values: Tensor) -> Tensor:  # of a group, for each of its channels
+            sums = values.sum(dim=2).unflatten(1, (norm.num_groups, -1))
+            return (sums.sum(dim=2, keepdim=True) / count).expand_as(sums).flatten(1)[..., None]
+
+        # Few copies: these are the largest tensors of all.
+        centred = torch.where(exists, x - mean(torch.where(exists, x, 0.0)), 0.0)
+        scale = (mean(centred.square()) + norm.eps).rsqrt() * norm.weight[:, None]
+        return torch.addcmul(norm.bias[:, None], centred, scale)
