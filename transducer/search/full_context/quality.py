@@ -17,12 +17,14 @@ class Thresholds:
         compression: bytes of a text, over those that zlib makes of it; more is the same thing again and again.
         log_prob: the least mean log-probability of a token.
         no_speech: probability of no speech, above which a text of a low log-probability is none.
+        doubtful: probability of no speech, above which there is none where neither window gives a good text.
         temperatures: that a final text is drawn at where the one before was not taken, one after the other.
     """
 
     compression: float = 2.4
     log_prob: float = -1.0
     no_speech: float = 0.6
+    doubtful: float = 0.2
     temperatures: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 

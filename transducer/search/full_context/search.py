@@ -216,6 +216,8 @@ class FullContextSearch:
             if self._is_good(texts[0]) and not doubled:
                 return Judged(texts, heard, True)
             tried.append((texts[0], heard))
+            if len(tried) == 2 and no_speech > self.thresholds.doubtful:
+                return Judged([NOTHING._replace(tokens=draft.tokens)], heard, False)
         # The likeliest, once round its circle if it goes in one.
         text, heard = max(tried, key=lambda each: each[0].mean)
         kept = max(once_round(text.tokens), len(draft.tokens))

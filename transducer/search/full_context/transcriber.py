@@ -21,8 +21,8 @@ from transducer.search.tokens.attention.decoding import search_tokens
 from transducer.search.tokens.attention.memories import Memories, Written, log_softmax
 from transducer.search.tokens.attention.settings import Settings, TokenScorer
 
-TOKENS_PER_SECOND = 15.0  # nobody speaks faster; what writes faster goes round in circles
-SPARE_TOKENS = 32
+TOKENS_PER_SECOND = 12.0  # nobody speaks faster; what writes faster goes round in circles
+SPARE_TOKENS = 24
 
 
 class Steering(Protocol):
