@@ -26,7 +26,8 @@ def test_all_there_are(capsys, tmp_path, monkeypatch):
     assert found["speech-en"]["error"].startswith("measured: WER") and found["shots"]["licence"] == "Apache-2.0"
     assert {model.name for model in KNOWN} < found.keys()
     assert {name for name, model in found.items() if model["where"] == "cached"} == {"whisper-base.en"}
-    assert found["whisper-tiny.en"]["error"].startswith("published: 8.4 %")
+    assert found["whisper-small.en"]["error"].startswith("published: 3.1 %")
+    assert found["whisper-tiny.en"]["where"] == "bundled" and found["whisper-tiny.en"]["licence"] == "MIT"
     assert main(["models"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["model", "where", "MB", "languages", "latency", "licence", "errors"]

@@ -39,14 +39,14 @@ def hub(tmp_path, monkeypatch) -> Any:
     return hub
 
 
-@pytest.mark.parametrize("name", ["whisper-tiny.en", "openai/whisper-tiny.en"])
+@pytest.mark.parametrize("name", ["whisper-base.en", "openai/whisper-base.en"])
 def test_a_name_is_fetched_once_and_pinned(hub, name):
     model = transducer.load(name)
-    assert model.name == "whisper-tiny.en" and model.rate == 16000
-    revision = "87c7102498dcde7456f24cfd30239ca606ed9063"
+    assert model.name == "whisper-base.en" and model.rate == 16000
+    revision = "911407f4214e0e1d82085af863093ec0b66f9cd6"
     looked, fetched = hub.asked
-    assert looked == ("openai/whisper-tiny.en", revision, {"local_files_only": True})
-    assert fetched == ("openai/whisper-tiny.en", revision, {})
+    assert looked == ("openai/whisper-base.en", revision, {"local_files_only": True})
+    assert fetched == ("openai/whisper-base.en", revision, {})
     assert fetch(name) == hub.folder == cached(name)
     assert all(options for _, _, options in hub.asked[2:]), "what is in the cache is not fetched again"
 
@@ -57,23 +57,23 @@ def test_any_repository_may_be_named(hub):
 
 
 def test_a_folder_goes_before_a_name(hub, tmp_path, monkeypatch):
-    tiny_whisper.hugging_face(tmp_path / "openai" / "whisper-tiny.en")
+    tiny_whisper.hugging_face(tmp_path / "openai" / "whisper-base.en")
     monkeypatch.chdir(tmp_path)
-    assert transducer.load("openai/whisper-tiny.en").folder == Path("openai/whisper-tiny.en")
+    assert transducer.load("openai/whisper-base.en").folder == Path("openai/whisper-base.en")
     assert hub.asked == []
 
 
 def test_half_a_snapshot_is_not_in_the_cache(hub):
     hub.here = True
     (hub.folder / "model.safetensors").unlink()
-    assert cached("whisper-tiny.en") is None
+    assert cached("whisper-base.en") is None
 
 
 def test_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(UsageError, match=r"'whisper-tiny.en' .* needs an extra: pip install '\.\[hub\]'"):
-        transducer.load("whisper-tiny.en")
-    assert cached("whisper-tiny.en") is None
+    with pytest.raises(UsageError, match=r"'whisper-base.en' .* needs an extra: pip install '\.\[hub\]'"):
+        transducer.load("whisper-base.en")
+    assert cached("whisper-base.en") is None
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_offline_says_so(hub, monkeypatch):
     hub.error = OSError("offline mode")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(CheckpointError, match=r"is not in the cache .* \(HF_HUB_OFFLINE is set\)"):
-        transducer.load("whisper-tiny.en")
+        transducer.load("whisper-base.en")
 
 
 def test_names():

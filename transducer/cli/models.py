@@ -27,7 +27,8 @@ _COLUMNS = {
 
 def run(as_json: bool) -> int:
     """Print the bundled models, and those that are known by name: whether they are in the cache, or to be fetched."""
-    found = [*map(_bundled, models()), *map(_published, KNOWN)]
+    bundled = models()
+    found = [*map(_bundled, bundled), *(_published(model) for model in KNOWN if model.name not in bundled)]
     if as_json:
         write_stdout(json.dumps(found, ensure_ascii=False) + "\n")
         return 0
@@ -49,10 +50,10 @@ def _bundled(name: str) -> dict[str, Any]:
         "name": name,
         "where": "bundled",
         "megabytes": max(1, round(size / 1e6)),
-        "languages": "English" if name.endswith("-en") else "",
-        "latency": f"{chunk:g} ms" if chunk else "",
+        "languages": "English" if name.endswith(("-en", ".en")) else "",
+        "latency": f"{chunk:g} ms" if chunk else "by segments" if name.startswith("whisper") else "",
         "error": next(iter(card.get("measured", ())), "") and f"measured: {card['measured'][0]}",
-        "licence": "Apache-2.0",
+        "licence": card.get("licence", "Apache-2.0"),
     }
 
 
