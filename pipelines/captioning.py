@@ -11,31 +11,35 @@ are tuned.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from transducer.cores.bidirectional import BidirectionalConfig
 from transducer.cores.full_attention import FullTransformerConfig
+from transducer.cores.independent import IndependentConfig
 from transducer.data.sequences import Sequences
 from transducer.encoders.frame_cnn import FrameCNNConfig
+from transducer.encoders.patch_embedding import PatchEmbeddingConfig
 from transducer.frontends.frames import FramesConfig
+from transducer.frontends.patches import PatchesConfig
 from transducer.heads.attention import AttentionConfig
-from transducer.model.config import CoreConfig, ModelConfig
+from transducer.model.config import CoreConfig, EncoderConfig, FrontendConfig, ModelConfig
 from transducer.text.tokenizers.symbols import Symbols
 from transducer.training.checks import check_part
 from transducer.training.exact import ExactSequences
 from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
 
-HEIGHT, WIDTH, STRIP = 32, 64, 8  # pixels
+HEIGHT, WIDTH, STRIP, PATCH = 32, 64, 8, 8  # pixels
 SIZES = {"small": 5, "big": 8}  # pixels from the middle to the edge
 COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (50, 80, 230), "yellow": (230, 210, 40),
            "white": (240, 240, 240), "purple": (170, 50, 210), "orange": (240, 130, 30),
            "cyan": (60, 210, 220)}  # fmt: skip
 SHAPES = ("circle", "square", "triangle", "cross", "ring", "diamond", "bar")
 PLACES = ("left of", "above")
+Cut = Callable[[np.ndarray], np.ndarray]  # a picture -> (T, H, W, 3), the steps that are attended to
 PARTS = {"train": 0, "dev": 1, "test": 2}
 
 
@@ -53,6 +57,7 @@ def recipe(
     attention: str = "additive",
     channels: int = 96,
     dropout: float = 0.3,
+    forget: float = 0.3,
     scenes: int = 20_000,
     part: str = "test",
     steps: int = 2000,
@@ -71,11 +76,16 @@ def recipe(
         part: what is measured, "dev" or "test".
     """
     check_part(part)
+    frontend: FrontendConfig = FramesConfig(HEIGHT, STRIP)
+    encoder: EncoderConfig = FrameCNNConfig((16, 32, 48), grid=(4, 1))
     core: CoreConfig = FullTransformerConfig(channels, 4, 3 * channels, 2)
     head = AttentionConfig("words", channels=channels, layers=2, dropout=dropout, smoothing=0.0)
+    cut = strips
     if decoder != "transformer":
-        core = BidirectionalConfig(decoder, channels, 1)
-        head = AttentionConfig("words", decoder, attention, channels, 1, dropout=dropout, smoothing=0.0)
+        frontend, cut = PatchesConfig(HEIGHT, WIDTH, PATCH), patches
+        encoder = PatchEmbeddingConfig((16, 32, 48, 64), (2, 2, 2, 1))
+        core = IndependentConfig(channels, 2 * channels, 1)
+        head = AttentionConfig("words", decoder, attention, channels, 1, dropout=dropout, smoothing=0.0, forget=forget)
     words = {*SIZES, *COLOURS, *SHAPES, "a", *" ".join(PLACES).split()}
     units = Symbols(sorted(words))
     phase = Phase(
@@ -92,16 +102,16 @@ def recipe(
     return Recipe(
         name="captioning",
         model=ModelConfig(
-            frontend=FramesConfig(HEIGHT, STRIP),
-            encoder=FrameCNNConfig((16, 32, 48), grid=(4, 1)),
+            frontend=frontend,
+            encoder=encoder,
             core=core,
             heads={"text": head},
             chunks=(1,),
             language="en",
         ),
         units={"words": units},
-        train=pairs("train", 100 if quick else scenes, units, "drawn scenes"),
-        dev=pairs(part, 10 if quick else 1000, units, f"scenes with things that were never in training ({part})"),
+        train=pairs("train", 100 if quick else scenes, units, cut, "drawn scenes"),
+        dev=pairs(part, 10 if quick else 1000, units, cut, f"scenes with things that were never in training ({part})"),
         phases=(phase,),
         evaluate=ExactSequences("text"),
         seed=seed,
@@ -111,16 +121,22 @@ def recipe(
     )
 
 
-def pairs(part: str, count: int, units: Symbols, title: str) -> Sequences:
-    """Scenes as examples: strips of pixels in, words out."""
+def pairs(part: str, count: int, units: Symbols, cut: Cut, title: str) -> Sequences:
+    """Scenes as examples: strips or patches of pixels in, words out."""
     made = [scene(np.random.default_rng([PARTS[part], number]), part) for number in range(count)]
-    x = [strips(picture).reshape(WIDTH // STRIP, -1) for picture, _ in made]
+    x = [steps.reshape(len(steps), -1) for steps in (cut(picture) for picture, _ in made)]
     return Sequences(x, [units.encode(caption) for _, caption in made], [caption for _, caption in made], title)
 
 
 def strips(picture: np.ndarray) -> np.ndarray:
     """A scene (HEIGHT, WIDTH, 3) as the frames that the model takes, (WIDTH / STRIP, HEIGHT, STRIP, 3)."""
     return np.ascontiguousarray(picture.reshape(HEIGHT, WIDTH // STRIP, STRIP, 3).swapaxes(0, 1))
+
+
+def patches(picture: np.ndarray) -> np.ndarray:
+    """A scene (HEIGHT, WIDTH, 3) as its patches from the top left, row by row, (32, PATCH, PATCH, 3)."""
+    rows = picture.reshape(HEIGHT // PATCH, PATCH, WIDTH // PATCH, PATCH, 3)
+    return np.ascontiguousarray(rows.swapaxes(1, 2).reshape(-1, PATCH, PATCH, 3))
 
 
 def things(part: str) -> list[Thing]:

@@ -12,6 +12,7 @@ import numpy as np
 from transducer.data.clips import DecodedClip, frame_labels
 from transducer.data.item import Item
 from transducer.data.pairs import Pair
+from transducer.media.video.patches import Patches
 
 
 class Augment(Protocol):
@@ -35,6 +36,7 @@ class TablePairs:
         augment: for training; None shows the clips as they are, cut into pieces that follow each other.
         widen: see `frame_labels`.
         encode: the tokens of an item's text; those of its words by `numbers` if None.
+        patches: what frames are cut into at last, for words and wholes.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class TablePairs:
         augment: Augment | None = None,
         widen: int = 0,
         encode: Callable[[Item], Sequence[int]] | None = None,
+        patches: Patches | None = None,
     ):
         self.clips, self.numbers, self.window, self.augment = clips, dict(numbers), window, augment
+        self.patches = patches
         self._encode = encode or (lambda item: [self.numbers[word] for word in item.words])
         self.framewise = bool(clips) and clips[0].clip.kind in ("events", "labels", "values")
         self._labels = [
@@ -71,7 +75,9 @@ class TablePairs:
             )
             for clip, labels in zip(clips, self._labels, strict=True)
         ]
-        self.fingerprint = hashlib.sha256(repr((described, self.numbers, window, augment, widen)).encode()).hexdigest()
+        self.fingerprint = hashlib.sha256(
+            repr((described, self.numbers, window, augment, widen, patches)).encode()
+        ).hexdigest()
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -112,7 +118,7 @@ class TablePairs:
         if self.augment:
             steps = self.augment.change(steps, rng)
         name = f"{clip.name} from {decoded.times[shown[0]]:.2f} s"
-        x = steps.reshape(len(steps), -1)
+        x = steps.reshape(len(steps), -1) if self.patches is None else self.patches.cut(steps)
         if self.framewise:
             return Pair(x, self._labels[number][shown], name)
         if clip.value is not None:

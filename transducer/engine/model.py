@@ -309,7 +309,7 @@ class Model:
             lag=network.latency,
             spoken=self.config.language,
         )
-        block = chunk * self.networks.hop if self.medium.steady else None
+        block = math.lcm(chunk * self.networks.hop, network.block) if self.medium.steady else None
         renew = self.config.decoding.renew_after
         # A head that writes late would lose the beginning of what it has not written yet.
         steps = None if renew is None or head.delay else math.ceil(renew / context.seconds_per_step - 1e-6)

@@ -46,6 +46,8 @@ class AttentionConfig(HeadConfig):
         hidden, positions, tied, key_bias: of a Transformer, see `TransformerDecoder`; hidden 0 is 4 times the channels.
         smoothing: of labels in training: so much of the probability is spread over all tokens.
         sampling: in training, the probability of reading a token of its own instead of the right one.
+        forget: in training, the share of tokens that are not read, but token 0 in their place, so that less is learned
+            of what follows what and more of the memory (word dropout: Bowman et al. 2016, arXiv:1511.06349).
         ctc: weight of a CTC loss beside the decoder's, from 0 to below 1. With one, a CTC output over the same tokens
             helps to train the encoder, finds where segments of a stream end, and writes their partial results.
         ratio, extra, longest: a sequence has at most ratio * T + extra tokens, and at most `longest`.
@@ -65,6 +67,7 @@ class AttentionConfig(HeadConfig):
     key_bias: bool = True
     smoothing: float = 0.1
     sampling: float = 0.0
+    forget: float = 0.0
     ctc: float = 0.0
     ratio: float = 4.0
     extra: int = 32
@@ -83,7 +86,7 @@ class AttentionConfig(HeadConfig):
                 f"a Transformer has multi-head attention: {self.attention!r} goes with the decoders "
                 f"{' and '.join(GATES)}"
             )
-        for what in ("smoothing", "sampling", "ctc", "dropout"):
+        for what in ("smoothing", "sampling", "forget", "ctc", "dropout"):
             if not 0 <= getattr(self, what) < 1:
                 raise UsageError(f"{what} of an attention decoder is from 0 to below 1, got {getattr(self, what):g}")
         if min(self.longest, self.max_memory) < 1 or min(self.ratio, self.extra) < 0 or not self.ratio + self.extra:
@@ -171,6 +174,8 @@ class AttentionHead(Head):
         memory, log_probs = self.parts(outputs, mask)
         read, wanted = self.teacher(targets, outputs.device)
         sampling = self.config.sampling if self.training else 0.0
+        if self.training and self.config.forget:
+            read = read.masked_fill(torch.rand(read.shape, device=read.device) < self.config.forget, BLANK)
         logits, _ = self.decoder(read, memory, sampling)
         nll = nn.functional.cross_entropy(
             logits.float().transpose(1, 2),

@@ -20,6 +20,7 @@ from transducer.data.sequences import Sequences
 from transducer.data.table_pairs import Augment, TablePairs
 from transducer.errors import TransducerError, UsageError
 from transducer.frontends.logmel import LogMelConfig
+from transducer.media.video.patches import Patches
 from transducer.media.video.reader import open_video
 from transducer.model.config import EncoderConfig, FrontendConfig, ModelConfig
 from transducer.model.network import Network
@@ -65,6 +66,8 @@ def make_input(pairs: PairTable, train: Sequence[Item], choices: Choices) -> Inp
         frontend = choices.part("frontend", FrontendConfig, "logmel")
         return Input(kind, frontend, choices.part("encoder", EncoderConfig, "conv_subsampling"), {})
     height, width = _size(pairs, train)
+    if kind == "image" and pairs.task == "n2m":
+        return _patches(height, width, choices)
     frontend = choices.part("frontend", FrontendConfig, "frames", height=height, width=width)
     grid = (4, 4) if kind == "video" else (min(4, height), min(4, width))
     # A still image has no frame before it.
@@ -72,6 +75,16 @@ def make_input(pairs: PairTable, train: Sequence[Item], choices: Choices) -> Inp
     return Input(
         kind, frontend, choices.part("encoder", EncoderConfig, "frame_cnn", grid=grid, dropout=0.1, **still), {}
     )
+
+
+def _patches(height: int, width: int, choices: Choices) -> Input:
+    """An image that is told by a text: a decoder attends to places of it, each of which sees some way around."""
+    side = 8 if max(height, width) > LARGEST else 4
+    height, width = (-(-size // side) * side for size in (height, width))
+    frontend = choices.part("frontend", FrontendConfig, "patches", height=height, width=width, patch=side)
+    widths, strides = ((16, 32, 48, 64), (2, 2, 2, 1)) if side == 8 else ((32, 48, 64), (2, 2, 1))
+    encoder = choices.part("encoder", EncoderConfig, "patch_embedding", widths=widths, strides=strides, dropout=0.1)
+    return Input("image", frontend, encoder, {})
 
 
 def _text(pairs: PairTable, train: Sequence[Item], choices: Choices) -> Input:
@@ -169,10 +182,17 @@ def _decoded(
     from rich.progress import Progress
 
     hop = Network(model).hop if isinstance(model.frontend, LogMelConfig) else 1
+    medium = model.frontend.medium()
+    patches = medium if isinstance(medium, Patches) else None
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("decoding", total=len(pairs.table.items))
         clips = decode_clips(
-            pairs.table, model.frontend.medium(), cache, hop=hop, warn=warn, each=lambda clip: progress.advance(task)
+            pairs.table,
+            medium.pictures if isinstance(medium, Patches) else medium,
+            cache,
+            hop=hop,
+            warn=warn,
+            each=lambda clip: progress.advance(task),
         )
     found = {decoded.clip.id: decoded for decoded in clips}
     window = WINDOW.get(pairs.input, SOUND_WINDOW)
@@ -184,7 +204,7 @@ def _decoded(
     augment = None if pairs.numbers else augments[pairs.input]
     widen = 1 if pairs.table.moments else 0
     train, dev = (
-        TablePairs([found[item.id] for item in part], numbers, size, change, widen, encode)
+        TablePairs([found[item.id] for item in part], numbers, size, change, widen, encode, patches)
         for part, size, change in ((parts[0], window, augment), (parts[1], 5 * window, None))
     )
     return train, dev
@@ -201,5 +221,6 @@ def input_kind(choices: Choices) -> str | None:
 def lengths_of(source: PairSource) -> np.ndarray:
     """(N,) steps of each example, as far as they are known; of clips, those that have labels."""
     if isinstance(source, TablePairs):
-        return np.array([min(len(clip) * clip.hop, source.window * clip.hop) for clip in source.clips])
+        pieces = 1 if source.patches is None else source.patches.count
+        return pieces * np.array([min(len(clip) * clip.hop, source.window * clip.hop) for clip in source.clips])
     return np.asarray(getattr(source, "lengths", [1] * len(source)))
