@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+BEGIN, END = "<!-- what python bench/cores.py wrote -->", "<!-- until here -->"
+
 
 def table(found: dict[str, Any]) -> str:
     """What was measured, as Markdown; cores of which something is missing are left out where it is."""
@@ -18,6 +20,15 @@ def table(found: dict[str, Any]) -> str:
     parts += ["", _row("a layer of", "its training step takes"), _rule(2)]
     parts += [_row(name, f"{ratio:.2f} of ours") for name, ratio in found["peers"].items()]
     return "\n".join(parts) + "\n"
+
+
+def into_docs(text: str, page: Path) -> None:
+    """Put the table between the two marks of a page."""
+    before, mark, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise SystemExit(f"{page}: it has no {BEGIN!r} and {END!r} to write between")
+    page.write_text(f"{before}{mark}\n\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def _lessons(cores: dict[str, Any], steps: int) -> list[str]:

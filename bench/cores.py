@@ -1,10 +1,11 @@
 """All cores on one task of each shape, at an equal number of parameters: what they learn, cost and remember.
 
-    python bench/cores.py [--output FOLDER] [--steps 300] [--only "gru;mamba"] [--longest 100000]
+    python bench/cores.py [--output FOLDER] [--docs docs] [--steps 300] [--only "gru;mamba"] [--longest 100000]
 
 Each core is trained on each task for so many steps at most, on one thread, and measured on sequences that it has not
-seen. Writes a table (cores.md), the figures as JSON and two plots. The sequences are made from seeds; no data are
-needed. What a folder has already is not measured again.
+seen. Writes a table (cores.md), the figures as JSON and two plots, and with `--docs` table and plots into the docs. The
+sequences are made from seeds; no data are needed. What a folder has already is not measured again, so that core after
+core can be measured when there is time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,22 +156,22 @@ def learn(core: CoreConfig, task: Task, steps: int) -> dict[str, float | None]:
     return {"accuracy": accuracy, "steps_per_second": learner.step / learner.seconds, "seconds": soon}
 
 
-def reach(core: CoreConfig, total: int) -> dict[int, float]:
+def reach(core: CoreConfig, total: int, lengths: Sequence[int] = REACH) -> dict[int, float]:
     """Accuracy of recall by length, after training on lengths that double once they are mastered."""
     task = TASKS["recall"]
     learner, rng = Learner(core, task, total), np.random.default_rng(1)
     steps, recent, trained, most = 16, [], 0, POSITIONS * total
     for _ in range(2 * total):
-        if trained >= most or (steps == REACH[-1] and _mastered(recent)):
+        if trained >= most or (steps == lengths[-1] and _mastered(recent)):
             break
-        if steps < REACH[-1] and _mastered(recent):
+        if steps < lengths[-1] and _mastered(recent):
             steps, recent = 2 * steps, []
         learner.look_back(steps)
         learner.step = total * trained // most
         recent.append(learner.train(*task.make(rng, max(2, 1024 // steps), steps)))
         trained += steps
     found = {}
-    for length in REACH:
+    for length in lengths:
         learner.look_back(length)
         parts = [learner.accuracy(*task.make(np.random.default_rng(length + n), 8, length)) for n in range(8)]
         found[length] = float(np.mean(parts))
@@ -200,25 +201,32 @@ def lessons(name: str, args: argparse.Namespace) -> dict[str, Any]:
     return {
         "parameters": Learner(core, TASKS["brackets"], 1).parameters,
         "tasks": {title: learn(core, task, args.steps) for title, task in TASKS.items() if title != "recall"},
-        "recall": reach(core, args.steps),
+        "recall": reach(core, args.steps, args.reach),
     }
 
 
 def main() -> None:
-    from core_report import draw, table
+    from core_report import draw, into_docs, table
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, default=Path("cores"))
     parser.add_argument("--steps", type=int, default=300, help="of training, for each core and task")
     parser.add_argument("--longest", type=int, default=100_000, help="sequence whose memory is measured")
+    parser.add_argument("--reach", type=int, nargs="+", default=REACH, help="lengths of recall, powers of two from 16")
     parser.add_argument("--only", help="names of cores, with semicolons")
+    parser.add_argument("--docs", type=Path, help="a folder with cores.md, into which table and plots are written")
     args = parser.parse_args()
+    chosen = args.only.split(";") if args.only else list(CORES)
+    if unknown := set(chosen) - set(CORES):
+        parser.error(f"unknown core {min(unknown)!r}: there are {', '.join(CORES)}")
     torch.set_num_threads(1)
     args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / "cores.json"
     found: dict[str, Any] = {"cores": {}, "steps": args.steps}
     if path.exists():
         found = json.loads(path.read_text())
+        if found["steps"] != args.steps:
+            parser.error(f"{path} was measured after {found['steps']} steps of training: choose another --output")
     work: dict[str, Callable[[], Any]] = {
         "scan": lambda: {f"{channels} channels": scan_ratio(2048, channels) for channels in (128, 512)},
         "peers": peers,
@@ -229,15 +237,19 @@ def main() -> None:
             path.write_text(json.dumps(found, indent=1))
     parts: dict[str, Callable[[str, argparse.Namespace], dict[str, Any]]] = {"step_ms": costs, "recall": lessons}
     for known, part in parts.items():
-        for name in args.only.split(";") if args.only else CORES:
+        for name in chosen:
             row = found["cores"].setdefault(name, {})
             if known not in row:
                 row.update(part(name, args))
                 path.write_text(json.dumps(found, indent=1))
                 print(name, json.dumps(row), flush=True)
+    found["cores"] = {name: found["cores"][name] for name in CORES if name in found["cores"]}
     text = table(found)
     (args.output / "cores.md").write_text(text)
     draw(found, args.output)
+    if args.docs is not None:
+        into_docs(text, args.docs / "cores.md")
+        draw(found, args.docs / "images")
     print(text)
 
 
