@@ -3,9 +3,9 @@
     transducer train pipelines/captioning.py --output runs/captioning
     transducer train pipelines/captioning.py --output runs/captioning-gru --set decoder=gru --set dropout=0.2
 
-A picture is read from left to right in strips, as a video of so many frames: the decoder attends to places. What is
-measured has things of a size, colour and shape that were never in training together; `--set part=dev` while settings
-are tuned.
+The Transformer reads a picture from left to right in strips, as a video of so many frames; a recurrent decoder attends
+to its patches, each of which sees some way around. What is measured has things of a size, colour and shape that were
+never in training together; `--set part=dev` while settings are tuned.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (50, 80, 230), 
            "cyan": (60, 210, 220)}  # fmt: skip
 SHAPES = ("circle", "square", "triangle", "cross", "ring", "diamond", "bar")
 PLACES = ("left of", "above")
-Cut = Callable[[np.ndarray], np.ndarray]  # a picture -> (T, H, W, 3), the steps that are attended to
+Cut = Callable[[np.ndarray], np.ndarray]  # a picture -> (T, ...), the steps that are attended to
 PARTS = {"train": 0, "dev": 1, "test": 2}
 
 
@@ -61,17 +61,18 @@ def recipe(
     scenes: int = 20_000,
     part: str = "test",
     steps: int = 2000,
-    batch_frames: int = 512,
+    batch_scenes: int = 64,
     learning_rate: float = 2e-3,
     matrix_learning_rate: float = 0.02,
     seed: int = 1,
 ) -> Recipe:
-    """A CNN on each strip, a layer over the strips, and a decoder of the same kind.
+    """A CNN on each strip and two layers over them, or one CNN over all patches; and a decoder.
 
     Args:
         data: is not read.
         dropout: of the decoder, which otherwise learns by heart what goes with what.
-        decoder: "transformer", or "gru" or "lstm" with this `attention`, behind a recurrent layer.
+        forget: see `AttentionConfig`, of a recurrent decoder.
+        decoder: "transformer", or "gru" or "lstm" with this `attention`, which attends to patches.
         scenes: to learn from.
         part: what is measured, "dev" or "test".
     """
@@ -80,9 +81,12 @@ def recipe(
     encoder: EncoderConfig = FrameCNNConfig((16, 32, 48), grid=(4, 1))
     core: CoreConfig = FullTransformerConfig(channels, 4, 3 * channels, 2)
     head = AttentionConfig("words", channels=channels, layers=2, dropout=dropout, smoothing=0.0)
-    cut = strips
+    cut: Cut = strips
+    steps_of_scene = WIDTH // STRIP
     if decoder != "transformer":
-        frontend, cut = PatchesConfig(HEIGHT, WIDTH, PATCH), patches
+        frontend = patches = PatchesConfig(HEIGHT, WIDTH, PATCH)
+        medium = patches.medium()
+        cut, steps_of_scene = medium.check, medium.count
         encoder = PatchEmbeddingConfig((16, 32, 48, 64), (2, 2, 2, 1))
         core = IndependentConfig(channels, 2 * channels, 1)
         head = AttentionConfig("words", decoder, attention, channels, 1, dropout=dropout, smoothing=0.0, forget=forget)
@@ -92,7 +96,7 @@ def recipe(
         "train",
         20 if quick else steps,
         (HeadLoss("text"),),
-        batch_frames=batch_frames,
+        batch_frames=batch_scenes * steps_of_scene,
         learning_rate=learning_rate,
         matrix_learning_rate=matrix_learning_rate,
         warmup=50,
@@ -110,8 +114,8 @@ def recipe(
             language="en",
         ),
         units={"words": units},
-        train=pairs("train", 100 if quick else scenes, units, cut, "drawn scenes"),
-        dev=pairs(part, 10 if quick else 1000, units, cut, f"scenes with things that were never in training ({part})"),
+        train=pairs("train", 100 if quick else scenes, units, "drawn scenes", cut),
+        dev=pairs(part, 10 if quick else 1000, units, f"scenes with things that were never in training ({part})", cut),
         phases=(phase,),
         evaluate=ExactSequences("text"),
         seed=seed,
@@ -121,7 +125,7 @@ def recipe(
     )
 
 
-def pairs(part: str, count: int, units: Symbols, cut: Cut, title: str) -> Sequences:
+def pairs(part: str, count: int, units: Symbols, title: str, cut: Cut) -> Sequences:
     """Scenes as examples: strips or patches of pixels in, words out."""
     made = [scene(np.random.default_rng([PARTS[part], number]), part) for number in range(count)]
     x = [steps.reshape(len(steps), -1) for steps in (cut(picture) for picture, _ in made)]
@@ -131,12 +135,6 @@ def pairs(part: str, count: int, units: Symbols, cut: Cut, title: str) -> Sequen
 def strips(picture: np.ndarray) -> np.ndarray:
     """A scene (HEIGHT, WIDTH, 3) as the frames that the model takes, (WIDTH / STRIP, HEIGHT, STRIP, 3)."""
     return np.ascontiguousarray(picture.reshape(HEIGHT, WIDTH // STRIP, STRIP, 3).swapaxes(0, 1))
-
-
-def patches(picture: np.ndarray) -> np.ndarray:
-    """A scene (HEIGHT, WIDTH, 3) as its patches from the top left, row by row, (32, PATCH, PATCH, 3)."""
-    rows = picture.reshape(HEIGHT // PATCH, PATCH, WIDTH // PATCH, PATCH, 3)
-    return np.ascontiguousarray(rows.swapaxes(1, 2).reshape(-1, PATCH, PATCH, 3))
 
 
 def things(part: str) -> list[Thing]:
