@@ -81,7 +81,7 @@ class _Scan(torch.autograd.Function):
         return outputs[:, :steps]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         dt, u, b, c, rates, *starts = ctx.saved_tensors
         y_grad = _pad(gradients[0])
