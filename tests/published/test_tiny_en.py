@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
@@ -15,8 +16,9 @@ import torch
 import transducer
 from transducer.encoders.whisper import WhisperEncoder
 from transducer.media.audio.reader import read_audio
-from transducer.published.model import Names
+from transducer.published.model import Names, Published
 from transducer.published.whisper import HUGGING_FACE
+from transducer.published.whisper_tokens import is_english, special_tokens, whisper_tokenizer
 
 MEDIA = Path(__file__).resolve().parents[2] / "sample_media"
 NORMAL = jiwer.Compose([jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.Strip()])
@@ -102,3 +104,20 @@ def test_recordings(shared_data):
     rows = list(csv.DictReader((shared_data / "speech" / "librispeech-dev.tsv").open(), delimiter="\t"))
     for row in rows[:80:20]:
         assert check(shared_data / "speech" / row["path"])
+
+
+def test_tokens_that_an_openai_file_does_not_hold():
+    """Those of Whisper's code, and what that never writes: the same as in the files that others have made of it."""
+    model = ours()
+    tokenizer, tokens = model.units["tokens"], model.config.heads["segment"].tokens
+    published = Published(Path("tiny.en.pt"), "openai", {}, {}, Path("nowhere"))
+    found = whisper_tokenizer(published, 51864)
+    renamed = {"<|he|>": "<|iw|>", "<|nospeech|>": "<|nocaptions|>"}
+    assert [renamed.get(token, token) for token in found.tokens] == list(tokenizer.tokens)
+    steering = special_tokens(found, is_english(published, 51864), published)
+    assert steering == replace(tokens, alignment_heads=())
+    assert not is_english(published, 51865)
+    many = whisper_tokenizer(published, 51866)
+    steering = special_tokens(many, False, published)
+    assert len(many) == 51866 and len(steering.languages) == 100 and steering.languages["yue"] == 50358
+    assert many.encode(" the") == [264] and many.tokens[steering.timestamp_begin :][::1500] == ("<|0.00|>", "<|30.00|>")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +45,12 @@ def read_vocabulary(folder: Path) -> Vocabulary:
         return _of_vocab(path)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         raise CheckpointError(f"{path} is damaged: it has no list of tokens") from None
+
+
+def packaged(name: str) -> Vocabulary:
+    """Ordinary tokens of Whisper, whose own files do not hold them: "gpt2", of English, or "multilingual"."""
+    path = resources.files("transducer.published") / "vocabularies" / f"{name}.txt.gz"
+    return Vocabulary(gzip.decompress(path.read_bytes()).decode().split("\n"), frozenset())
 
 
 def read_pieces(folder: Path) -> Vocabulary:

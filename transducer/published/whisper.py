@@ -8,7 +8,6 @@ of weights are those of openai/whisper, of transformers' `WhisperForConditionalG
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,23 +18,12 @@ from transducer.encoders.whisper import WhisperEncoderConfig
 from transducer.errors import CheckpointError
 from transducer.frontends.whisper_mel import WhisperMelConfig
 from transducer.heads.decoders.transformer import TransformerDecoderConfig
-from transducer.heads.segment import SegmentConfig, SpecialTokens
+from transducer.heads.segment import SegmentConfig
 from transducer.model.config import ModelConfig
 from transducer.published.model import Adapted, Names, Published
-from transducer.published.vocabulary import Vocabulary, read_vocabulary
-from transducer.text.tokenizers.byte_pairs import BytePairs
+from transducer.published.whisper_tokens import is_english, special_tokens, whisper_tokenizer
 
 UNITS, HEAD = "tokens", "segment"
-# The languages of the multilingual models, in the order of their tokens.
-LANGUAGES = (
-    "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg "
-    "lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so "
-    "af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue"
-).split()
-MULTILINGUAL = 51865  # tokens, from which on a model has more languages than English
-_TIMES = 1501  # tokens from 0 to 30 s
-_TASKS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")
-
 HUGGING_FACE = {
     "encoder.conv1": "encoder.conv1",
     "encoder.conv2": "encoder.conv2",
@@ -97,10 +85,8 @@ def adapt(published: Published) -> Adapted:
     tensors = _renamed(published)
     weights = names.rename(tensors, path)
     sizes = _sizes(published)
-    vocabulary = _completed(read_vocabulary(published.folder), sizes["vocab_size"], published)
-    tokenizer = BytePairs(*vocabulary)
-    generation = published.generation
-    english = not generation.get("is_multilingual", sizes["vocab_size"] >= MULTILINGUAL)
+    tokenizer = whisper_tokenizer(published, sizes["vocab_size"])
+    english = is_english(published, sizes["vocab_size"])
     head = SegmentConfig(
         units=UNITS,
         encoder=WhisperEncoderConfig(
@@ -117,7 +103,7 @@ def adapt(published: Published) -> Adapted:
             sizes["decoder_ffn_dim"],
             longest=sizes["max_target_positions"],
         ),
-        tokens=_special(tokenizer, english, published),
+        tokens=special_tokens(tokenizer, english, published),
         longest=sizes["max_target_positions"] // 2,
         max_steps=2 * sizes["max_source_positions"],
         silence=-10.0,
@@ -246,62 +232,3 @@ def _sizes_of_ctranslate2(published: Published) -> dict[str, int]:
 
 def _count(tensors: dict[str, Tensor], side: str) -> int:
     return len({found[1] for name in tensors if (found := re.match(rf"{side}/(layer_\d+)/", name))})
-
-
-def _completed(vocabulary: Vocabulary, size: int, published: Published) -> Vocabulary:
-    """A vocabulary with all special tokens, which some files leave out, in their order."""
-    tokens, special = vocabulary
-    if len(tokens) > size:
-        raise CheckpointError(f"{published.path} has {size} tokens, and the file with their spelling {len(tokens)}")
-    if not special:
-        # So many languages are left between the ordinary tokens and the others.
-        count = size - len(tokens) - 2 - len(_TASKS) - _TIMES
-        if not 0 <= count <= len(LANGUAGES):
-            raise CheckpointError(
-                f"{published.path} has {size} tokens, which do not go with {len(tokens)} ordinary ones"
-            )
-        named = ("endoftext", "startoftranscript", *LANGUAGES[:count], *_TASKS)
-        tokens = [*tokens, *(f"<|{name}|>" for name in named)]
-    times = (f"<|{number / 50:.2f}|>" for number in range(_TIMES))
-    known = sum(re.fullmatch(r"<\|\d+\.\d\d\|>", token) is not None for token in tokens)
-    tokens = [*tokens, *list(times)[known : known + size - len(tokens)]]
-    if len(tokens) < size:
-        raise CheckpointError(f"{published.path} has {size} tokens, and the file with their spelling {len(tokens)}")
-    ordinary = min(special, default=len(vocabulary.tokens))
-    marked = (number for number in range(ordinary, size) if tokens[number].startswith("<|"))
-    return Vocabulary(tokens, special | frozenset(marked))
-
-
-def _special(tokenizer: BytePairs, english: bool, published: Published) -> SpecialTokens:
-    named = tokenizer.special
-    if absent := [name for name in ("startoftranscript", "endoftext") if f"<|{name}|>" not in named]:
-        raise CheckpointError(f"the tokens of {published.path} are not Whisper's: there is no <|{absent[0]}|>")
-    languages = {name: named[f"<|{name}|>"] for name in LANGUAGES if f"<|{name}|>" in named}
-    first = named.get("<|0.00|>")
-    generation = published.generation
-    return SpecialTokens(
-        start=named["<|startoftranscript|>"],
-        end=named["<|endoftext|>"],
-        previous=named.get("<|startofprev|>"),
-        no_speech=named.get("<|nospeech|>", named.get("<|nocaptions|>")),
-        no_timestamps=named.get("<|notimestamps|>"),
-        timestamp_begin=first,
-        transcribe=None if english else named.get("<|transcribe|>"),
-        translate=None if english else named.get("<|translate|>"),
-        languages={} if english else languages,
-        suppressed=_numbers(generation.get("suppress_tokens"), published),
-        suppressed_first=_numbers(generation.get("begin_suppress_tokens"), published),
-        alignment_heads=tuple(
-            (pair[0], pair[1])
-            for pair in generation.get("alignment_heads") or ()
-            if _numbers(pair, published) and len(pair) == 2
-        ),
-    )
-
-
-def _numbers(value: Any, published: Published) -> tuple[int, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(type(number) is int for number in value):
-        raise CheckpointError(f"{published.path}: what its files say of tokens is no list of numbers: {value!r:.60}")
-    return tuple(value)
