@@ -11,7 +11,14 @@ from tiny_models import CONFORMER, LSTM, MODELS, PLAIN
 
 from transducer.cli.diagram import diagram
 from transducer.cores.bidirectional import BidirectionalConfig
+from transducer.cores.none import NoCoreConfig
+from transducer.encoders.identity import IdentityConfig
+from transducer.encoders.whisper import WhisperEncoderConfig
+from transducer.frontends.whisper_mel import WhisperMelConfig
 from transducer.heads.ctc import CTCConfig, SelfConditioningConfig
+from transducer.heads.decoders.transformer import TransformerDecoderConfig
+from transducer.heads.segment import SegmentConfig
+from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.model.sequence import Serial
 from transducer.model.stages import stages_of
@@ -49,6 +56,24 @@ def test_layers_of_a_core_are_one_stage():
         ("intermediate head", "self_conditioning"),
     ]
     assert not stages_of(Network(CONFIGS["both directions"]), 1)[2].streams
+
+
+def test_what_a_head_has_for_segments_stands_behind_it():
+    head = SegmentConfig(
+        "letters", WhisperEncoderConfig(8, 1, 2, 12, 10), TransformerDecoderConfig(8, 1, 2, 12), max_steps=20
+    )
+    config = ModelConfig(
+        WhisperMelConfig(6, 800, 20, 8), IdentityConfig(), NoCoreConfig(6), {"a": head}, {"letters": 5}
+    )
+    network = Network(config).eval()
+    stages = stages_of(network, 1)
+    assert sum(stage.parameters for stage in stages) == sum(p.numel() for p in network.parameters())
+    found = [(stage.stage, stage.kind, stage.total, stage.channels, stage.streams) for stage in stages[-3:]]
+    assert found == [
+        ("head a", "segment", 8, 6, True),
+        ("segment encoder", "whisper_encoder", 16, 8, False),
+        ("segment decoder", "transformer_decoder", 16, 5, False),
+    ]
 
 
 @pytest.mark.parametrize("name", ["ctc", "rnnt, cascaded", "both directions"])

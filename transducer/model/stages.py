@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from transducer.heads.ctc import SelfConditioning
+from transducer.heads.segment import SegmentHead
 from transducer.model.network import Network
 from transducer.model.sequence import Serial, Streaming, extras
 
@@ -19,7 +20,8 @@ class Stage:
     """A part of a network.
 
     Attributes:
-        stage: "front-end", "encoder", "core", "intermediate head" or "head NAME".
+        stage: "front-end", "encoder", "core", "intermediate head" or "head NAME"; of a head of
+            segments then "segment encoder" and "segment decoder".
         kind: what it is, as the config has it: "conformer x 8".
         channels: numbers in each of its output steps.
         stride: input steps per output step, its own; total: steps of the medium in one of its output steps.
@@ -56,9 +58,22 @@ def stages_of(network: Network, channels: int) -> list[Stage]:
         total *= part.stride
         found.append(_stage(name, kind, part, x, total))
     for name, head in network.heads.items():
-        y, _ = head(x, mask)
-        found.append(_stage(f"head {name}", _kind(network.config.heads[name], 1), head, y, total * head.stride))
+        y, y_mask = head(x, mask)
+        stage = _stage(f"head {name}", _kind(network.config.heads[name], 1), head, y, total * head.stride)
+        inner = list(_inner(head, y, y_mask, total)) if isinstance(head, SegmentHead) else []
+        found += [replace(stage, parameters=stage.parameters - sum(part.parameters for part in inner)), *inner]
     return found
+
+
+def _inner(head: SegmentHead, x: Tensor, mask: Tensor, total: int) -> Iterator[Stage]:
+    """What a head has for segments: neither of the two runs as a stream."""
+    y, _ = head.encode(x, mask)
+    encoder = _stage("segment encoder", _kind(head.config.encoder, 1), head.encoder, y, total * head.encoder.stride)
+    yield encoder
+    if head.decoder is not None and head.config.decoder is not None:
+        parameters = sum(parameter.numel() for parameter in head.decoder.parameters())
+        kind = _kind(head.config.decoder, 1)
+        yield Stage("segment decoder", kind, head.size, 1, encoder.total, 0, 1, parameters, False)
 
 
 def _stage(name: str, kind: str, part: Streaming, y: Tensor, total: int) -> Stage:
