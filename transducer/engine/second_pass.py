@@ -93,8 +93,8 @@ def with_second_pass(
     second = model.engine(partials=False, **{option: getattr(options, option) for option in OF_FULL_CONTEXT}).search
     if not isinstance(second, FullContextSearch):
         raise UsageError(f"{name} is no full-context model, such as Whisper, and a second pass needs one")
-    frontend = model.network.frontend
-    stage = WithFeatures(network.network, frontend, second.transcriber.head.config.silence)
+    head: Any = next(iter(model.network.heads.values()))
+    stage = WithFeatures(network.network, model.network.frontend, head.config.silence)
     outputs = network.network(*_silence(network.network, network.network.block))[0].shape[-1]
     combined = SecondPassSearch(search, second, outputs, context.seconds_per_step, stage.steps, stage.lag)
     return TorchBackend(Serial(stage), network.device), combined
