@@ -113,7 +113,9 @@ def read_letters(folder: Path, pad: Any, size: int) -> tuple[Letters, list[int]]
         raise CheckpointError(
             f"{path} has letters for each of several languages, which cannot be read: take a model of one"
         )
-    added = _optional(folder / "added_tokens.json")
+    # Tokenizers add some to be able to begin and end texts, which the model has no output for.
+    extra = _optional(folder / "added_tokens.json")
+    added = {letter: number for letter, number in extra.items() if type(number) is int and number < size}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         settings |= _optional(folder / name)
     numbers = {**numbers, **added}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+
+from numpy.typing import NDArray
 
 from transducer.errors import UsageError
 from transducer.search.context import SearchContext
@@ -48,7 +51,7 @@ def full_context_search(context: SearchContext, head: Encodes) -> ResultSearch[A
     if options.partials and options.results != "events":
         growth = context.block * math.ceil(GROWTH / (context.block * step) - 1e-6)
     search = FullContextSearch(
-        _segmenter(context, head, Endpointer(rules, step), growth),
+        segmenter_of(step, Endpointer(rules, step), head.levels, growth, context.lag),
         _spelling(context, head) if head.decoder is None else _transcriber(context, head),
         WordTimer(context.tokenizer, step),
         alternatives=options.nbest,
@@ -56,17 +59,16 @@ def full_context_search(context: SearchContext, head: Encodes) -> ResultSearch[A
     return WordEventSearch(search) if options.results == "events" else search
 
 
-def _segmenter(context: SearchContext, head: Encodes, endpointer: Endpointer, growth: int) -> Segmenter:
-    """With the detector's and its own usual times, in steps."""
+def segmenter_of(
+    step: float, endpointer: Endpointer, levels: Callable[[NDArray[Any]], NDArray[Any]], growth: int = 0, lag: int = 0
+) -> Segmenter:
+    """A segmenter of steps of so many seconds, with its detector; see `Segmenter` for the rest."""
 
     def steps(seconds: float) -> int:
-        return max(1, round(seconds / context.seconds_per_step))
+        return max(1, round(seconds / step))
 
-    detector = SpeechDetector(
-        smoothing=steps(SMOOTHING), averaging=steps(AVERAGING), rise=RISE * context.seconds_per_step
-    )
-    around, least = steps(AROUND), steps(LEAST)
-    return Segmenter(detector, endpointer, growth, context.lag, around, around, least, head.levels)
+    detector = SpeechDetector(smoothing=steps(SMOOTHING), averaging=steps(AVERAGING), rise=RISE * step)
+    return Segmenter(detector, endpointer, growth, lag, steps(AROUND), steps(AROUND), steps(LEAST), levels)
 
 
 def _transcriber(context: SearchContext, head: Encodes) -> Transcriber:
