@@ -27,7 +27,7 @@ class Loud:
 
 def segmenter(growth: int = 10, longest: float = 100, before: int = 4, after: int = 4) -> Segmenter:
     rules = EndpointRules(silence_after_words=8, max_length=longest)
-    return Segmenter(Loud(), Endpointer(rules, 1.0), growth, 1, before, after, least=2)
+    return Segmenter(Loud(), Endpointer(rules, 1.0), growth, 1, 40, before, after, least=2)
 
 
 def run(cutter: Segmenter, steps: np.ndarray, cuts: list[int] = ()) -> list[Stretch]:
@@ -84,6 +84,11 @@ def test_a_segment_grows_ends_with_a_pause_and_keeps_some_of_it() -> None:
         (6, 39, 35, False),
         (6, 39, 35, True),
     ]
+
+
+def test_a_long_segment_is_decoded_less_often() -> None:
+    found = [s.end for s in run(segmenter(), stream([0, 95])) if not s.final]
+    assert found == [9, 19, 29, 39, 59, 79, 89]  # every tenth, from 40 on every twentieth, from 80 on every thirtieth
 
 
 def test_nothing_is_decoded_before_the_end_if_nobody_wants_it() -> None:

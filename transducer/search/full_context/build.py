@@ -25,6 +25,7 @@ from transducer.search.tokens.attention.build import chosen_settings
 from transducer.search.tokens.words import WordTimer
 
 GROWTH = 0.5  # seconds between two decodings of a growing segment, at least
+SHORT = 8.0  # seconds of a segment; one that is longer is decoded less often
 LONGEST = 28.0  # seconds of a segment
 SMOOTHING, AVERAGING = 0.05, 0.2  # seconds whose mean is a level, and one that the detector's floor is the least of
 RISE = 0.2  # of that floor, in decades of power a second
@@ -68,7 +69,8 @@ def segmenter_of(
         return max(1, round(seconds / step))
 
     detector = SpeechDetector(smoothing=steps(SMOOTHING), averaging=steps(AVERAGING), rise=RISE * step)
-    return Segmenter(detector, endpointer, growth, lag, steps(AROUND), steps(AROUND), steps(LEAST), levels)
+    around = steps(AROUND)
+    return Segmenter(detector, endpointer, growth, lag, steps(SHORT), around, around, steps(LEAST), levels)
 
 
 def _transcriber(context: SearchContext, head: Encodes) -> Transcriber:

@@ -70,6 +70,8 @@ class Segmenter:
         growth: a growing segment is decoded on every step of the stream whose number, from 1, is a multiple of that
             and `lag` less; 0 for never.
         lag: steps by which the front-end lags what has been heard, so that blocks of media end on steps to decode at.
+        short: steps of a segment up to which that is so; up to twice as many it is decoded half as often, and so on, or
+            a long segment would cost more with every step.
         before, after: steps before and after speech that belong to a segment.
         least: steps of speech without which it is none.
         levels: of features, log10 of the power in bands, in the scale of `WhisperMel`.
@@ -79,6 +81,7 @@ class Segmenter:
     endpointer: Endpointer
     growth: int = 0
     lag: int = 0
+    short: int = 800
     before: int = 40
     after: int = 40
     least: int = 8
@@ -122,7 +125,7 @@ class Segmenter:
                 free = begin + best_pause(self.levels(rows[part]), speech[part])
                 stretch(free, True)
                 begin = free if speech[free - origin : position - origin].any() else None
-            elif self.growth and not (position + self.lag) % self.growth:
+            elif self.growth and not (position + self.lag) % (self.growth * (1 + (position - begin) // self.short)):
                 stretch(position, False)
         kept = begin if begin is not None else max(free, position - self.before)
         state = SegmenterState(
