@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from functools import lru_cache
 from operator import itemgetter
@@ -14,6 +15,7 @@ import tiny_en
 import torch
 
 import transducer
+from transducer.cli import main
 from transducer.encoders.whisper import WhisperEncoder
 from transducer.media.audio.reader import read_audio
 from transducer.published.model import Names, Published
@@ -121,3 +123,12 @@ def test_tokens_that_an_openai_file_does_not_hold():
     steering = special_tokens(many, False, published)
     assert len(many) == 51866 and len(steering.languages) == 100 and steering.languages["yue"] == 50358
     assert many.encode(" the") == [264] and many.tokens[steering.timestamp_begin :][::1500] == ("<|0.00|>", "<|30.00|>")
+
+
+def test_info_says_what_streams(capsys):
+    assert main(["info", str(tiny_en.FOLDER), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["family"], facts["format"], facts["language"]) == ("Whisper", "ctranslate2", "en")
+    assert facts["parameters"] == 37_184_256
+    streams = {stage["stage"]: stage["streams"] for stage in facts["stages"]}
+    assert streams["front-end"] and not streams["segment encoder"] and not streams["segment decoder"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from transducer.heads.segment import SegmentHead
 from transducer.model.checkpoint import load_checkpoint, save_checkpoint
 from transducer.published.reading import read_published
 
+ROOT = Path(__file__).resolve().parents[2]
 T = 2 * tiny_whisper.WINDOW
 
 
@@ -171,3 +174,10 @@ def test_load_takes_what_is_published(folder, tmp_path):
         model = transducer.load(path)
         assert model.name == path.name and model.rate == 16000
         assert isinstance(model.network.heads["segment"], SegmentHead)
+
+
+def test_loading_imports_no_compiler(folder):
+    """Which takes seconds; what is made on the meta device must not need it."""
+    program = f"import sys, transducer; transducer.load({str(folder)!r}); sys.exit('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

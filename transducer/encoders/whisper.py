@@ -68,7 +68,9 @@ class WhisperEncoder(SegmentEncoder):
         self.longest = longest
         self.conv1 = nn.Conv1d(features, channels, 3, padding=1)
         self.conv2 = nn.Conv1d(channels, channels, 3, stride=2, padding=1)
-        self.register_buffer("positions", sinusoids(torch.arange(longest), channels))
+        loaded = torch.get_default_device().type == "meta"  # then a checkpoint brings them along
+        positions = torch.empty(longest, channels) if loaded else sinusoids(torch.arange(longest), channels)
+        self.register_buffer("positions", positions)
         self.layers = nn.ModuleList(EncoderLayer(channels, heads, hidden, key_bias=False) for _ in range(layers))  # type: ignore[assignment]
         self.norm = nn.LayerNorm(channels)
 

@@ -186,7 +186,7 @@ class TransformerDecoder(Decoder):
         self.memory_projection: nn.Module = nn.Identity()
         self.memory_positions: nn.Parameter | None = None
         if memory_steps:
-            self.memory_positions = nn.Parameter(0.1 * torch.randn(memory_steps, memory))
+            self.memory_positions = nn.Parameter(nn.init.normal_(torch.empty(memory_steps, memory), std=0.1))
             if memory != channels:
                 self.memory_projection = nn.Linear(memory, channels, bias=False)
                 memory = channels
@@ -195,7 +195,7 @@ class TransformerDecoder(Decoder):
         self.embedding = nn.Embedding(tokens, channels)
         if positions == "learned":
             self.longest = longest
-            self.positions = nn.Parameter(0.1 * torch.randn(longest, channels))
+            self.positions = nn.Parameter(nn.init.normal_(torch.empty(longest, channels), std=0.1))
         self.layers = nn.ModuleList(
             DecoderLayer(channels, heads, hidden or 4 * channels, memory, dropout, key_bias, bias, gated)
             for _ in range(layers)
