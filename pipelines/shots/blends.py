@@ -35,7 +35,7 @@ def wipe(rng: np.random.Generator, old: Frames, new: Frames) -> Frames:
         return _push(rng, old, new, progress)
     if kind < 0.24:
         return _zoom(rng, old, new, progress)
-    order = _order(rng, height, width)
+    order = _tiles(rng, height, width) if kind < 0.32 else _order(rng, height, width)
     soft = rng.choice([0.02, 0.05, rng.uniform(0.05, 0.5)])
     out = np.empty_like(old)
     for step in range(steps):
@@ -68,6 +68,19 @@ def _order(rng: np.random.Generator, height: int, width: int) -> NDArray[np.floa
         order = np.maximum(np.abs(x - centre[0]), np.abs(y - centre[1]))
     order = (order - order.min()) / (np.ptp(order) + 1e-6)
     return (1 - order if rng.random() < 0.5 else order).astype(np.float32)
+
+
+def _tiles(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
+    """(H, W) in 0..1, see `_order`: a mosaic whose tiles come one after the other, each at once or from its middle."""
+    rows, columns = int(rng.integers(2, 7)), int(rng.integers(2, 9))
+    y, x = np.mgrid[0 : rows : height * 1j, 0 : columns : width * 1j]
+    row, column = np.minimum(y.astype(int), rows - 1), np.minimum(x.astype(int), columns - 1)
+    turns = np.arange(rows)[:, None] * rng.choice([0, 1, columns]) + np.arange(columns) * rng.choice([0, 1, rows])
+    if rng.random() < 0.5 or not turns.any():
+        turns = rng.permutation(rows * columns).reshape(rows, columns)
+    within = np.maximum(np.abs(y - row - 0.5), np.abs(x - column - 0.5)) * 2
+    order = turns[row, column] / max(1, turns.max()) + within * rng.choice([0.0, 0.3, 1.0])
+    return (order / order.max()).astype(np.float32)
 
 
 def _push(rng: np.random.Generator, old: Frames, new: Frames, progress: NDArray) -> Frames:
@@ -131,6 +144,14 @@ def fade_colour(rng: np.random.Generator) -> NDArray[np.uint8]:
     if pick < 0.72:
         return np.full(3, rng.choice([0, 0, 0, 4, 16]), np.uint8)
     return np.full(3, 255, np.uint8) if pick < 0.93 else rng.integers(0, 256, 3).astype(np.uint8)
+
+
+def alike(frames: Frames, other: Frames) -> Frames:
+    """A shot in the colours of another: its mean and spread, channel by channel (Reinhard et al., "Color Transfer
+    between Images", 2001, without their change of axes)."""
+    (mean, spread), (wanted, target) = ((f.mean((0, 1, 2)), f.std((0, 1, 2))) for f in (frames, other))
+    gain = np.clip(target / (spread + 1e-6), 0.3, 3).astype(np.float32)
+    return np.clip((frames - mean.astype(np.float32)) * gain + wanted.astype(np.float32), 0, 255).astype(np.uint8)
 
 
 def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,13 @@ KINDS = {
     "boiling": 0.03,
     "particles": 0.02,
     "plain": 0.012,
+    "mosaic": 0.03,
+    "infographic": 0.02,
+    "writing": 0.015,
 }
+
+# What disturbs them, "alone" of `hard_negatives.ALONE`, the others with pictures of other subjects.
+DISTURBANCES = {"occluder": 0.1, "near": 0.1, "mover": 0.14, "inset": 0.03, "alone": 0.63}
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Subject:
 
     Attributes:
         kind: of `KINDS`.
-        clip: index of the clip of footage, for "clip", "still" and some "particles"; else -1.
+        clip: index of the clip of footage, for "clip", "still", "mosaic" and some "particles"; else -1.
         seed: of what is rendered.
         time: position in the clip, 0..1.
     """
@@ -51,11 +57,18 @@ class Material:
 
     Args:
         clips: footage; without any, everything is rendered.
+        kinds, disturbances: how often each comes; None for `KINDS` and `DISTURBANCES`.
     """
 
-    def __init__(self, clips: Sequence[Clip]):
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        kinds: Mapping[str, float] | None = None,
+        disturbances: Mapping[str, float] | None = None,
+    ):
         self.clips = list(clips)
-        kinds = {k: w for k, w in KINDS.items() if self.clips or k not in ("clip", "still")}
+        self.disturbances = dict(disturbances or DISTURBANCES)
+        kinds = {k: w for k, w in (kinds or KINDS).items() if self.clips or k not in ("clip", "still")}
         total = sum(kinds.values())
         self.kinds = list(kinds)
         self.weights = [w / total for w in kinds.values()]
@@ -99,17 +112,19 @@ class Material:
 
     def disturb(self, rng: np.random.Generator, frames: NDArray[np.uint8], rate: float) -> None:
         """Put hard negatives into a shot, in place; about `rate` in 100 frames."""
+        kinds, weights = zip(*self.disturbances.items(), strict=True)
         for _ in range(rng.poisson(rate * len(frames) / 100)):
-            pick = rng.random()
-            if pick < 0.16:
+            kind = str(rng.choice(kinds, p=weights))
+            if kind == "alone":
+                effects, shares = zip(*hard_negatives.ALONE, strict=True)
+                effects[rng.choice(len(effects), p=shares)](rng, frames)
+            elif kind in ("near", "mover"):
+                effect = hard_negatives.near if kind == "near" else hard_negatives.mover
+                effect(rng, frames, self.shoot(rng, self.subject(rng), min(40, len(frames))))
+            elif kind == "occluder":
                 hard_negatives.occluder(rng, frames, self._swatch(rng))
-            elif pick < 0.34:
-                hard_negatives.mover(rng, frames, self.shoot(rng, self.subject(rng), min(40, len(frames))))
-            elif pick < 0.38:
-                hard_negatives.inset(rng, frames, self._swatch(rng)[None])
             else:
-                effects, weights = zip(*hard_negatives.ALONE, strict=True)
-                effects[rng.choice(len(effects), p=weights)](rng, frames)
+                hard_negatives.inset(rng, frames, self._swatch(rng)[None])
 
     def _swatch(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         return Grade.draw(rng, 1.0)(self.shoot(rng, self.subject(rng), 1))[0]
@@ -140,6 +155,12 @@ class Material:
             return rendered.animation(own, steps), np.arange(steps), 1.0
         if subject.kind == "boiling":
             return rendered.boiling(own, steps), np.arange(steps), 1.0
+        if subject.kind == "mosaic":
+            return rendered.mosaic(own, self._tiles(own, subject), steps), np.arange(steps), 1.0
+        if subject.kind == "infographic":
+            return rendered.infographic(own, steps), np.arange(steps), 1.3  # the figure never fills the view
+        if subject.kind == "writing":
+            return rendered.writing(own, steps), np.arange(steps), 1.0
         if subject.kind == "particles":
             if subject.clip >= 0 and own.random() < 0.7:
                 frames = self.clips[subject.clip].frames
@@ -149,6 +170,17 @@ class Material:
             return rendered.particles(own, behind, steps), np.arange(steps), 1.0
         colour = own.integers(24, 232, 3)  # neither black nor white, which would be part of a fade
         return np.full((1, 27, 48, 3), colour, np.uint8), still, 1.0
+
+    def _tiles(self, rng: np.random.Generator, subject: Subject) -> list[NDArray]:
+        """Pictures for a mosaic, each moving or not: one clip, its source, or all sorts of footage."""
+        if subject.clip < 0:
+            return [(rendered.collage if rng.random() < 0.5 else rendered.texture)(rng, 36, 64) for _ in range(12)]
+        own = self.sources[self.clips[subject.clip].source]
+        narrow = rng.random() < 0.3
+        clips = [int(rng.choice(own)) if narrow else self._clip(rng) for _ in range(12)]
+        starts = [int(rng.integers(max(1, len(self.clips[clip].half) - 60))) for clip in clips]
+        length = 1 if rng.random() < 0.4 else 60
+        return [self.clips[clip].half[start : start + length] for clip, start in zip(clips, starts, strict=True)]
 
 
 def _play(rng: np.random.Generator, length: int, steps: int, time: float, fps: float) -> NDArray[np.int64]:

@@ -145,6 +145,69 @@ def mover(rng: np.random.Generator, frames: Frames, pictures: NDArray[np.uint8])
         frames[start + step] = frames[start + step] * (1 - weight) + pictures[(start + step) % len(pictures)] * weight
 
 
+def near(rng: np.random.Generator, frames: Frames, pictures: NDArray[np.uint8]) -> None:
+    """Something large moves about close to the lens: it comes in, fills most of the picture or all, and leaves.
+
+    Args:
+        pictures: (T, 27, 48, 3), what fills the outline at every frame.
+    """
+    import cv2
+
+    steps, height, width = frames.shape[:3]
+    start, length = _span(rng, steps, 8, 110)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(5, 12))))
+    outline = np.column_stack([np.cos(angles), np.sin(angles)]) * rng.uniform(0.6, 1.3, (len(angles), 1))
+    size = width * rng.uniform(0.3, 0.9) * np.array([1, rng.uniform(0.5, 1)])
+    side = rng.uniform(0, 2 * np.pi, 2)  # where it comes from, and where to
+    outside = np.column_stack([np.cos(side), np.sin(side)]) * (size + np.array([width, height]) / 2) * 1.1
+    t = np.linspace(0, 1, length)
+    arrival, leaving = (np.clip(x / rng.uniform(0.15, 0.6), 0, 1) for x in (t, 1 - t))
+    place = outside[:1] * (1 - ease(arrival))[:, None] + outside[1:] * (1 - ease(leaving))[:, None]
+    place += np.sin(t[:, None] * rng.uniform(0, 12, 2)) * rng.uniform(0, 0.25) * width + (width / 2, height / 2)
+    soft = rng.uniform(0.3, 3)
+    blurred = rng.random() < 0.6
+    for step in range(length):
+        mask = np.zeros((height, width), np.uint8)
+        cv2.fillPoly(mask, [(outline * size + place[step]).astype(np.int32)], 255)
+        weight = (cv2.GaussianBlur(mask, (0, 0), soft) / np.float32(255))[..., None]
+        surface = pictures[(start + step) % len(pictures)]
+        if blurred:
+            surface = cv2.GaussianBlur(surface, (0, 0), 1 + soft)
+        frames[start + step] = frames[start + step] * (1 - weight) + surface * weight
+
+
+def shadow(rng: np.random.Generator, frames: Frames, start: int | None = None) -> None:
+    """A shadow moves into the picture, or light, and stays or moves on.
+
+    Args:
+        start: the frame before it; None for anywhere.
+    """
+    steps, height, width = frames.shape[:3]
+    start = int(rng.integers(0, steps)) if start is None else start
+    length, angle = int(rng.integers(4, 30)), rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    along = (np.cos(angle) * x + np.sin(angle) * y) / (abs(np.cos(angle)) + abs(np.sin(angle)))  # -1..1
+    soft, wide = rng.uniform(0.1, 0.8), rng.choice([rng.uniform(0.3, 1.5), 4.0])
+    far = rng.uniform(-0.3, 1.2) if rng.random() < 0.5 else 1.2 + wide
+    gain = rng.uniform(0.15, 0.7) if rng.random() < 0.8 else rng.uniform(1.3, 2.0)
+    for step in range(max(0, start), steps):
+        front = -1 - soft + (far + 1 + soft) * min(1.0, (step - start) / length)
+        covered = np.clip((front - along) / soft, 0, 1) * np.clip((along - front + wide) / soft, 0, 1)
+        frames[step] = np.clip(frames[step] * (1 + covered * (gain - 1))[..., None], 0, 255)
+
+
+def blank(rng: np.random.Generator, frames: Frames, places: NDArray[np.integer]) -> None:
+    """Frames that were lost and are black, or one colour, one at a time or two.
+
+    Args:
+        places: the frames that may be lost.
+    """
+    if len(places):
+        colour = np.zeros(3, np.uint8) if rng.random() < 0.8 else rng.integers(0, 256, 3).astype(np.uint8)
+        for start in rng.choice(places, int(rng.integers(1, 4))):
+            frames[start : start + (1 if rng.random() < 0.8 else 2)] = colour
+
+
 def focus(rng: np.random.Generator, frames: Frames) -> None:
     """A pull of focus: the picture gets blurred, sharp, or both one after the other."""
     import cv2
@@ -279,5 +342,6 @@ ALONE: tuple[tuple[Callable[[np.random.Generator, Frames], None], float], ...] =
     (exposure, 0.16),
     (flicker, 0.06),
     (focus, 0.12),
-    (graphic, 0.4),
+    (graphic, 0.36),
+    (shadow, 0.04),
 )

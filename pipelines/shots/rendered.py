@@ -211,3 +211,105 @@ def particles(rng: np.random.Generator, pictures: Pictures, steps: int) -> Pictu
             for dx in range(size):
                 out[step, points[:, 0] + dy, points[:, 1] + dx] = colour
     return out
+
+
+def mosaic(rng: np.random.Generator, tiles: list[Pictures], steps: int, height: int = 54, width: int = 96) -> Pictures:
+    """(steps, H, W, 3): a wall of small pictures that play, whose rows or columns move past, or nothing moves.
+
+    Args:
+        tiles: the pictures, each (N, h, w, 3) for its own N; as many as there are places are taken again and again.
+    """
+    import cv2
+
+    rows, columns = int(rng.integers(2, 5)), int(rng.integers(2, 7))
+    gap = int(rng.choice([0, 0, 1, 2]))
+    tall, wide = -(-height // rows), -(-width // columns)
+    upright = rng.random() < 0.4  # columns move, not rows
+    lanes, places = (columns, rows + 1) if upright else (rows, columns + 1)
+    speeds = rng.normal(0, 1) + (rng.normal(0, 1, lanes) if rng.random() < 0.5 else np.zeros(lanes))
+    speeds = speeds * rng.choice([0.0, 0.3, 1.0, 2.0])
+    pictures = [tiles[i] for i in rng.integers(0, len(tiles), lanes * places)]
+    small = [[cv2.resize(p, (wide - gap, tall - gap), interpolation=cv2.INTER_AREA) for p in t] for t in pictures]
+    length = places * (tall if upright else wide)
+    paint = rng.integers(0, 256, 3) * int(rng.random() < 0.3)
+    out = np.empty((steps, height, width, 3), np.uint8)
+    for step in range(steps):
+        for lane in range(lanes):
+            strip = np.full((length, wide, 3) if upright else (tall, length, 3), paint, np.uint8)
+            for place in range(places):
+                tile = small[lane * places + place]
+                picture = tile[min(step % (2 * len(tile) - 1), 2 * len(tile) - 2 - step % (2 * len(tile) - 1))]
+                y, x = (place * tall, 0) if upright else (0, place * wide)
+                strip[y : y + tall - gap, x : x + wide - gap] = picture
+            strip = np.roll(strip, int(speeds[lane] * step), 0 if upright else 1)
+            y, x = (0, lane * wide) if upright else (lane * tall, 0)
+            target = out[step, y:, x:]
+            part = strip[: target.shape[0], : target.shape[1]]
+            target[: part.shape[0], : part.shape[1]] = part
+    return out
+
+
+def infographic(rng: np.random.Generator, steps: int, height: int = 54, width: int = 96) -> Pictures:
+    """(steps, H, W, 3): a globe or another big figure on a plain ground, turning, that takes other colours at once, by
+    and by, or from one side to the other; at times with labels beside it."""
+    import cv2
+
+    surface = _mirrored(field(rng, height, width))
+    steep = rng.random() < 0.6  # land and sea
+    tables = [palette(rng, 2 if steep else 4) for _ in range(1 + steps // 20)]
+    if steep:
+        surface = ((surface > 128) * 255).astype(np.uint8)
+    paint = rng.integers(0, 256, 3) if rng.random() < 0.6 else rng.choice([0, 255])
+    ground = np.full((height, width, 3), paint, np.uint8)
+    for _ in range(int(rng.integers(0, 5))):
+        colour = tuple(int(c) for c in rng.integers(0, 256, 3))
+        write(rng, ground, words(rng, 2), (rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9)), 0.08, colour)
+    centre = (int(width * rng.uniform(0.3, 0.7)), int(height * rng.uniform(0.4, 0.6)))
+    mask = np.zeros((height, width), np.uint8)
+    cv2.circle(mask, centre, int(height * rng.uniform(0.2, 0.45)), 255, -1, cv2.LINE_AA)
+    alpha = (mask / np.float32(255))[..., None]
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    angle = rng.uniform(0, 2 * np.pi)
+    order = (np.cos(angle) * x + np.sin(angle) * y + 1.5) / 3
+    changes = np.sort(rng.integers(0, steps + 1, len(tables) - 1))
+    length = rng.choice([1, 8, 20, 40], len(tables))
+    sweep, speed = rng.random() < 0.5, rng.normal(0, 0.8)
+    out = np.empty((steps, height, width, 3), np.uint8)
+    for step in range(steps):
+        shift = int(speed * step) % (2 * width)
+        seen = surface[:height, shift : shift + width]
+        figure = tables[0][seen].astype(np.float32)
+        for table, begin, over in zip(tables[1:], changes, length[1:], strict=True):
+            share = np.clip((step - begin) / over, 0, 1)
+            if share:
+                weight = np.clip(share * 1.1 - order, 0, 0.1)[..., None] * 10 if sweep else share
+                figure += (table[seen] - figure) * weight
+        out[step] = ground * (1 - alpha) + figure * alpha
+    return out
+
+
+def writing(rng: np.random.Generator, steps: int, height: int = 81, width: int = 144) -> Pictures:
+    """(steps, H, W, 3): a name or a sign that is written on black, stroke by stroke, letter by letter or from one side,
+    and stays, or shines up."""
+    import cv2
+
+    whole = np.full((height, width, 3), int(rng.choice([0, 0, 0, 10])), np.uint8)
+    empty = whole.copy()
+    grey = rng.random() < 0.5
+    colour = (int(rng.integers(190, 256)),) * 3 if grey else tuple(int(c) for c in rng.integers(60, 256, 3))
+    if rng.random() < 0.7:
+        write(rng, whole, words(rng, 1), (0.5, 0.5), rng.uniform(0.12, 0.4), colour)
+    for _ in range(int(rng.integers(1, 4))):
+        points = np.cumsum(rng.normal(0, 0.16, (12, 2)), 0)
+        points = (points - points.mean(0)) * rng.uniform(0.4, 1.5) * height + (width / 2, height / 2)
+        cv2.polylines(whole, [points.astype(np.int32)], False, colour, int(rng.integers(1, 9)), cv2.LINE_AA)
+    x = np.broadcast_to(np.linspace(0, 1, width), (height, width))
+    kind = rng.integers(3)
+    order = x if kind == 0 else np.floor(x * 7) / 7 if kind == 1 else field(rng, height, width, 0.3) / 255
+    begin, length = int(rng.integers(-10, 30)), int(rng.integers(10, 80))
+    shine, out = steps * rng.uniform(0, 2), np.empty((steps, height, width, 3), np.uint8)
+    for step in range(steps):
+        weight = np.clip(((step - begin) / length * 1.1 - order) * 10, 0, 1)[..., None].astype(np.float32)
+        light = 1 + np.exp(-(((step - shine) / 6) ** 2))
+        out[step] = np.clip((empty + (whole - empty.astype(np.float32)) * weight) * light, 0, 255)
+    return out

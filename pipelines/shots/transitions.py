@@ -7,16 +7,18 @@ start + 1 .. end carry its label.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.shots import degradation
-from pipelines.shots.blends import curve, difference, dissolve, fade_colour, mix, wipe
+from pipelines.shots import degradation, hard_negatives
+from pipelines.shots.blends import alike, curve, difference, dissolve, fade_colour, mix, wipe
 from pipelines.shots.compositions import Material, Subject
 
 LABELS = ("", "cut", "dissolve", "fade", "wipe")
 IGNORE = -1  # label of frames that say nothing: a change that nobody could see
+APART = 6  # frames without a label between gradual transitions that follow each other at once; more than rules merge
 
 Frames = NDArray[np.uint8]
 
@@ -40,6 +42,11 @@ class Mixture:
         related: share of shots that show the same subject or source as the one before.
         disturbances: hard negatives in 100 frames.
         shot: median number of frames of a shot, spread log-normally.
+        bursts: share of shots behind which come some of 2 to 5 frames, with cuts between them.
+        chains: share of shots behind which come some of hardly a frame, with dissolves between them.
+        alike: share of dissolves that are slow, and lead to a shot of the same colours.
+        shadows: share of cuts right after which a shadow moves in.
+        blanks: share of sequences with a blank frame inside a shot, and of those that begin with black frames.
         invisible: mean difference, in levels of 255, under which two frames count as the same.
     """
 
@@ -47,6 +54,11 @@ class Mixture:
     related: float = 0.38
     disturbances: float = 0.9
     shot: float = 45.0
+    bursts: float = 0.03
+    chains: float = 0.02
+    alike: float = 0.12
+    shadows: float = 0.06
+    blanks: float = 0.06
     invisible: float = 4.0
 
 
@@ -74,6 +86,8 @@ def compose(rng: np.random.Generator, material: Material, steps: int, mixture: M
         for t in builder.transitions
         if t.end - lead > 0 and t.start - lead < needed - 1
     ]
+    frames = np.ascontiguousarray(frames)
+    _blank(rng, frames, transitions, mixture.blanks)
     frames = style.finish(rng, material, frames, mixture)[index]
     transitions = [_retime(t, index) for t in transitions]
     transitions = [t for t in transitions if t.end > 0 and t.start < steps - 1]
@@ -84,7 +98,24 @@ def label(transitions: list[Transition], steps: int) -> NDArray[np.int64]:
     labels = np.zeros(steps, np.int64)
     for t in transitions:
         labels[max(0, t.start + 1) : t.end + 1] = LABELS.index(t.label) if t.visible else IGNORE
+    for one, other in pairwise(transitions):
+        if "cut" not in (one.label, other.label) and other.start - one.end < APART:
+            middle = (one.end + other.start + 1) // 2
+            labels[max(0, middle - APART // 2) : middle + APART // 2] = 0
     return labels
+
+
+def _blank(rng: np.random.Generator, frames: Frames, transitions: list[Transition], rate: float) -> None:
+    """A frame that was lost, and frames at the beginning that were not there yet, in place: no transitions."""
+    first = min((t.start for t in transitions), default=len(frames))
+    if rng.random() < rate and first > 8:
+        frames[: int(rng.integers(1, 4))] = 0
+    if rng.random() < rate:
+        clear = np.ones(len(frames), bool)
+        clear[:8] = clear[-8:] = False
+        for t in transitions:
+            clear[max(0, t.start - 7) : max(0, t.end + 8)] = False
+        hard_negatives.blank(rng, frames, np.flatnonzero(clear))
 
 
 def _retime(t: Transition, index: NDArray[np.int64]) -> Transition:
@@ -109,7 +140,6 @@ class _Style:
 
     def finish(self, rng: np.random.Generator, material: Material, frames: Frames, mixture: Mixture) -> Frames:
         """Everything that lies over the film as a whole."""
-        frames = np.ascontiguousarray(frames)
         if rng.random() < 0.15:
             degradation.vignette(rng, frames)
         if not self.calm and rng.random() < 0.3:
@@ -132,6 +162,7 @@ class _Plan:
     after: int = 0
     hold: int = 0
     colour: NDArray[np.uint8] | None = None
+    alike: bool = False
 
 
 class _Builder:
@@ -143,6 +174,7 @@ class _Builder:
         self.length = 0
         self.transitions: list[Transition] = []
         self.history: list[Subject] = []
+        self.series: list[str] = []  # what comes behind each of the short shots to come
         self.plan = self._first_plan()
         self.tail: Frames | None = None  # frames of the last shot that the planned transition uses
 
@@ -152,13 +184,29 @@ class _Builder:
     def add(self) -> None:
         """The planned transition, and the next shot."""
         rng, plan = self.rng, self.plan
-        solid = int(np.clip(self.mixture.shot * self.style.tempo * np.exp(rng.normal(0, 0.8)), 5, 260))
-        coming = self._plan()
-        new = self._shot(plan.after + solid + coming.before)
+        solid, coming = self._next()
+        new = self._shot(plan.after + solid + coming.before, fresh=solid < 5)
+        if plan.alike:
+            new = alike(new, self.tail)
+        if plan.label == "cut" and rng.random() < self.mixture.shadows:
+            hard_negatives.shadow(rng, new, plan.after + int(rng.integers(0, 4)))
         if plan.label:
             self._transition(plan, new)
         self._append(new[plan.after : plan.after + solid])
         self.plan, self.tail = coming, new[plan.after + solid :]
+
+    def _next(self) -> tuple[int, _Plan]:
+        """How many frames of the next shot are its own, and the transition behind it."""
+        rng = self.rng
+        if self.series:
+            label = self.series.pop()
+            return int(rng.integers(2, 6) if label == "cut" else rng.integers(1, 8)), self._plan(label)
+        solid = int(np.clip(self.mixture.shot * self.style.tempo * np.exp(rng.normal(0, 0.8)), 5, 260))
+        label, pick = LABELS[1 + rng.choice(4, p=self.mixture.kinds)], rng.random()
+        if pick < self.mixture.bursts + self.mixture.chains:
+            label = "cut" if pick < self.mixture.bursts else "dissolve"
+            self.series = [label] * int(rng.integers(1, 4))
+        return solid, self._plan(label)
 
     def _first_plan(self) -> _Plan:
         rng = self.rng
@@ -166,13 +214,18 @@ class _Builder:
             return _Plan("")
         return _Plan("fade", 0, int(rng.integers(2, 45)), int(rng.integers(1, 30)), fade_colour(rng))
 
-    def _plan(self) -> _Plan:
+    def _plan(self, label: str) -> _Plan:
         rng = self.rng
-        label = LABELS[1 + rng.choice(4, p=self.mixture.kinds)]
         if label == "cut":
             # Frames of both shots, from interlacing or from a change of frame rate.
-            mixed = int(rng.random() < 0.08)
+            mixed = int(rng.random() < 0.08 and not self.series)
             return _Plan("cut", mixed, mixed)
+        if label == "dissolve" and self.series:
+            over = int(rng.integers(8, 50))
+            return _Plan(label, over, over)
+        if label == "dissolve" and rng.random() < self.mixture.alike:
+            over = int(rng.integers(24, 90))
+            return _Plan(label, over, over, alike=True)
         if label == "dissolve":
             over = int(np.clip(np.exp(rng.normal(np.log(16), 0.7)), 2, 70))
             return _Plan(label, over, over)
@@ -194,9 +247,13 @@ class _Builder:
             return _Plan(label, 0, 0, int(rng.integers(1, 12)), colour)
         return _Plan(label, fall, rise, hold, colour)
 
-    def _shot(self, steps: int) -> Frames:
+    def _shot(self, steps: int, fresh: bool) -> Frames:
+        """
+        Args:
+            fresh: whether it is too short to go back, which would be a flash.
+        """
         rng, material = self.rng, self.material
-        pick = rng.random()
+        pick = 1.0 if fresh else rng.random()
         if self.history and pick < self.mixture.related:
             subject = material.related(rng, self.history[-1])
         elif len(self.history) > 1 and pick < self.mixture.related + 0.08:

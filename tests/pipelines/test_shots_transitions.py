@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.shots import degradation, hard_negatives, transitions
+from pipelines.shots.blends import alike
 from pipelines.shots.camera import HEIGHT, WIDTH, path, shoot
 from pipelines.shots.compositions import KINDS, Material, Subject
 from pipelines.shots.footage import Clip, Part, hold_out, read_footage
-from pipelines.shots.transitions import IGNORE, LABELS, Mixture, Transition, compose, dissolve, wipe
+from pipelines.shots.recipe import EVENTS
+from pipelines.shots.transitions import APART, IGNORE, LABELS, Mixture, Transition, compose, dissolve, wipe
 from transducer.errors import UsageError
 
 
@@ -54,7 +59,8 @@ def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_outside_of_transitions_every_frame_is_wholly_of_one_shot(nothing_else, kind, seed):
     kinds = tuple(float(number == kind) for number in range(4))
-    made = compose(np.random.default_rng(seed), Flat(), 300, Mixture(kinds=kinds, disturbances=0.0, shot=12.0))
+    mixture = Mixture(kinds=kinds, disturbances=0.0, shot=12.0, alike=0.0, shadows=0.0, blanks=0.0)
+    made = compose(np.random.default_rng(seed), Flat(), 300, mixture)
     inside = np.zeros(300, bool)
     for t in made.transitions:
         inside[max(0, t.start + 1) : max(0, t.end)] = True
@@ -79,7 +85,67 @@ def test_frames_from_start_to_end_carry_the_label(seed):
     expected = np.zeros(60, int)
     for t in made.transitions:
         expected[max(0, t.start + 1) : t.end + 1] = LABELS.index(t.label) if t.visible else IGNORE
-    assert (made.labels == expected).all()
+    differ = made.labels != expected  # only where one gradual transition follows another
+    assert not made.labels[differ].any()
+    for frame in np.flatnonzero(differ):
+        near = [t for t in made.transitions if t.start - APART < frame < t.end + APART]
+        assert len(near) > 1 and {t.label for t in near} != {"cut"}
+
+
+def test_gradual_transitions_that_follow_at_once_have_frames_without_a_label_between_them():
+    labels = transitions.label([Transition("dissolve", 9, 29), Transition("dissolve", 30, 50)], 60)
+    (begins,), (ends,) = (np.nonzero(np.diff(labels) * sign > 0) for sign in (1, -1))
+    assert len(begins) == len(ends) == 2 and begins[1] - ends[0] == APART > EVENTS.merge
+    far = transitions.label([Transition("dissolve", 9, 29), Transition("dissolve", 40, 50)], 60)
+    assert far.astype(bool).sum() == 30
+    cuts = transitions.label([Transition("cut", 9, 10), Transition("cut", 11, 12)], 20)
+    assert np.flatnonzero(cuts).tolist() == [10, 12]
+
+
+def test_cuts_come_in_bursts_and_dissolves_in_chains(nothing_else):
+    for label, few in (("cut", Mixture(bursts=1.0, chains=0.0)), ("dissolve", Mixture(bursts=0.0, chains=1.0))):
+        made = compose(np.random.default_rng(1), Flat(), 300, replace(few, shadows=0.0, blanks=0.0, disturbances=0.0))
+        gaps = [b.start - a.end for a, b in pairwise(made.transitions) if a.label == b.label == label]
+        assert {gap for gap in gaps if gap < 5} and min(gaps) >= (1 if label == "cut" else 0)
+
+
+def test_blank_frames_lie_inside_shots_and_at_the_beginning_and_are_no_transitions(nothing_else, monkeypatch):
+    monkeypatch.setattr(transitions._Builder, "_first_plan", lambda self: transitions._Plan(""))
+    mixture = Mixture(kinds=(1.0, 0.0, 0.0, 0.0), disturbances=0.0, bursts=0.0, chains=0.0, shadows=0.0, blanks=1.0)
+    inside = 0
+    for seed in range(6):
+        made = compose(np.random.default_rng(seed), Flat(), 150, mixture)
+        levels = made.frames[:, 0, 0].mean(-1)
+        assert not made.labels[0] and (levels[0] == 0 or made.transitions[0].start <= 8)
+        lost = np.flatnonzero(~np.isin(levels, (55, 200)) & (np.arange(150) > 3) & (made.labels == 0))
+        inside += len(lost)
+        for frame in lost:
+            assert all(not t.start - 6 < frame < t.end + 6 for t in made.transitions)
+    assert inside
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 60))
+@settings(max_examples=10)
+def test_a_shot_takes_the_colours_of_another(seed, steps):
+    rng = np.random.default_rng(seed)
+    one, other = (rng.integers(60, 120, (steps, 27, 48, 3), dtype=np.uint8) + rng.integers(0, 80) for _ in range(2))
+    taken = alike(one.astype(np.uint8), other.astype(np.uint8))
+    assert abs(taken.mean((0, 1, 2)) - other.mean((0, 1, 2))).max() < 2
+
+
+def test_a_shadow_covers_more_and_more_and_nothing_before_it():
+    frames = np.full((40, 27, 48, 3), 200, np.uint8)
+    hard_negatives.shadow(np.random.default_rng(2), frames, 10)
+    assert (frames[:10] == 200).all() and (frames[20] != 200).any()
+
+
+def test_something_near_the_lens_comes_and_goes():
+    covered = 0.0
+    for seed in range(6):
+        frames = np.full((80, 27, 48, 3), 90, np.uint8)
+        hard_negatives.near(np.random.default_rng(seed), frames, np.full((5, 27, 48, 3), 220, np.uint8))
+        covered = max(covered, float((frames > 90).any(-1).mean((1, 2)).max()))
+    assert covered > 0.6
 
 
 def test_the_same_seed_gives_the_same_sequence():

@@ -32,6 +32,7 @@ RULES = {
     "transitions, all rules": EventRules(
         "transitions", 0.6, 0.25, {"wipe": 0.5}, merge=2, min_frames=3, max_frames=7, min_gap=4
     ),
+    "transitions, near cuts": EventRules("transitions", 0.6, 0.3, merge=3, min_gap=1),
     "spans": EventRules("spans", 0.5, 0.25),
     "spans, all rules": EventRules("spans", 0.6, 0.2, {"wipe": 0.3}, 1, {"cut": 1, "wipe": 3}, 6),
     "dense": EventRules("dense"),
@@ -182,6 +183,14 @@ def test_of_two_cuts_too_near_the_better_one_stays():
     assert len(found(RULES["transitions"], frames)) == 4
     ends = [event.end for event in found(EventRules("transitions", 0.5, 0.25, min_gap=8), frames)]
     assert ends == [3]
+
+
+def test_cuts_are_never_merged_and_other_runs_are():
+    rules = EventRules("transitions", 0.5, 0.25, merge=3, min_gap=1)
+    assert [event.end for event in found(rules, cuts(0, 0.9, 0, 0.8, 0, 0, 0.7))] == [1, 3, 6]
+    assert [event.end for event in found(rules, cuts(0, 0.9, 0.8, 0))] == [1]  # one frame apart: a flash, if anything
+    frames = log_probs([(0, 0, 0), (0.9, 0, 0), (0, 0, 0), (0, 0.9, 0), (0, 0.9, 0), (0, 0, 0), (0, 0, 0.9)])
+    assert found(rules, frames) == [Found("dissolve", 0, 6, 0.9)]
 
 
 def test_a_cut_is_given_out_as_soon_as_no_better_one_can_come():

@@ -8,7 +8,7 @@ are sums and the highest frame, so that its state does not grow with the run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import add
 from typing import NamedTuple
 
@@ -71,10 +71,18 @@ class RunDetector:
         high, low: thresholds, inclusive.
         merge: frames below `low` that may lie inside a run.
         longest: a run of so many frames ends there, and another may follow at once.
+        apart: tells of two runs, both over, whether they stay two however near they are.
     """
 
-    def __init__(self, high: float, low: float, merge: int = 0, longest: float = float("inf")):
-        self.high, self.low, self.merge, self.longest = high, low, merge, longest
+    def __init__(
+        self,
+        high: float,
+        low: float,
+        merge: int = 0,
+        longest: float = float("inf"),
+        apart: Callable[[Run, Run], bool] = lambda earlier, later: False,
+    ):
+        self.high, self.low, self.merge, self.longest, self.apart = high, low, merge, longest, apart
 
     def step(
         self, state: RunState, probabilities: NDArray[np.float64], masses: NDArray[np.float64]
@@ -103,7 +111,7 @@ class RunDetector:
         waiting, run = state.waiting, state.run
         if run is None or not run.open:
             return [waiting] if waiting else []
-        return [waiting.then(run)] if waiting and self._joins(waiting, run) else [*([waiting] if waiting else []), run]
+        return self._together(waiting, run)
 
     def restart(self, state: RunState) -> RunState:
         """State after `finish` where the stream goes on: a run that nobody was told of goes on, too."""
@@ -123,17 +131,21 @@ class RunDetector:
         if over is not None:
             run = None
             if over.open:
-                if waiting is not None and self._joins(waiting, over):
-                    waiting = waiting.then(over)
-                else:
-                    certain += [waiting] if waiting else []
-                    waiting = over
+                *certain, waiting = self._together(waiting, over)
         if waiting is not None:
             within = self._joins(waiting, run) if run is not None else frame - waiting.end <= self.merge
             if not within:
                 certain.append(waiting)
                 waiting = None
         return RunState(frame + 1, run, waiting), certain
+
+    def _together(self, earlier: Run | None, later: Run) -> list[Run]:
+        """Two runs that are over as one, or as two."""
+        if earlier is None:
+            return [later]
+        if self._joins(earlier, later) and not self.apart(earlier, later):
+            return [earlier.then(later)]
+        return [earlier, later]
 
     def _joins(self, earlier: Run, later: Run) -> bool:
         """Whether two runs are one, as far as the second is known."""
@@ -156,6 +168,7 @@ class TransitionState(NamedTuple):
 
 class TransitionSearch:
     """Transitions between shots: one run for all labels, named after the label with the most probability in it.
+    Between two cuts lies a shot, however short: they are never merged.
 
     Args:
         labels: names, the background first.
@@ -165,7 +178,7 @@ class TransitionSearch:
     def __init__(self, labels: tuple[str, ...], rules: EventRules):
         self.labels, self.rules = labels, rules
         high = rules.lowest_high
-        self._detector = RunDetector(high, rules.low_of(high), rules.merge, rules.longest)
+        self._detector = RunDetector(high, rules.low_of(high), rules.merge, rules.longest, self._both_cuts)
 
     def init(self) -> TransitionState:
         return TransitionState()
@@ -203,9 +216,15 @@ class TransitionSearch:
             frames |= {found.start, found.start + 1, found.end}
         return frames
 
+    def _label(self, run: Run) -> str:
+        return self.labels[1 + int(np.argmax(run.mass))]
+
+    def _both_cuts(self, earlier: Run, later: Run) -> bool:
+        return self._label(earlier) == self._label(later) == self.rules.cut
+
     def _event(self, run: Run, given: float) -> Found | None:
         """The event of a run, if it is one, and no part of what was given out already."""
-        label = self.labels[1 + int(np.argmax(run.mass))]
+        label = self._label(run)
         if run.score < self.rules.high_of(label) or run.length < self.rules.shortest(label):
             return None
         if (run.peak if label == self.rules.cut else run.end) == 0:
