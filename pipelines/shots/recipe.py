@@ -41,7 +41,7 @@ from transducer.training.recipe import Phase, Recipe
 LOOK_AHEAD = 12  # frames: half a second at 24 frames a second
 
 EVENTS = EventRules(
-    "transitions", high=0.6, low=0.3, thresholds={"dissolve": 0.85, "fade": 0.85, "wipe": 0.85}, merge=3, min_gap=1
+    "transitions", high=0.5, low=0.3, thresholds={"dissolve": 0.85, "fade": 0.85, "wipe": 0.85}, merge=1, min_gap=1
 )
 
 MODEL = ModelConfig(

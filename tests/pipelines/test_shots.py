@@ -73,6 +73,30 @@ def test_a_flash_is_no_transition(model):
     assert not model.label(video).events
 
 
+@pytest.mark.parametrize("seed", range(7, 11))
+def test_black_frames_that_were_lost_are_no_transitions(model, seed):
+    video = scene(seed, 80)
+    video[40] = 0
+    assert not model.label(video).events
+    for missing in (1, 3):
+        late = scene(seed, 60)
+        late[:missing] = 0
+        assert not model.label(late).events
+
+
+@pytest.mark.parametrize("apart", (3, 4, 5))
+def test_cuts_a_few_frames_apart_are_two(model, apart):
+    video = np.concatenate([scene(3, 40), scene(4, apart), scene(5, 40)])
+    truth = [Interval(39, 40, "cut"), Interval(39 + apart, 40 + apart, "cut")]
+    assert score_transitions(truth, model.label(video).events, tolerance=0).matched == 2
+
+
+def test_dissolves_one_after_the_other_are_two(model):
+    one, two, three = scene(3, 60), scene(4, 62), scene(6, 60)
+    video = np.concatenate([one[:40], mix(one[40:], two[:20]), two[20:42], mix(two[42:], three[:20]), three[20:]])
+    assert [event.label for event in model.label(video).events] == ["dissolve", "dissolve"]
+
+
 def test_the_card_keeps_what_it_promises(model):
     facts = model.info()
     assert facts["look_ahead_frames"] <= 12
