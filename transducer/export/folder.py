@@ -21,14 +21,14 @@ from transducer.engine.torch_networks import TorchNetworks
 from transducer.errors import UsageError
 from transducer.export.check import Check, check
 from transducer.export.graph import OPSET
-from transducer.export.step import function_graph, stage_graph
+from transducer.export.step import function_graphs, stage_graphs
 from transducer.export.weights import Weights
 from transducer.heads.rnnt import RNNT
 from transducer.media.described import describe
 from transducer.model.config import to_json
 from transducer.model.names import CONFIG, EXPORTED, WEIGHTS
 from transducer.model.network import Network
-from transducer.model.sequence import Serial, share_weights, split_at_whole
+from transducer.model.sequence import Serial, Streaming, share_weights, split_at_whole
 from transducer.search.searching import RNNTSearching
 from transducer.text.json_file import write_json
 
@@ -152,20 +152,21 @@ def _graphs(model: Model, plain: Network, chunk: int, folder: Path, int8: bool, 
     whole = {name: Serial(network.frontend, network.encoder, head) for name, head in network.heads.items()}
     unit = int(np.lcm.reduce([stage.block for stage in whole.values()]))
     lengths = [int(np.lcm(chunk * network.hop, unit))] if model.medium.steady else [MORE * unit, unit]
-    files = []
-    for place, steps in enumerate(lengths):
-        name = f"encoder-{chunk}{'-more' * (place + 1 < len(lengths))}.onnx"
-        _save(stage_graph(stem, steps, model.medium.channels, model.medium.dtype, int8), folder / name, weights)
-        files.append(name)
+    ends = [f"{chunk}{'-more' * (place + 1 < len(lengths))}.onnx" for place in range(len(lengths))]
+
+    def save(name: str, stage: Streaming, steps: list[int], channels: int, dtype: np.dtype[Any]) -> list[str]:
+        files = [f"{name}-{end}" for end in ends]
+        for file, graph in zip(files, stage_graphs(stage, steps, channels, dtype, int8), strict=True):
+            _save(graph, folder / file, weights)
+        return files
+
+    files = save("encoder", stem, lengths, model.medium.channels, model.medium.dtype)
     channels = model.config.cores[0].channels
     heads = {}
     for head_name, head in network.heads.items():
-        serial, names = whole[head_name], []
-        for place, steps in enumerate(lengths):
-            name = f"{head_name}-{chunk}{'-more' * (place + 1 < len(lengths))}.onnx"
-            graph = stage_graph(head, steps // stem.stride, channels, np.dtype(np.float32), int8)
-            _save(graph, folder / name, weights)
-            names.append(name)
+        serial = whole[head_name]
+        steps = [length // stem.stride for length in lengths]
+        names = save(head_name, head, steps, channels, np.dtype(np.float32))
         facts = {"stride": serial.stride, "latency": serial.latency, "lookahead": serial.lookahead}
         heads[head_name] = {**facts, "files": names}
     return {"chunk": chunk, "steps": lengths, "encoder": files, "heads": heads}
@@ -182,7 +183,7 @@ def _predictor(head: RNNT, int8: bool) -> onnx.ModelProto:
     def inputs(batch: int) -> dict[str, Tensor]:
         return {"tokens": torch.zeros(batch, dtype=torch.int64)}
 
-    return function_graph(read, inputs, states, ("output",), int8)
+    return function_graphs(read, [inputs], states, ("output",), int8)[0]
 
 
 def _joint(head: RNNT, int8: bool) -> onnx.ModelProto:
@@ -193,7 +194,7 @@ def _joint(head: RNNT, int8: bool) -> onnx.ModelProto:
     def joint(frames: Tensor, outputs: Tensor, state: Any) -> tuple[Sequence[Tensor], Any]:
         return (head.joint(frames, outputs),), state
 
-    return function_graph(joint, inputs, lambda batch: (), ("log_probs",), int8)
+    return function_graphs(joint, [inputs], lambda batch: (), ("log_probs",), int8)[0]
 
 
 def _save(model: onnx.ModelProto, path: Path, weights: Weights) -> None:
