@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MODULES = {"opencv-python": "cv2", "scikit-learn": "sklearn"}
 # Run, or found by others, and not imported.
 TOOLS = {"pytest", "pytest-xdist", "ruff", "mypy", "python-multipart"}
-EXTRAS = ("train", "live", "server", "images", "hub", "onnx")  # of the package; the others are for its developers
+EXTRAS = ("train", "live", "server", "images", "hub", "onnx", "scale")  # the others are for its developers
 SAMPLE, VIDEO = ROOT / "sample_media" / "the-way.mp3", ROOT / "sample_media" / "shots.mp4"
 
 

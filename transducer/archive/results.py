@@ -40,9 +40,15 @@ class Done:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """As JSON: path, status, and what `--format json` has; None for what there is none of."""
+        """As JSON: path, line of the list, status, and what `--format json` has; None for what there is none of."""
         status = "parts missing" if self.incomplete else "done"
-        head = {"path": self.item.name, "status": status, "error": None, "seconds": round(self.seconds, 3)}
+        head = {
+            "path": self.item.name,
+            "line": self.item.line,
+            "status": status,
+            "error": None,
+            "seconds": round(self.seconds, 3),
+        }
         return {**head, "duration": self.result.duration, **result_fields(self.result)}
 
 
@@ -64,6 +70,7 @@ class Failed:
         """As JSON, see `Done.fields`; without those of a result."""
         return {
             "path": self.item.name,
+            "line": self.item.line,
             "status": "failed",
             "error": self.error,
             "seconds": round(self.seconds, 3),

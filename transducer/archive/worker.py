@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from transducer.engine.clips import Clip, ClipBatch
     from transducer.media.medium import BlockReader
 
+CLIPS = 16  # short sounds at a time
+SHORT = 60.0  # seconds; longer ones are worked on by themselves
 _DEATH_SIGNAL = 1  # of prctl(2)
 _PAUSE = 1.0  # seconds between two tellings of how far a task is
 

@@ -301,6 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 from transducer.cli import align as _align  # noqa: E402, F401 - registers its command
 from transducer.cli import attention as _attention  # noqa: E402, F401 - registers its command
+from transducer.cli import batch as _batch  # noqa: E402, F401 - registers its command
 from transducer.cli import export as _export  # noqa: E402, F401 - registers its command
 from transducer.cli import language as _language  # noqa: E402, F401 - registers its commands
 from transducer.cli import predict as _predict  # noqa: E402, F401 - registers its command

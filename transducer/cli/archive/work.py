@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import transducer
 from transducer.archive.manifest import Item
 from transducer.archive.summary import DONE, FAILED, PARTS_MISSING
+from transducer.archive.worker import CLIPS, SHORT
 from transducer.atomic import atomic_write
 from transducer.cli.console import report
 from transducer.cli.job import Plan
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from transducer.engine.clips import Clip, ClipBatch
     from transducer.media.medium import BlockReader
 
-CLIPS = 16  # short files at a time
-SHORT = 60.0  # seconds of sound; longer files are worked on by themselves
 _MEDIUM = "samples"  # pictures take longer to decode than to judge, which a batch does not change
 
 
