@@ -151,6 +151,12 @@ class Pool:
                 if news is not None:
                     yield news
 
+    def add(self, task: Any) -> None:
+        """One more task, which came up while others were worked on."""
+        self._returned.append(task)
+        if len(self._workers) < self._jobs:
+            self._workers.append(_Worker(self._settings, self._environment))
+
     def close(self) -> None:
         """End all processes: what is being written is written or not there at all."""
         for worker in self._workers:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol
@@ -85,11 +85,11 @@ def serve(channel: Connection, work: Work) -> None:
     Raises:
         EOFError, OSError: it is.
     """
-    begun: dict[int, tuple[Any, float]] = {}
+    begun: dict[Hashable, tuple[Any, float]] = {}
     clips = work.clips if work.clips is not None else ()
     asked = alone = False
 
-    def end(number: int, outcome: Callable[[Any, float], Any]) -> None:
+    def end(number: Hashable, outcome: Callable[[Any, float], Any]) -> None:
         task, began = begun.pop(number)
         seconds = time.monotonic() - began
         try:
@@ -166,7 +166,7 @@ def main() -> None:
     try:
         parent, settings = channel.recv()
         die_with(parent)
-        sys.stderr = _Words(channel)  # type: ignore[assignment]
+        sys.stderr = _Words(channel)
         try:
             work = settings.start()
         except TransducerError as error:

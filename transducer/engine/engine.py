@@ -68,6 +68,11 @@ class Engine:
         return not self.network.whole
 
     @property
+    def renews(self) -> bool:
+        """Whether the network's state is renewed where nothing is heard, see `is_stale`."""
+        return self._renew is not None
+
+    @property
     def known_fps(self) -> float | None:
         """Frames per second that the network knows, see `transducer.media.video.medium.Frames`; None for any."""
         return getattr(self.medium, "known_fps", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tiny_models import LETTERS, MODELS, RATE, build_network, speech
 import transducer
 from transducer.cli import main
 from transducer.model.checkpoint import save_checkpoint
+from transducer.model.config import DecodingConfig
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +70,18 @@ def test_predictions(model, clips, tmp_path):
     document = {"x": str(sound), "y": transducer.load(model).transcribe(sound).text}
     assert json.loads(results(out)["17.json"]) == document
     assert len(results(out)) == 11
+
+
+def test_workers_share_a_long_file(tmp_path):
+    """With pauses in which the state is renewed: the result is that of one process, to the bit."""
+    config, seed = MODELS["ctc"]
+    config = replace(config, decoding=DecodingConfig(renew_after=0.3))
+    model, path = tmp_path / "tiny", tmp_path / "long.wav"
+    save_checkpoint(model, build_network(config, seed), config, {"letters": LETTERS})
+    pause = np.zeros(8 * RATE, np.float32)
+    path.write_bytes(wav(np.concatenate([part for n in range(12) for part in (speech(n, words=5), pause)]), RATE))
+    arguments = ["transcribe", "-m", str(model), str(path), "--json", "-o"]
+    assert main([*arguments, str(tmp_path / "shared"), "--jobs", "2"]) == 0
+    assert main([*arguments, str(tmp_path / "plain")]) == 0
+    assert results(tmp_path / "shared") == results(tmp_path / "plain")
+    assert json.loads(results(tmp_path / "shared")["long.json"])["text"]

@@ -29,7 +29,7 @@ class Progress:
         self._counts: Counter[str] = Counter()
         self._listed = 0
         self._media = 0.0
-        self._moving: dict[Any, float] = {}
+        self._moving: dict[str | None, float] = {}
         self._live: Any = None
 
     def __enter__(self) -> Progress:
@@ -76,13 +76,13 @@ class Progress:
         """A file that an earlier run has done."""
         self._counts["before"] += 1
 
-    def move(self, task: object, seconds: float) -> None:
+    def move(self, output: str, seconds: float) -> None:
         """So many seconds of a file have been worked on."""
-        self._moving[task] = seconds
+        self._moving[output] = seconds
 
-    def finish(self, task: object, status: str, seconds: float | None) -> None:
+    def finish(self, output: str | None, status: str, seconds: float | None) -> None:
         """A file is over, which had so many seconds of media."""
-        self._moving.pop(task, None)
+        self._moving.pop(output, None)
         self._counts[status] += 1
         self._media += seconds or 0.0
 

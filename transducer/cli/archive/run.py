@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from transducer.archive.pool import Finished, Killed, Moved, Pool, Said
 from transducer.archive.summary import FAILED, Entry, Summary, identify
 from transducer.atomic import remove_unfinished
 from transducer.cli.archive.progress import Progress
-from transducer.cli.archive.work import MediaSettings, Outcome, PredictSettings, Task, target_of
+from transducer.cli.archive.shared import Found, part_of
+from transducer.cli.archive.work import SHARED, MediaSettings, Outcome, PredictSettings, Task, target_of
 from transducer.cli.console import report
 from transducer.cli.job import Plan
 from transducer.cli.outputs import plan_outputs, require_folder, source_name
@@ -96,6 +98,8 @@ def _run(
     with Summary(archive.output_dir, archive.resume) as summary, Progress() as progress:
         if archive.resume:
             remove_unfinished(Path(archive.output_dir))  # halves that a killed run has left
+        jobs = archive.jobs or 1
+        workers = jobs // len(archive.files) if archive.files and not archive.recursive else 1
         how = f"{fingerprint(VERSION, sorted(made.items())):016x}"
 
         def tasks() -> Iterator[Task]:
@@ -103,7 +107,7 @@ def _run(
                 progress.list(share)
                 if output is None:
                     name, error = (item.name, item.error) if isinstance(item, BadLine) else (item.name, "")
-                    _note(summary, progress, item, Entry(name, None, FAILED, error=f"{name}: {error}"))
+                    _note(summary, progress, Entry(name, None, FAILED, error=f"{name}: {error}"))
                     continue
                 assert isinstance(item, Item)
                 identity = _identity(item, how, archive.by_content)
@@ -111,12 +115,13 @@ def _run(
                 if there and summary.is_done(output, identity):
                     progress.skip()
                 else:
-                    yield Task(item, output, identity)
+                    yield Task(item, output, identity, workers)
 
         try:
-            with Pool(settings, archive.jobs or 1, archive.threads) as pool:
+            with Pool(settings, jobs, archive.threads) as pool, Shares(pool) as shares:
                 for news in pool.run(tasks()):
-                    _take(news, summary, progress)
+                    if not shares.take(news):
+                        _take(news, summary, progress)
             summary.tidy()
         except KeyboardInterrupt:
             report("interrupted", f"{progress.done} files are done; the same command with --resume does the rest")
@@ -125,13 +130,59 @@ def _run(
     return ERROR if progress.failed else PARTS_MISSING if progress.lacking else DONE
 
 
+class Shares:
+    """Files that several workers share: from the one that finds out, to the parts, to the one that joins them.
+
+    Args:
+        pool: of the workers.
+    """
+
+    def __init__(self, pool: Pool):
+        self._pool = pool
+        self._folder = tempfile.TemporaryDirectory(prefix="transducer-")
+        self._key = 0
+        self._found: dict[str, dict[int, Found]] = {}  # by output: what the parts found that are over
+
+    def __enter__(self) -> Shares:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._folder.cleanup()
+
+    def take(self, news: Any) -> bool:
+        """Whether there is more to be done for the file that the news are about, or nothing to tell any more."""
+        if not isinstance(news, Finished | Killed):
+            return False
+        task: Task = news.task
+        outcome: Outcome | None = news.outcome if isinstance(news, Finished) else None
+        if task.part is None:
+            if outcome is None or outcome.status != SHARED:
+                return False
+            self._found[task.output] = {}
+            self._key += 1
+            for number in range(task.workers):
+                place = part_of(self._folder.name, number, task.workers, outcome.duration or 0.0, self._key)
+                self._pool.add(task._replace(workers=1, part=place))
+            return True
+        parts = self._found.get(task.output)
+        if parts is None:
+            return True  # it has failed already
+        if outcome is None or outcome.found is None:
+            del self._found[task.output]
+            return False
+        parts[task.part.number] = outcome.found
+        if len(parts) == task.part.parts:
+            self._pool.add(task._replace(part=None, found=tuple(parts[number] for number in sorted(parts))))
+        return True
+
+
 def _take(news: Any, summary: Summary, progress: Progress) -> None:
     if isinstance(news, Said):
         report(*news.text.removeprefix("transducer: ").split(": ", 1)) if ": " in news.text else report(
             "note", news.text
         )
     elif isinstance(news, Moved):
-        progress.move(news.task, news.seconds)
+        progress.move(news.task.output, news.seconds)
     elif isinstance(news, Finished | Killed):
         task: Task = news.task
         name = source_name(task.item.path)
@@ -139,13 +190,14 @@ def _take(news: Any, summary: Summary, progress: Progress) -> None:
             outcome, seconds = news.outcome, news.seconds
         else:
             outcome, seconds = Outcome(FAILED, error=f"{name}: ends what works on it: {news.cause}"), 0.0
-        entry = Entry(task.item.path, task.output, **outcome._asdict(), seconds=seconds, identity=task.identity)
-        _note(summary, progress, task, entry)
+        status, duration, error, _ = outcome
+        entry = Entry(task.item.path, task.output, status, duration, error, seconds, task.identity)
+        _note(summary, progress, entry)
 
 
-def _note(summary: Summary, progress: Progress, task: object, entry: Entry) -> None:
+def _note(summary: Summary, progress: Progress, entry: Entry) -> None:
     summary.add(entry)
-    progress.finish(task, entry.status, entry.duration)
+    progress.finish(entry.output, entry.status, entry.duration)
     if entry.status == FAILED:
         report("error", entry.error or "")
 

@@ -15,6 +15,7 @@ from transducer.archive.manifest import Item
 from transducer.archive.summary import DONE, FAILED, PARTS_MISSING
 from transducer.archive.worker import CLIPS, SHORT
 from transducer.atomic import atomic_write
+from transducer.cli.archive.shared import Found, Part
 from transducer.cli.console import report
 from transducer.cli.job import Plan
 from transducer.cli.options import set_threads, text_stages
@@ -38,12 +39,26 @@ if TYPE_CHECKING:
 _MEDIUM = "samples"  # pictures take longer to decode than to judge, which a batch does not change
 
 
+SHARED = "shared"  # status of a file that is to be worked on in parts, and of each of them
+
+
 class Task(NamedTuple):
-    """A file, where its results go, and what the summary knows it by."""
+    """A file, or a part of its work.
+
+    Attributes:
+        output: where its results go.
+        identity: what the summary knows it by.
+        workers: that may share it.
+        part: what is to be done of it; None for all.
+        found: of all its parts, which are to be joined.
+    """
 
     item: Item
     output: str
     identity: str
+    workers: int = 1
+    part: Part | None = None
+    found: tuple[Found, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -52,6 +67,7 @@ class Outcome(NamedTuple):
     status: str
     duration: float | None = None
     error: str | None = None
+    found: Found | None = None
 
 
 class FileWork:
@@ -88,7 +104,50 @@ class FileWork:
         return self._deliver(task, self._read(result), lacks_parts(clip))
 
     def whole(self, task: Task, tell: Callable[[float], None]) -> Outcome:
+        if task.part is not None:
+            return Outcome(SHARED, found=self._find(task, task.part))
+        if task.workers > 1 and (duration := self._shared(task)) is not None:
+            return Outcome(SHARED, duration)
+        if task.found and (joined := self._join(task)) is not None:
+            return self._deliver(task, *joined)
         return self._deliver(task, *self._follow(task, tell))
+
+    def _shared(self, task: Task) -> float | None:
+        """The seconds of a file that can be worked on in parts with the same result; None of any other."""
+        from transducer.engine.relay import can_share
+
+        # A batch for clips is there for sound and one model, which is what can be shared, too.
+        path = task.item.path
+        if self.clips is None or not can_share(self.clips.engine) or "://" in path or is_pipe(path):
+            return None
+        if {"start", "length"} & {*self._options, *task.item.options}:
+            return None
+        with self._model.open(path, **{**self._options, **task.item.options}) as reader:
+            return reader.duration if reader.duration is not None and reader.duration > SHORT else None
+
+    def _find(self, task: Task, part: Part) -> Found:
+        """What one of the streams that share a file finds in it."""
+        from transducer.engine.relay import run_leg
+
+        assert self.clips is not None
+        engine = self.clips.engine
+        with self._model.open(task.item.path, **{**self._options, **task.item.options}) as reader:
+            leg = run_leg(engine, reader, part.first(self._model.rate, engine.block), part.meet)
+            return Found(leg, tuple(reader.warnings), reader.incomplete)
+
+    def _join(self, task: Task) -> tuple[Any, bool] | None:
+        """The result of all parts, as of one stream; None where nothing was said: a session tells why."""
+        from transducer.engine.relay import join
+
+        segments, last = join([found.leg for found in task.found])
+        end = task.found[last]
+        if not segments:
+            return None
+        for warning in end.warnings:
+            report("warning", warning)
+        name, language = source_name(task.item.path), self._model.config.language
+        result = Transcript(tuple(segments), end.leg.duration, name, language, end.warnings)
+        return self._read(result), end.incomplete
 
     def failed(self, task: Task, error: Exception, seconds: float) -> Outcome:
         name = source_name(task.item.path)
