@@ -130,6 +130,6 @@ def _hash(state: StreamState) -> bytes:
         else:
             digest.update(pickle.dumps(value))
 
-    # What waits depends on packets, steady clocks are the same, and what was gathered is of networks that do not stream.
+    # What waits depends on packets; steady clocks are the same; what was gathered is of networks that do not stream.
     add((state.search, state.pending, state.block, state.encoded, state.searched))
     return digest.digest()
