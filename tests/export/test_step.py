@@ -13,9 +13,10 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from transducer.cores.conformer import ConformerConfig
+from transducer.cores.tcn import TCNConfig
 from transducer.engine.onnx_backend import Graph
 from transducer.errors import UsageError
-from transducer.export.step import stage_graph
+from transducer.export.step import stage_graph, stage_graphs
 from transducer.model.config import TAGS, CoreConfig, EncoderConfig, FrontendConfig, import_parts
 from transducer.model.sequence import Serial, Streaming
 
@@ -119,3 +120,21 @@ class Strange(Branching):
 def test_what_onnx_cannot_say_is_an_error(stage, message):
     with pytest.raises(UsageError, match=message):
         stage_graph(stage, 4, 2, np.dtype(np.float32), False)
+
+
+def test_graphs_for_several_numbers_of_steps_have_the_same_state(tmp_path):
+    stage = Serial(*TCNConfig(8, 12, 3, 3, (1, 2), look_ahead=5).build()).eval().requires_grad_(False)
+    graphs = []
+    for number, model in enumerate(stage_graphs(stage, [1, 16], 8, np.dtype(np.float32), False)):
+        (tmp_path / f"{number}.onnx").write_bytes(model.SerializeToString())
+        graphs.append(Graph(tmp_path / f"{number}.onnx"))
+    one, many = graphs
+    assert one.states == many.states
+    x, exists = torch.randn(1, 16, 8), torch.ones(1, 16, dtype=torch.bool)
+    (found, _), _ = many.run(one.init_state(1), x=x.numpy(), exists=exists.numpy())
+    state, steps = one.init_state(1), []
+    for step in range(16):
+        rows = slice(step, step + 1)
+        (y, _), state = one.run(state, x=x[:, rows].numpy(), exists=exists[:, rows].numpy())
+        steps.append(y)
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), found, rtol=1e-4, atol=1e-5)
