@@ -11,7 +11,7 @@ MODEL is a folder in CTranslate2's form, which both read; TABLE.tsv has the colu
 - words that are invented in `--quiet` recordings, of which each is cut or looped to `--seconds`;
 - the most memory that the process took before the peer was loaded.
 
-Needs `pip install transducer[bench]`.
+Needs `pip install '.[bench]'`.
 """
 
 from __future__ import annotations
