@@ -58,7 +58,8 @@ class CTC(Pointwise, Head):
         return super().forward(*self.stack(x, mask))
 
     def step(self, x: Tensor, mask: Tensor, state: tuple[()]) -> tuple[Tensor, Tensor, tuple[()]]:
-        return super().step(*self.stack(x, mask), state)
+        x, mask = self.stack(x, mask)
+        return super().step(x, mask, state)
 
     def loss(
         self, outputs: Tensor, mask: Tensor, targets: Sequence[Sequence[int]], weights: Tensor | None = None
