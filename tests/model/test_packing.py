@@ -130,6 +130,6 @@ def test_a_model_hears_the_same_with_packed_weights():
     plain = Engine(TorchBackend(stages), engine.search, model.medium, engine.block)
     if packing._available():
         assert any(isinstance(module, PackedLinear) for module in engine.network.network.modules())
-    assert not any(isinstance(module, PackedLinear) for module in plain.network.modules())
+    assert not any(isinstance(module, PackedLinear) for module in plain.network.network.modules())
     samples = np.concatenate([speech(seed) for seed in range(3)])
     assert_like(finals(run(plain, [samples])), finals(run(engine, [samples])))

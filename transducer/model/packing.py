@@ -7,6 +7,7 @@ arithmetic is float32 as before. What is saved is the traffic of the weights thr
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -23,7 +24,9 @@ class PackedLinear(nn.Module):
         self.bias = linear.weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias.detach()
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.fbgemm_linear_fp16_weight_fp32_activation(x, self.packed, self.bias)
+        rows = x.reshape(x.shape[:-1].numel(), x.shape[-1])
+        y = _product(nn.functional.pad(rows, (0, 0, 0, -len(rows) % row_step())), self.packed, self.bias)
+        return y[: len(rows)].view(*x.shape[:-1], len(self.bias))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PackedLinear:
         return self  # it never changes, and the packed matrix cannot be copied
@@ -62,6 +65,29 @@ def pack_linears(module: nn.Module) -> None:
                 and all(map(_is_half, child.all_weights[0][:2]))
             ):
                 setattr(parent, name, PackedGates(child))
+
+
+@lru_cache(maxsize=1)
+def row_step() -> int:
+    """What the number of rows of a product must be a multiple of, for the same bits whatever that number is.
+
+    With AVX2, FBGEMM has kernels of up to six rows, of which those of one and two add up in another order. Which rows
+    get which kernel is its own affair, so that it is tried out.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        x, weight, bias = torch.randn(480, 48), torch.randn(40, 48).half().float(), torch.zeros(40)
+    packed = torch.fbgemm_pack_gemm_matrix_fp16(weight)
+    whole = _product(x, packed, bias)
+    for step in (1, 3):
+        if all(torch.equal(_product(x[:rows], packed, bias), whole[:rows]) for rows in range(step, len(x), step)):
+            return step
+    return 12
+
+
+def _product(x: Tensor, packed: Any, bias: Tensor) -> Tensor:
+    y: Tensor = torch.fbgemm_linear_fp16_weight_fp32_activation(x, packed, bias)
+    return y
 
 
 def is_packed(module: nn.Module) -> bool:
