@@ -71,7 +71,7 @@ def test_results_do_not_depend_on_packets_and_equal_offline(name, search, seed, 
     assert results == run(engine, [samples])
 
     # The network's outputs are those of the whole up to rounding; and of equal outputs the search makes the same.
-    offline = forward(model._network_at_chunk(round(chunk_ms / 40)), ended(engine, samples))
+    offline = forward(model.networks._network_at_chunk(round(chunk_ms / 40)), ended(engine, samples))
     np.testing.assert_allclose(streamed, offline, rtol=1e-4, atol=1e-4)
     ((state, whole),) = step([search.init()], [streamed])
     assert finals(results) == finals(whole + search.flush(state)[1])

@@ -25,7 +25,8 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(x.shape[:-1].numel(), x.shape[-1])
-        y = _product(nn.functional.pad(rows, (0, 0, 0, -len(rows) % row_step())), self.packed, self.bias)
+        more = -len(rows) % row_step()
+        y = _product(nn.functional.pad(rows, (0, 0, 0, more)) if more else rows, self.packed, self.bias)
         return y[: len(rows)].view(*x.shape[:-1], len(self.bias))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PackedLinear:
