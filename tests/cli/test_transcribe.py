@@ -125,7 +125,7 @@ def test_options_reach_the_model(model, folder):
     assert transcribe("one.wav", "--search", "beam", "--beam", "4", "--chunk-ms", "320", "--nbest", "3") == 0
     assert transcribe("one.wav", "--beam", "4") == 0
     assert transcribe("one.wav", "--raw", "s16le", "--rate", "8000", "--channels", "2", "--search", "greedy") == 0
-    assert model.calls == [
+    assert [{name: given for name, given in call.items() if name != "partials"} for call in model.calls] == [
         {"source": "one.wav"},
         {"source": "one.wav", "search": "beam", "beam": 4, "chunk_ms": 320, "nbest": 3},
         {"source": "one.wav", "search": "beam", "beam": 4},
@@ -364,7 +364,8 @@ def test_info(model, capsys):
 
 
 @pytest.fixture
-def table(folder: Path) -> Path:
+def table(folder: Path, model) -> Path:
+    model.medium = None  # it writes words of sound
     (folder / "table.tsv").write_text("path\ttext\none.wav\thello there, you\ntwo.wav\tno way\n")
     return folder / "table.tsv"
 
