@@ -364,8 +364,7 @@ def test_info(model, capsys):
 
 
 @pytest.fixture
-def table(folder: Path, model) -> Path:
-    model.medium = None  # it writes words of sound
+def table(folder: Path) -> Path:
     (folder / "table.tsv").write_text("path\ttext\none.wav\thello there, you\ntwo.wav\tno way\n")
     return folder / "table.tsv"
 

@@ -72,7 +72,7 @@ class FakeSession:
 
 class FakeModel:
     kind = "words"
-    medium = SimpleNamespace(name="scripts")
+    medium: Any = None
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
@@ -114,7 +114,9 @@ class FakeModel:
 def load(name: str) -> FakeModel:
     if name != "fake":
         raise UsageError(f"no model {name!r}; there are fake")
-    return FakeModel()
+    model = FakeModel()
+    model.medium = SimpleNamespace(name="scripts")  # archives look at it
+    return model
 
 
 if __name__ == "__main__":
