@@ -76,7 +76,7 @@ def test_damage_and_a_decoder_that_crashes(tmp_path, capsys):
     assert all(entry["error"] and entry["duration"] is None for entry in failed.values())
     one = found["0/000"]
     assert (one["file"], one["error"], one["duration"]) == (str(scripts / "0" / "000.wav"), None, 42.0)
-    assert one["seconds"] > 0
+    assert one["seconds"] >= 0
     assert no_halves(out)
 
 
