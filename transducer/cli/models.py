@@ -46,12 +46,13 @@ def _bundled(name: str) -> dict[str, Any]:
     decoding = document["model"].get("decoding") or card.get("defaults") or {}
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     chunk = decoding.get("chunk_ms")
+    by_segments = any(head["type"] == "segment" for head in document["model"].get("heads", {}).values())
     return {
         "name": name,
         "where": "bundled",
         "megabytes": max(1, round(size / 1e6)),
         "languages": "English" if name.endswith(("-en", ".en")) else "",
-        "latency": f"{chunk:g} ms" if chunk else "by segments" if name.startswith("whisper") else "",
+        "latency": f"{chunk:g} ms" if chunk else "by segments" if by_segments else "",
         "error": next(iter(card.get("measured", ())), "") and f"measured: {card['measured'][0]}",
         "licence": card.get("licence", "Apache-2.0"),
     }
