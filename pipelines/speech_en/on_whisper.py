@@ -28,6 +28,7 @@ from pipelines.speech_en.measures import SpeechErrors
 from pipelines.speech_en.no_speech import NoSpeech
 from pipelines.speech_en.recipe import words
 from pipelines.speech_en.silence import silence
+from pipelines.speech_en.teacher import TeacherStates
 from pipelines.speech_en.whisper_start import WhisperStart
 from pipelines.speech_en.word_lm import PHONES
 from transducer.cores.sinusoidal_transformer import SinusoidalTransformerConfig
@@ -82,6 +83,7 @@ def recipe(
     crf_steps: int = 2000,
     crf_weight: float = 1.0,
     silence_weight: float = 0.2,
+    teacher_weight: float = 1.0,
     pieces_count: int = 500,
     pieces_weight: float = 0.5,
     frames_per_batch: int = 12000,
@@ -95,8 +97,9 @@ def recipe(
         start: the folder with Whisper's weights, or their name, see `transducer.load`; random ones without it.
         ctc_rate: peak learning rate of AdamW.
         ctc_final: what is left of it at the end of the first phase; the second goes on from there.
-        crf_weight, silence_weight, pieces_weight: of the losses on what the language could have said, on sound without
-            speech, and on byte pairs, against 1 for CTC on phones.
+        crf_weight, silence_weight, pieces_weight, teacher_weight: of the losses on what the language could have said,
+            on sound without speech, on byte pairs, and on the distance from the original encoder, against 1 for CTC on
+            phones.
         pieces_count: of the byte pairs.
         frames_per_batch: of 10 ms.
         average_decay: of the averaged weights.
@@ -113,10 +116,11 @@ def recipe(
     no_speech = NoSpeech(
         partial(silence, data / "noise" / "noise.tsv", 40 if quick else None, 4 if quick else 120), silence_weight
     )
+    taught = () if start is None else (TeacherStates(start, teacher_weight),)
     ctc = Phase(
         "ctc",
         ctc_steps,
-        (HeadLoss("phones"), HeadLoss("pieces", pieces_weight), no_speech),
+        (HeadLoss("phones"), HeadLoss("pieces", pieces_weight), no_speech, *taught),
         batch_frames=frames_per_batch,
         learning_rate=ctc_rate,
         matrix_learning_rate=0.0,  # Muon would make other matrices of Whisper's

@@ -33,18 +33,23 @@ class WhisperStart:
 
     def __call__(self, network: Network) -> None:
         """Raises UsageError for weights of another family, or of other sizes."""
-        heads = load(self.folder).network.heads.values()
-        encoder = next((head.encoder for head in heads if isinstance(head, SegmentHead)), None)
-        if not isinstance(encoder, WhisperEncoder):
-            raise UsageError(f"{self.folder} has no encoder of Whisper's to start from")
         try:
-            network.encoder.load_state_dict(causal(encoder))
+            network.encoder.load_state_dict(causal(whisper_encoder(self.folder)))
         except RuntimeError as error:
             raise UsageError(f"the encoder of {self.folder} has other sizes than the model: {error}") from None
         # It takes (log10 p + 4) / 4.
         assert isinstance(network.frontend, LogMel)
         network.frontend.mean.fill_(-4 * math.log(10))
         network.frontend.std.fill_(4 * math.log(10))
+
+
+def whisper_encoder(folder: Path) -> WhisperEncoder:
+    """The encoder of published weights. Raises UsageError for weights of another family."""
+    heads = load(folder).network.heads.values()
+    encoder = next((head.encoder for head in heads if isinstance(head, SegmentHead)), None)
+    if not isinstance(encoder, WhisperEncoder):
+        raise UsageError(f"{folder} has no encoder of Whisper's to start from")
+    return encoder
 
 
 def causal(encoder: WhisperEncoder) -> dict[str, Tensor]:

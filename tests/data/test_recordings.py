@@ -83,7 +83,7 @@ def test_data_sets_are_told_apart(tmp_path):
 def test_what_cannot_be_trained_on_is_told(tmp_path):
     source = tones(tmp_path)
     table = source.datasets[0].path
-    with pytest.raises(UsageError, match="front-end's default low_hz and floor"):
+    with pytest.raises(UsageError, match="front-end's default floor"):
         Recordings(source.datasets, source.spelling, LogMelConfig(floor=1e-6))
     table.write_text(table.read_text().replace("\tcab", "\tcab 9"))
     with pytest.raises(UsageError, match="utterance train-cab: no token for the character '9'"):

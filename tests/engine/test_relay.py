@@ -22,9 +22,9 @@ from transducer.results import Segment
 
 
 @lru_cache
-def engine(name: str, renew: bool = True) -> Engine:
+def engine(name: str, renew_after: float | None = 0.3) -> Engine:
     config, seed = MODELS[name]
-    config = replace(config, decoding=DecodingConfig(renew_after=0.3 if renew else None))
+    config = replace(config, decoding=DecodingConfig(renew_after=renew_after))
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(Path(folder, "model"), build_network(config, seed), config, {"letters": LETTERS})
         return transducer.load(Path(folder, "model")).engine(chunk_ms=160)
@@ -69,13 +69,13 @@ def test_parts_join_to_the_whole(name, cuts):
 
 
 def test_without_pauses_one_goes_on_to_the_end():
-    samples = source([0.5, 1.0, 0.5])
-    legs, found = relay(engine("ctc"), samples, [0, len(samples) // 2])
-    assert found == finals(run(engine("ctc"), [samples]))
+    samples, patient = source([0.5, 1.0, 0.5]), engine("ctc", renew_after=10.0)
+    legs, found = relay(patient, samples, [0, len(samples) // 2])
+    assert found == finals(run(patient, [samples]))
     assert legs[0].next is None and legs[0].duration == len(samples) / RATE
 
 
 def test_what_cannot_be_shared():
     assert can_share(engine("ctc"))
-    assert not can_share(engine("ctc", renew=False))
+    assert not can_share(engine("ctc", renew_after=None))
     assert not can_share(engine("ctc, look-ahead"))

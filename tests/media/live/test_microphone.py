@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+import threading
 import types
 
 import numpy as np
@@ -92,6 +93,35 @@ def test_a_device_that_goes_away(monkeypatch):
     with pytest.raises(MediaError, match=r"gives no sound any more.*plugged in"):
         next(recording)
     assert device.closed == 0  # PortAudio would wait for it
+
+
+def test_a_device_that_goes_away_while_it_starts(monkeypatch):
+    device = FakeSounddevice(16000)
+    open_stream, never = device.InputStream, threading.Event()
+
+    def stuck(**options):
+        stream = open_stream(**options)
+        stream.start = never.wait
+        return stream
+
+    monkeypatch.setattr(device, "InputStream", stuck)
+    monkeypatch.setitem(sys.modules, "sounddevice", device)
+    monkeypatch.setattr(live, "PATIENCE", 0.05)
+    with pytest.raises(MediaError, match=r"gives no sound any more.*plugged in"):
+        next(microphone(16000))
+    never.set()
+
+
+def test_a_device_that_does_not_start(monkeypatch):
+    device = FakeSounddevice(16000)
+    monkeypatch.setitem(sys.modules, "sounddevice", device)
+
+    def give():
+        raise device.PortAudioError("Device unavailable [PaErrorCode -9985]")
+
+    monkeypatch.setattr(device, "InputStream", lambda **_: types.SimpleNamespace(samplerate=16000, start=give))
+    with pytest.raises(MediaError, match="has stopped: it is busy or gone"):
+        next(microphone(16000))
 
 
 def test_sound_that_is_lost_becomes_silence(monkeypatch):

@@ -78,7 +78,7 @@ class Microphone(Iterator[np.ndarray]):
         self.warnings: list[str] = []
         self._since = since
         self._closed = threading.Event()
-        self._blocks: queue.SimpleQueue[tuple[np.ndarray, bool, float]] = queue.SimpleQueue()
+        self._blocks: queue.SimpleQueue[tuple[np.ndarray, bool, float] | Exception] = queue.SimpleQueue()
         try:
             self._stream = _open_stream(self._sounddevice, rate, device, self._take)
         except (self._sounddevice.PortAudioError, ValueError) as error:
@@ -97,8 +97,10 @@ class Microphone(Iterator[np.ndarray]):
     def _record(self) -> Iterator[tuple[int, np.ndarray]]:
         stream, rate, mixer = self._stream, round(self._stream.samplerate), Mixer()
         begun, count, gone = None, 0, True
+        # PortAudio never comes back from the start of a device that goes away in the middle of it.
+        starting = threading.Thread(target=self._start, daemon=True)
         try:
-            stream.start()
+            starting.start()
             while not self._closed.is_set():
                 block, overflow, now = self._next_block()
                 if begun is None:
@@ -123,7 +125,14 @@ class Microphone(Iterator[np.ndarray]):
             if gone:
                 _abandon(self._sounddevice)
             else:
+                starting.join(PATIENCE)
                 stream.close()
+
+    def _start(self) -> None:
+        try:
+            self._stream.start()
+        except self._sounddevice.PortAudioError as error:
+            self._blocks.put(error)
 
     def _take(self, block: np.ndarray, count: int, when: Any, status: Any) -> None:
         """What PortAudio calls, in its own thread, which may stay in there when a device goes away."""
@@ -132,9 +141,12 @@ class Microphone(Iterator[np.ndarray]):
     def _next_block(self) -> tuple[np.ndarray, bool, float]:
         """(N, 1) samples, whether some were lost before them, and when they came."""
         try:
-            return self._blocks.get(timeout=PATIENCE)
+            block = self._blocks.get(timeout=PATIENCE)
         except queue.Empty:
             raise MediaError(f"{self.name} gives no sound any more; is it still plugged in? {_LIST}") from None
+        if isinstance(block, Exception):
+            raise block
+        return block
 
     def _tell_loss(self, second: float, lost: float) -> None:
         if len(self.warnings) < MAX_WARNINGS:
