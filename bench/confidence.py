@@ -1,6 +1,6 @@
 """How well confidences tell right words from wrong ones, and how well they are calibrated.
 
-    python bench/confidence.py TABLE.tsv [--model speech-en] [--search beam] [--plot FILE.png] [--json]
+    python bench/confidence.py TABLE.tsv [--model speech-en] [--search beam] [--second-pass none] [--plot FILE] [--json]
 
 The area under the ROC curve is the probability that a right word, drawn at random, has a higher confidence than a
 wrong one (ties count half). Right and wrong are by the alignment with the fewest errors.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jiwer
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--model", default="speech-en")
     parser.add_argument("--search", default=None)
+    parser.add_argument("--second-pass", help="a model that writes finals; none for none; the model's own if not given")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -44,7 +46,8 @@ def main() -> None:
     for utterance in track(
         read_table(options.table, needs="text").items, console=Console(stderr=True), description="listening"
     ):
-        words = model.transcribe(utterance.path, search=options.search).words
+        found = model.transcribe(utterance.path, search=options.search, second_pass=options.second_pass).words
+        words = [replace(word, text=text) for word in found for text in normalise(word.text).split()]
         if not words:
             continue
         heard = " ".join(word.text for word in words)

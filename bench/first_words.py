@@ -10,6 +10,7 @@ much silence come before it. A first word is right if the first one or two words
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--model", default="speech-en")
     parser.add_argument("--search", default="beam")
     parser.add_argument("--chunk-ms", type=float, default=640)
+    parser.add_argument("--second-pass", help="a model that writes finals; none for none; the model's own if not given")
     parser.add_argument("--recordings", type=int, default=30)
     parser.add_argument("--silences", type=float, nargs="+", default=[0.1, 0.5, 1, 2, 5, 7.5, 10])
     args = parser.parse_args()
@@ -63,7 +65,8 @@ def main() -> None:
         return noise.normal(0, ROOM, int(seconds * rate)).astype(np.float32)
 
     def hear(samples: np.ndarray) -> list[transducer.Word]:
-        return list(model.transcribe([samples], search=args.search, chunk_ms=args.chunk_ms).words)
+        found = model.transcribe([samples], search=args.search, chunk_ms=args.chunk_ms, second_pass=args.second_pass)
+        return [replace(word, text=normalise(word.text)) for word in found.words]
 
     grid = Grid("silence before, s", "first words wrong, alone", "after another recording")
     for seconds in track(args.silences, console=Console(stderr=True), transient=True):

@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--weights", type=float, nargs="+", default=[2.0, 4.0, 6.0, 8.0])
     parser.add_argument("--decoys")
     parser.add_argument("--model", default="speech-en")
+    parser.add_argument("--second-pass", help="a model that writes finals; none for none; the model's own if not given")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -60,12 +61,12 @@ def main() -> None:
     names = [hotword.phrase for hotword in read_hotwords(options.names)]
     decoys = [hotword.phrase for hotword in read_hotwords(options.decoys)] if options.decoys else []
     references = [normalise(utterance.text) for utterance in utterances]
-    results = {}
+    results, chosen = {}, {"search": "beam", "second_pass": options.second_pass}
     with Progress(console=Console(stderr=True)) as progress:
         for weight in progress.track([0.0, *options.weights], description="weights"):
             hotwords = [(phrase, weight) for phrase in names + decoys] if weight else ()
             heard = [
-                normalise(model.transcribe(utterance.path, search="beam", hotwords=hotwords).text)
+                normalise(model.transcribe(utterance.path, hotwords=hotwords, **chosen).text)
                 for utterance in progress.track(utterances, description=f"weight {weight:g}")
             ]
             results[weight] = count(references, heard, set(names + decoys))

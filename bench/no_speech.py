@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--model", default="speech-en")
     parser.add_argument("--search", default=None)
+    parser.add_argument("--second-pass", help="a model that writes finals; none for none; the model's own if not given")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -93,7 +94,10 @@ def main() -> None:
     for kind, sound in track(sounds.items(), console=Console(stderr=True), description="listening"):
         samples = np.resize(sound, int(seconds * RATE)).astype(np.float32)
         packets = (samples[start : start + RATE] for start in range(0, len(samples), RATE))
-        words[kind] = [word.text for word in model.transcribe(packets, search=options.search).words]
+        words[kind] = [
+            word.text
+            for word in model.transcribe(packets, search=options.search, second_pass=options.second_pass).words
+        ]
     per_minute = {kind: len(heard) * 60 / seconds for kind, heard in words.items()}
     total = sum(map(len, words.values())) / options.minutes
     if options.json:

@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=5)
     parser.add_argument("--model", default="speech-en")
     parser.add_argument("--search", default=None)
+    parser.add_argument("--second-pass", help="a model that writes finals; none for none; the model's own if not given")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -56,7 +57,7 @@ def main() -> None:
         speech = read_audio(utterance.path, RATE)
         for level in levels:
             sound = mix(speech, clips[clip], level) if np.isfinite(level) else speech
-            heard[level].append(model.transcribe([sound], search=options.search).text)
+            heard[level].append(model.transcribe([sound], search=options.search, second_pass=options.second_pass).text)
     texts = [utterance.text for utterance in utterances]
     rates = {level: count_errors(texts, heard[level]).wer for level in levels}
     if options.json:

@@ -26,7 +26,7 @@ import json, resource, sys, time
 import transducer
 
 model = transducer.load(sys.argv[1])
-options = {"search": sys.argv[2]} if model.kind == "words" else {}
+options = {"search": sys.argv[2], "second_pass": "none"} if model.kind == "words" else {}
 model.engine(**options)
 loaded = time.process_time()
 model.predict(sys.argv[3], **options)

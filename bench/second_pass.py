@@ -34,7 +34,7 @@ def main() -> None:
     items = read_table(options.table, needs="text").items[:: options.every]
     normal = EnglishTextNormalizer()
     runs: list[tuple[str, str, dict[str, Any]]] = [
-        (options.model, options.model, {}),
+        (options.model, options.model, {"second_pass": "none"}),
         (f"{options.model}, second pass", options.model, {"second_pass": options.second_pass}),
         (options.second_pass, options.second_pass, {}),
     ]

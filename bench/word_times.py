@@ -41,6 +41,10 @@ class Timed(NamedTuple):
     end: float
 
 
+def timed(transcript: transducer.Transcript) -> list[Timed]:
+    return [Timed(normalise(word.text), word.start, word.end) for word in transcript.words]
+
+
 def read_alignments(path: Path) -> dict[str, list[Timed]]:
     with open(path, newline="") as file:
         return {
@@ -120,6 +124,7 @@ def main() -> None:
     parser.add_argument("alignments", nargs="?", type=Path)
     parser.add_argument("--every", type=int, default=1, help="only each so-manieth utterance")
     parser.add_argument("--model", default="speech-en")
+    parser.add_argument("--second-pass", help="a model that writes finals; none for none; the model's own if not given")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -141,9 +146,9 @@ def main() -> None:
         reference = aligned if known is None else known[utterance.path.stem]
         if reference is None:
             continue
-        words = [Timed(word.text, word.start, word.end) for word in model.transcribe([samples]).words]
+        words = timed(model.transcribe([samples], second_pass=options.second_pass))
         ours.append(differences(reference, words))
-        words = [Timed(word.text, word.start, word.end) for word in model.align([samples], utterance.text).words]
+        words = timed(model.align([samples], utterance.text))
         given.append(differences(reference, words))
         if known is not None and aligned is not None:
             peers.append(differences(reference, aligned))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from contract import verify_contract
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_full_context import tiny_full_context, write_full_context
-from tiny_models import RATE, speech, tiny_model
+from tiny_models import LETTERS, MODELS, RATE, build_network, speech, tiny_model
 
+from transducer.engine.model import load
 from transducer.engine.second_pass import WithFeatures
 from transducer.errors import UsageError
 from transducer.frontends.whisper_mel import WhisperMel
+from transducer.model.checkpoint import save_checkpoint
 from transducer.model.sequence import Serial
 from transducer.results import Segment
 
@@ -73,6 +76,21 @@ def test_the_second_model_hears_the_sound_of_a_segment(second: Path) -> None:
     for begin, part in heard:
         np.testing.assert_allclose(part, features[begin : begin + len(part)], atol=1e-5)
     assert all(a + len(part) <= b for (a, part), (b, _) in itertools.pairwise(heard))
+
+
+def test_a_model_may_have_a_second_pass_by_default(second: Path, tmp_path: Path) -> None:
+    config, seed = MODELS["ctc"]
+    config = replace(config, decoding=replace(config.decoding, second_pass=str(second)))
+    save_checkpoint(tmp_path / "model", build_network(config, seed), config, {"letters": LETTERS})
+    model, sound = load(tmp_path / "model"), [speech(1)]
+    plain = tiny_model("ctc")
+    assert model.transcribe(sound).text == plain.transcribe(sound, second_pass=second).text
+    alone = plain.transcribe(sound).text
+    assert model.transcribe(sound, second_pass="none").text == alone != model.transcribe(sound).text
+    # What only the first model has: its heads, its words as events.
+    assert model.transcribe(sound, head=next(iter(config.heads))).text == alone
+    assert [event.label for event in model.label(sound).events] == [event.label for event in plain.label(sound).events]
+    assert model.info()["defaults"]["second_pass"] == str(second)
 
 
 def test_a_stream_with_a_second_pass_can_be_saved_and_stays_small(second: Path) -> None:

@@ -27,7 +27,7 @@ from transducer.published.detection import is_published
 from transducer.published.hub import fetch, is_name
 from transducer.results import Labelling, Transcript
 from transducer.search.context import SearchContext
-from transducer.search.options import OF_FULL_CONTEXT, Options
+from transducer.search.options import NO_SECOND_PASS, OF_FULL_CONTEXT, Options
 from transducer.search.tokens.language import LanguageScorer
 from transducer.search.tokens.word_model import WordModel, read_config
 from transducer.text.tokenizers.tokenizer import Tokenizer
@@ -291,7 +291,7 @@ class Model:
             step = head.stride * self._step_ms
             raise UsageError(f"the head {name} of the model {self.name} needs chunks of a multiple of {step:g} ms")
         network = self.networks.backend((name,), chunk)
-        second = options.second_pass
+        second = self._second_pass(options)
         # What is for full-context models is for the second one.
         asked = options if second is None else options.without(OF_FULL_CONTEXT)
         context = SearchContext(
@@ -319,6 +319,16 @@ class Model:
 
             network, search = with_second_pass(network, search, context, options, load(second, str(self.device)))
         return Engine(network, search, self.medium, block, head.delay, steps)
+
+    def _second_pass(self, options: Options) -> str | Path | None:
+        """The model that writes final segments anew: the one that was asked for, or else this model's own.
+
+        By default there is none for what only this model has: the times of a given text, events, the words of a head.
+        """
+        if options.second_pass is not None:
+            return None if options.second_pass == NO_SECOND_PASS else options.second_pass
+        alone = options.align is not None or options.results == "events" or options.head is not None
+        return None if alone else self.config.decoding.second_pass
 
     def _head(self, options: Options) -> str:
         """The head to read: the one that was asked for, or the first that goes with the search."""

@@ -27,6 +27,7 @@ from transducer.engine.client import StreamState
 from transducer.engine.engine import Engine
 from transducer.media.medium import Block
 from transducer.results import Segment
+from transducer.search.second_pass import SecondPassSearch, SecondPassState
 from transducer.search.segments import SegmentSearch
 
 _NAME = "stream"
@@ -51,7 +52,7 @@ class Leg:
 
 def can_share(engine: Engine) -> bool:
     """Whether streams of an engine can meet: words, from samples, of a network whose state is renewed."""
-    return engine.renews and engine.medium.steady and isinstance(engine.search, SegmentSearch)
+    return engine.renews and engine.medium.steady and isinstance(engine.search, SegmentSearch | SecondPassSearch)
 
 
 def run_leg(engine: Engine, blocks: Iterable[Block], first: int, meet: Callable[[int, bytes], int | None]) -> Leg:
@@ -64,13 +65,13 @@ def run_leg(engine: Engine, blocks: Iterable[Block], first: int, meet: Callable[
             same in mind there, which ends this one, or None.
     """
     batch, leg = StreamBatch(engine, 1), Leg()
-    assert first % batch.block == 0 and isinstance(engine.search, SegmentSearch)
+    assert first % batch.block == 0 and can_share(engine)
     batch.join(_NAME)
     if first:
         state = batch.state(_NAME)
         batch.leave(_NAME)
         output = first // engine.stride
-        search = state.search._replace(start=output)
+        search = _begun(state.search, output)
         batch.join(_NAME, state._replace(search=search, received=first, encoded=output, searched=output))
 
     def take(results: list[Any], step: int) -> None:
@@ -103,6 +104,13 @@ def join(legs: Sequence[Leg]) -> tuple[list[Segment], int]:
         if leg.next is None:
             return found, number
         number, begin = leg.next, leg.end
+
+
+def _begun(search: Any, output: int) -> Any:
+    """The state of a search that begins with an output."""
+    if isinstance(search, SecondPassState):
+        return search._replace(first=_begun(search.first, output), position=output)
+    return search._replace(start=output)
 
 
 def _from(blocks: Iterable[Block], first: int, size: int) -> Iterator[np.ndarray]:

@@ -16,7 +16,7 @@ from transducer.errors import UsageError
 from transducer.model.sequence import Serial, State, Streaming
 from transducer.search.context import SearchContext
 from transducer.search.full_context.search import FullContextSearch
-from transducer.search.options import OF_FULL_CONTEXT, Options
+from transducer.search.options import NO_SECOND_PASS, OF_FULL_CONTEXT, Options
 from transducer.search.result_search import ResultSearch
 from transducer.search.second_pass import SecondPassSearch
 
@@ -90,10 +90,12 @@ def with_second_pass(
         raise UsageError(
             f"{name} does not hear what {context.model} hears: a second pass needs samples at the same rate"
         )
-    second = model.engine(partials=False, **{option: getattr(options, option) for option in OF_FULL_CONTEXT}).search
+    head: Any = next(iter(model.network.heads.values()))
+    shared = ("hotwords", "nbest") if getattr(head, "decoder", None) is not None else ()
+    passed = {option: getattr(options, option) for option in (*OF_FULL_CONTEXT, *shared)}
+    second = model.engine(partials=False, second_pass=NO_SECOND_PASS, **passed).search
     if not isinstance(second, FullContextSearch):
         raise UsageError(f"{name} is no full-context model, such as Whisper, and a second pass needs one")
-    head: Any = next(iter(model.network.heads.values()))
     stage = WithFeatures(network.network, model.network.frontend, head.config.silence)
     outputs = network.network(*_silence(network.network, network.network.block))[0].shape[-1]
     combined = SecondPassSearch(search, second, outputs, context.seconds_per_step, stage.steps, stage.lag)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from transducer.engine.engine import Engine
 from transducer.engine.model import Model
 from transducer.errors import UsageError
+from transducer.search.options import NO_SECOND_PASS
 
 NOISE = 8  # blocks of noise where there is no recording
 MOST = 64  # blocks of a recording whose numbers are compared; its results are compared as a whole
@@ -103,6 +104,6 @@ def _difference(ours: Engine, theirs: Engine, blocks: Sequence[NDArray[Any]]) ->
 
 
 def _results(model: Model, source: Any) -> Any:
-    found = model.predict(source)
+    found = model.predict(source, second_pass=NO_SECOND_PASS)
     text = getattr(found, "text", None)
     return text if text is not None else [(event.label, event.start_frame, event.end_frame) for event in found.events]

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,7 +120,7 @@ def _write(model: Model, networks: TorchNetworks, folder: Path, int8: bool, chun
             "units": sorted(model.units),
             "heads": heads,
             "chunks": _kept(config.chunks, chunks),
-            "decoding": to_json(config.decoding),
+            "decoding": to_json(replace(config.decoding, second_pass=None)),  # exported models run alone
             "events": None if config.events is None else to_json(config.events),
             "language": config.language,
             "card": config.card,

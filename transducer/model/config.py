@@ -172,6 +172,7 @@ class DecodingConfig:
         renew_after: seconds in which nothing is heard after which the network remembers no more than the newest block,
             until something is: a state full of silence makes it miss first words. None for never.
         fast_decoding: videos may be decoded without the loop filter: faster, and a little less exact.
+        second_pass: name of the full-context model that writes final segments anew; None for none.
 
     Raises:
         UsageError: a number that makes no sense.
@@ -184,6 +185,7 @@ class DecodingConfig:
     blank_window: int | None = None
     renew_after: float | None = None
     fast_decoding: bool = False
+    second_pass: str | None = None
 
     def __post_init__(self) -> None:
         if self.beam is not None and self.beam < 1:

@@ -43,7 +43,8 @@ class Options:
         language: that is spoken, such as "de", for a model of many; told from the sound if None.
         task: "transcribe", or "translate" into English, for a model that can.
         prompt: a text that such a model takes for what came before: names, a style.
-        second_pass: name or folder of such a model, which writes each final segment of another model anew.
+        second_pass: name or folder of such a model, which writes each final segment of another model anew; "none" for
+            none where the model has one by default.
         language_model: folder of a causal language model over the same tokens, for a beam search without a lexicon.
         language_weight: of its log-probabilities.
 
@@ -127,6 +128,7 @@ class Options:
         return {field.name for field in fields(self) if getattr(self, field.name) != field.default}
 
 
+NO_SECOND_PASS = "none"
 # What is for full-context models alone.
 OF_FULL_CONTEXT = {"language", "task", "prompt"}
 # What is for attention decoders alone.

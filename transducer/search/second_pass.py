@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +18,10 @@ from transducer.results import Segment
 from transducer.search.full_context.search import FullContextSearch, FullContextState
 from transducer.search.result_search import Clock, ResultSearch
 from transducer.search.transcript import TranscriptBuilder
+from transducer.text.english.normalise import normalise
 
 MARGIN = 0.3  # seconds around the words of the first model that the second one hears
+ALONE = 0.5  # of the confidence in a word is left where the first model heard another one
 
 
 class SecondPassState(NamedTuple):
@@ -45,7 +48,7 @@ class SecondPassSearch:
     """Reads the outputs of the first model with the features of the second one behind them.
 
     Nothing of a partial segment is stable: the second model may write it otherwise. Where it hears no speech, the
-    segment is none.
+    segment is none. Where the two models heard the same, the times are those of the first one, see `merged`.
 
     Attributes:
         first: search of the model whose partial segments are shown, and which says where segments end.
@@ -138,13 +141,41 @@ class SecondPassSearch:
             return state, []
         features = state.rows.reshape(len(state.rows) * self.steps, -1)[begin - origin : end - origin]
         second, found = self.second.whole(state.second, begin, features)
-        return state._replace(second=second, free=end), found
+        return state._replace(second=second, free=end), [merged(segment, written) for written in found]
 
     def _forgotten(self, state: SecondPassState) -> SecondPassState:
-        """Without the rows that no segment to come can need."""
+        """Without the rows that no segment to come can need, and without what only they would have been kept from."""
         if state.rows is None:
             return state
         needed = self.first.needed(state.first)
         first = min(needed, default=state.position) - math.ceil(MARGIN / self.seconds_per_step) - 1
         gone = max(0, first - (state.position - len(state.rows)))
-        return state._replace(rows=state.rows[gone:].copy()) if gone else state
+        rows = state.rows[gone:].copy() if gone else state.rows
+        origin = (state.position - len(rows)) * self.steps - self.lag
+        return state._replace(rows=rows, free=max(state.free, origin))
+
+
+def merged(heard: Segment, written: Segment) -> Segment:
+    """What the second model wrote, with all that the first one knows of it.
+
+    Words that both have, and others that stand in the same place among them, begin and end where the first model heard
+    them: its times are those of frames, the second one's those of its attention. What both have is likelier to be
+    right.
+    """
+    ours, theirs = ([normalise(word.text) for word in segment.words] for segment in (heard, written))
+    words, heard_at = list(written.words), [False] * len(written.words)
+    for same, first, first_end, begin, end in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        paired = first_end - first == end - begin
+        for index in range(begin, end):
+            word = words[index]
+            sure = (1 + word.confidence) / 2 if same == "equal" else ALONE * word.confidence
+            other = heard.words[first + index - begin] if paired else word
+            words[index] = replace(word, confidence=sure, start=other.start, end=other.end)
+            heard_at[index] = paired
+    last = 0.0
+    for index, word in enumerate(words):  # words of the second model alone lie between the others
+        limit = min((words[later].start for later in range(index + 1, len(words)) if heard_at[later]), default=math.inf)
+        start = max(min(word.start, limit), last)
+        last = max(word.end if heard_at[index] else min(word.end, limit), start)
+        words[index] = replace(word, start=start, end=last)
+    return replace(written, words=tuple(words), start=words[0].start, end=words[-1].end)

@@ -37,7 +37,6 @@ class FullContextState(NamedTuple):
     Attributes:
         segmenter: where segments begin and end.
         draft: of the segment that grows.
-        number: of segments before it.
         shown: the partial segment that was given out last; None where it had no words.
         languages: log-probabilities of the segments so far, added up.
         language: of the stream, once it is certain.
@@ -45,7 +44,6 @@ class FullContextState(NamedTuple):
 
     segmenter: SegmenterState
     draft: Draft = Draft()
-    number: int = 0
     shown: Segment | None = None
     languages: tuple[tuple[str, float], ...] = ()
     language: str | None = None
@@ -180,9 +178,9 @@ class FullContextSearch:
         heard = self.transcriber.read(stretch.features)
         no_speech, languages = self.transcriber.opening(heard)
         language = draft.language or self._language(state, languages)
-        texts, heard, certain = self._judge(heard, stretch, draft, language, no_speech, state.number)
+        texts, heard, certain = self._judge(heard, stretch, draft, language, no_speech)
         words, _ = self._words(heard, stretch, draft, texts[0], language)
-        after = FullContextState(state.segmenter, number=state.number + 1, language=state.language)
+        after = FullContextState(state.segmenter, language=state.language)
         if not words:
             return after._replace(languages=state.languages), self._retracted(state)
         after = self._learn(after, state.languages, languages) if certain else after
@@ -200,14 +198,13 @@ class FullContextSearch:
         draft: Draft,
         language: str | None,
         no_speech: float,
-        number: int,
     ) -> Judged:
         """The text of a whole segment: of the short window, of the whole one if that isn't good, then drawn."""
         tried: list[tuple[Text, Any]] = []
         for temperature in (None, None, *self.thresholds.temperatures):
             if len(tried) == 1:
                 heard = self.transcriber.read(stretch.features, whole=True)
-            texts = self.transcriber.write(heard, draft.tokens, language, temperature, number)
+            texts = self.transcriber.write(heard, draft.tokens, language, temperature, stretch.begin)
             if not self.transcriber.invents:
                 return Judged(texts, heard, True)
             if self._is_silent(texts[0], no_speech):

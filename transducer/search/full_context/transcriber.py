@@ -201,7 +201,7 @@ class Transcriber:
             prefix: tokens that they have to begin with.
             language: of the text.
             temperature: draws one; the search of the settings if None.
-            number: of the segment, so that each is drawn with random numbers of its own.
+            number: of the step at which the segment begins, so that each is drawn with random numbers of its own.
             draft: greedily, whatever the settings say.
         """
         settings = replace(self.settings, kind="greedy") if draft else self.settings
