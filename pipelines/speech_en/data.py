@@ -1,20 +1,16 @@
-"""The recordings and texts of `speech-en`: which tables, how their words are pronounced, what nobody read out."""
+"""The recordings and texts of `speech-en`: which tables, and how their words are pronounced."""
 
 from __future__ import annotations
 
-import lzma
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from pipelines.speech_en.speech import Speech
-from pipelines.speech_en.targets import Targets
 from pipelines.speech_en.word_lm import pronounce, train_g2p
-from pipelines.speech_en.word_text import normalise
 from transducer.data.recordings import Dataset
 from transducer.text.english.g2p import GraphemeToPhoneme
 from transducer.text.english.lexicon import Pronunciations
@@ -23,84 +19,40 @@ from transducer.text.tokenizers.tokenizer import Tokenizer
 
 
 def training(
-    data: Path,
-    quick: bool,
-    units: Mapping[str, Tokenizer],
-    heads: Mapping[str, str],
-    *,
-    more: Sequence[Dataset] = (),
-    speeds: Sequence[float] = (0.9, 1.0, 1.1),
-    variants: Sequence[tuple[str, float]] = (("reverb", 1.0), ("codec", 1.0)),
-    aligned: bool = True,
-    texts: Callable[[], Sequence[str]] | None = None,
-    **options: Any,
+    data: Path, quick: bool, units: Mapping[str, Tokenizer], heads: Mapping[str, str], **options: Any
 ) -> Speech:
-    """What is trained on.
-
-    Args:
-        units: name of units -> tokenizer; heads: name of head -> name of units.
-        more: tables to train on as well.
-        speeds: of the copies of each recording; variants: further copies.
-        aligned: whether to read the alignments. texts: gives what nobody read out.
-        options: see `Speech` and `Recordings`.
-    """
-    speech, rows = data / "speech", 40 if quick else None
+    """What is trained on: 14 hours. `options`: see `Speech` and `Recordings`."""
+    rows = 8 if quick else None
+    tables = (
+        ("librispeech-train", "LibriSpeech (train-clean-5 and a part of train-clean-100)", "CC BY 4.0"),
+        ("speechocean-train", "speechocean762 (train)", "CC BY 4.0"),
+        ("vctk-p239", "VCTK (speaker p239)", "CC BY 4.0"),
+        ("librispeech-devclean", "LibriSpeech (half of dev-clean)", "CC BY 4.0"),
+        ("cathy", "Arctic prompts, read by Cathy", "CC0"),
+        ("ljspeech", "LJ Speech 1.1 (the first 385)", "public domain"),
+    )
     return Speech(
-        (
-            Dataset(
-                speech / "librispeech-train.tsv",
-                "LibriSpeech (train-clean-5 and a part of train-clean-100)",
-                "CC BY 4.0",
-                rows,
-            ),
-            Dataset(speech / "speechocean-train.tsv", "speechocean762 (train)", "CC BY 4.0", rows),
-            Dataset(speech / "vctk-p239.tsv", "VCTK (speaker p239)", "CC BY 4.0", rows),
-            *more,
-        ),
+        [Dataset(data / "speech" / f"{table}.tsv", name, licence, rows) for table, name, licence in tables],
         units,
         heads,
-        alignments=speech / "phone-alignments.tsv" if aligned else None,
-        texts=texts,
         also=_dev(data, quick),
-        speeds=speeds,
-        variants=variants,
-        noise=_noise(data, rows),
+        noise=Dataset(
+            data / "noise" / "noise.tsv", "ESC-10 and the backgrounds of Speech Commands", "CC BY 3.0, CC BY 4.0", rows
+        ),
         **_pronouncing(data, quick),
         **options,
     )
 
 
-def more_recordings(data: Path, quick: bool) -> tuple[Dataset, ...]:
-    """4.3 hours more, of 22 readers."""
-    speech, rows = data / "speech", 40 if quick else None
-    return (
-        Dataset(speech / "librispeech-devclean.tsv", "LibriSpeech (half of dev-clean)", "CC BY 4.0", rows),
-        Dataset(speech / "cathy.tsv", "Arctic prompts, read by Cathy", "CC0", rows),
-        Dataset(speech / "ljspeech.tsv", "LJ Speech 1.1 (the first 385)", "public domain", rows),
-    )
-
-
 def measured(
-    data: Path,
-    quick: bool,
-    units: Mapping[str, Tokenizer],
-    heads: Mapping[str, str],
-    spoken: Targets,
-    **options: Any,
+    data: Path, quick: bool, units: Mapping[str, Tokenizer], heads: Mapping[str, str], **options: Any
 ) -> Speech:
-    """What is measured and never trained on: see `Speech`."""
-    options = {"noise": _noise(data) if options.get("augment") else None, **_pronouncing(data, quick), **options}
-    return Speech(_dev(data, quick), units, heads, spoken=spoken, **options)
+    """What is measured and never trained on; `options` as for `training`."""
+    return Speech(_dev(data, quick), units, heads, **_pronouncing(data, quick), **options)
 
 
 def _dev(data: Path, quick: bool) -> tuple[Dataset, ...]:
     return (Dataset(data / "speech" / "librispeech-dev.tsv", rows=6 if quick else None),)
-
-
-def _noise(data: Path, rows: int | None = None) -> Dataset:
-    return Dataset(
-        data / "noise" / "noise.tsv", "ESC-10 and the backgrounds of Speech Commands", "CC BY 3.0, CC BY 4.0", rows
-    )
 
 
 def _pronouncing(data: Path, quick: bool) -> dict[str, Any]:
@@ -126,23 +78,3 @@ def pieces(data: Path, quick: bool, size: int) -> Subwords:
     """Byte pairs of the transcripts: most words are one of them."""
     with open(data / "text" / "librispeech-train-transcripts.txt", encoding="utf-8") as file:
         return Subwords.train([line.strip() for line in islice(file, 2000 if quick else None)], size)
-
-
-def sentences(data: Path, novels: int | None = None, seed: int = 1, shortest: int = 4, longest: int = 24) -> list[str]:
-    """Stretches of the transcripts, all of them, and so many sentences of the novels, or all; lengths in words."""
-    rng = np.random.default_rng(seed)
-    result = []
-    for line in (data / "text" / "librispeech-train-transcripts.txt").read_text().splitlines():
-        words = line.split()
-        while words:
-            length = int(rng.integers(6, longest + 1))
-            result.append(" ".join(words[:length]))
-            words = words[length:]
-    with lzma.open(data / "text" / "novels.txt.xz", "rt", encoding="utf-8") as file:
-        lines = file.readlines()
-    for number in rng.permutation(len(lines))[:novels]:
-        words = normalise(lines[number])
-        if len(words) >= shortest:
-            first = int(rng.integers(max(1, len(words) - longest)))
-            result.append(" ".join(words[first : first + longest]))
-    return result

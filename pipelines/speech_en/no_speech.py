@@ -19,7 +19,6 @@ from transducer.data.recordings import Dataset
 from transducer.heads.ctc import BLANK, CTC
 from transducer.heads.head import Loss
 from transducer.model.network import Network
-from transducer.model.sequence import Aux
 from transducer.training.context import Context
 from transducer.training.encoded import Encoded, autocast
 from transducer.training.objectives import Objective
@@ -103,10 +102,9 @@ class Silences:
 
 
 def silence_loss(network: Network, batch: tuple[Tensor, Tensor], bf16: bool = True) -> Loss:
-    """-log p(blank) of every frame, summed over the CTC heads, the intermediate one included."""
+    """-log p(blank) of every frame, summed over the CTC heads."""
     with autocast(batch[0].device, bf16):
-        aux: Aux = {}
-        frames, mask = network.encoder(*batch, aux=aux)
+        frames, mask = network.encoder(*batch)
         said = [head(frames, mask) for head in network.heads.values() if isinstance(head, CTC)]
-    blanks = [-y.float().log_softmax(dim=-1)[..., BLANK][there] for y, there in (*said, *aux.values())]
+    blanks = [-y.float().log_softmax(dim=-1)[..., BLANK][there] for y, there in said]
     return Loss(torch.cat(blanks).sum(), int(mask.sum()))

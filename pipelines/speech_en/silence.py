@@ -1,4 +1,4 @@
-"""Sound without speech for `speech_en.py`: recorded noise, and music that is made here."""
+"""Sound without speech: recorded noise, and music that is made here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The original encoder as a teacher: what the causal one makes of a sound is to be near what hears the whole makes of it.
+"""The original encoder as a teacher: the causal one is to make of a sound what the one that hears all of it does.
 
 This needs no transcripts, and keeps what the original knows of voices, rooms and lines that the recordings lack.
 """

@@ -19,7 +19,7 @@ from transducer.model.network import Network
 
 @dataclass(frozen=True)
 class WhisperStart:
-    """`Recipe.initial`: the network of `on_whisper` takes the encoder of published weights.
+    """`Recipe.initial`: the network of `recipe` takes the encoder of published weights.
 
     Attributes:
         folder: with the weights, or their name, see `transducer.load`.

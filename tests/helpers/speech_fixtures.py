@@ -1,13 +1,12 @@
-"""Tones as the recordings of `pipelines/speech_en` are: with a dictionary, alignments of half of them, and texts."""
+"""Tones as the recordings of `pipelines/speech_en` are: with a dictionary."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tones import SECONDS, TEXTS, write_tones
+from tones import TEXTS, write_tones
 from training_fixtures import UNITS
 
 from pipelines.speech_en.measures import SpeechErrors
@@ -25,29 +24,15 @@ def tone_speech(
     heads: dict[str, str] | None = None,
     texts: Sequence[str] = TEXTS,
     *,
-    sentences: Callable[[], Sequence[str]] | None = None,
     prepare: bool = False,
     **how: Any,
 ) -> Speech:
-    """Recordings of tones in `folder`; prepared if that is asked for. `sentences` nobody reads out."""
+    """Recordings of tones in `folder`; prepared if that is asked for."""
     table = write_tones(folder, tuple(texts))
     words = sorted({word for text in texts for word in text.split()})
     lexicon = folder / "words.dict"
     lexicon.write_text("".join(f"{word} {' '.join(word.upper())}\n" for word in words))
-    alignments = ["utterance\tphones\tstarts\tends"]
-    for text in texts[: len(texts) // 2]:
-        starts = SECONDS * np.arange(len(text) + 2)
-        phones = " ".join("sil" if letter == " " else letter.upper() for letter in f" {text} ")
-        times = (" ".join(f"{time:.3f}" for time in column) for column in (starts, starts + SECONDS))
-        alignments.append("\t".join([f"train-{text.replace(' ', '_')}", phones, *times]))
-    (folder / "alignments.tsv").write_text("\n".join(alignments) + "\n")
-    options = {
-        "texts": sentences,
-        "lexicon": lexicon,
-        "alignments": folder / "alignments.tsv",
-        "speeds": (1.0, 1.1),
-        **how,
-    }
+    options = {"lexicon": lexicon, "speeds": (1.0, 1.1), **how}
     speech = Speech((Dataset(table, "Tones", "CC0"),), UNITS, heads or HEADS, **options)
     if prepare:
         speech.prepare(folder / "cache", progress=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,12 @@ from transducer.errors import UsageError
 from transducer.training.objectives import HeadLoss
 from transducer.training.recipe import Phase, Recipe
 from transducer.training.recipe_file import load_recipe
+
+PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
+RECIPES = [
+    *PIPELINES.glob("*/recipe.py"),
+    *(path for path in PIPELINES.glob("*.py") if "def recipe(" in path.read_text()),
+]
 
 
 def write_recipe(folder: Path, body: str) -> str:
@@ -135,3 +143,36 @@ def test_sources_are_counted_once():
     phases = tuple(Phase(name, 1, (HeadLoss("out"),), other) for name in ("b", "c"))
     made = Recipe("r", made.model, made.units, made.train, None, phases)
     assert [id(source) for source in made.sources] == [id(made.train), id(other)]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch) -> Iterator[None]:
+    """The modules of the folder pipelines are neither loaded nor found, as for who only has the package installed."""
+
+    def loaded() -> list[str]:
+        return [name for name in sys.modules if name.partition(".")[0] == "pipelines"]
+
+    known = {name: sys.modules.pop(name) for name in loaded()}
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if not (Path(path) / "pipelines").is_dir()])
+    yield
+    for name in loaded():
+        del sys.modules[name]
+    sys.modules.update(known)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(PIPELINES)))
+def test_the_recipes_of_a_checkout_find_their_neighbours(elsewhere, tmp_path, path):
+    with pytest.raises(UsageError, match="has no function 'nothing'"):  # which is looked for in what has been run
+        load_recipe(f"{path}:nothing", tmp_path, False)
+
+
+def test_neighbours_in_a_package_go_by_its_name_and_by_that_of_its_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    package = tmp_path / "kitchen" / "soups"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "stock.py").write_text("STEPS = 7\n")
+    path = write_recipe(package, "    return recipe_of(steps=stock.STEPS + STEPS)\n")
+    body = "from soups import stock\nfrom kitchen.soups.stock import STEPS\n"
+    Path(path).write_text(body + Path(path).read_text())
+    assert load_recipe(path, tmp_path, False).phases[0].steps == 14

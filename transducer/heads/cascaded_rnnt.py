@@ -2,7 +2,7 @@
 
 The idea is that of cascaded encoders (Narayanan et al. 2021, arXiv:2010.14606): what is said (phones) first, how it
 is written after that. Posteriors of phones are a narrow place between the two. What lies behind it never hears a
-voice, so that it can learn to write from far more text than there is speech (see `pipelines.speech_en.posteriors`).
+voice, so that it can learn to write from far more text than there is speech (see docs/speech-en.md).
 
 Legend of axis suffixes: B batch, T frames, V tokens of the head that is read.
 """
@@ -76,8 +76,7 @@ class Posteriors(nn.Module):
 class CascadedRNNT(RNNT):
     """(B, T, C) -> (B, ceil(T / stack), predictor): CTC posteriors, Conformer layers, projected for the joint network.
 
-    The last piece of a word comes when the word is over, some `delay` of its own steps later: see
-    `pipelines.speech_en.aligned`.
+    The last piece of a word comes when the word is over, some `delay` of its own steps later.
 
     Args:
         channels: of the frames that the head gets.

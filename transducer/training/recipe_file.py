@@ -22,7 +22,8 @@ def load_recipe(spec: str, data: Path, quick: bool, settings: Sequence[str] = ()
 
     A folder stands for its file recipe.py.
 
-    The file may import its neighbours by the name of their folder: `from pipelines.speech_en.word_lm import ...`.
+    The file may import its neighbours by the name of their folder: `from pipelines.speech_en.word_lm import ...`, in a
+    package also `from speech_en.word_lm import ...`.
 
     Args:
         settings: "NAME=VALUE" for the keyword parameters of the function, or for what all recipes have, see
@@ -69,13 +70,12 @@ def _find(spec: str) -> Callable[..., Any]:
     if module_spec is None or module_spec.loader is None:
         raise UsageError(f"{path}: a recipe is a Python file, its name ends in .py")
     module = importlib.util.module_from_spec(module_spec)
-    root = path.resolve().parent
+    root = home = path.resolve().parent
     while (root / "__init__.py").exists():
         root = root.parent
-    # A recipe in a package is imported from the folder of the package, any other from that of its own folder.
-    parent = str(root if root != path.resolve().parent else root.parent)
-    if parent not in sys.path:
-        sys.path.append(parent)
+    # Neighbours go by the name of their folder, those in a package also by that of the folder that it lies in.
+    folders = [root.parent] if root == home else [root, root.parent]
+    sys.path += [folder for folder in map(str, folders) if folder not in sys.path]
     sys.modules[module.__name__] = module  # dataclasses look their module up, and so does pickle
     try:
         module_spec.loader.exec_module(module)

@@ -7,10 +7,8 @@ import io
 import numpy as np
 import pytest
 
-from pipelines.speech_en import synthetic as speech_synthetic
 from transducer.data.augment.codecs import CODECS, encode, through_codec
 from transducer.data.augment.waveform import change_speed
-from transducer.errors import UsageError
 from transducer.media import read_audio
 
 RATE = 16000
@@ -57,11 +55,3 @@ def test_what_is_drawn_is_a_function_of_the_generator():
     assert np.array_equal(heard[0], heard[-1])
     assert len({h.tobytes() for h in heard}) > 2
     assert len(through_codec(sound[:0], RATE, np.random.default_rng(0))) == 0
-
-
-def test_synthetic_speech_says_which_program_is_missing(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UsageError, match="apt install espeak-ng flite"):
-        speech_synthetic.synthetic(tmp_path, tmp_path / "out", 0.1)
-    assert speech_synthetic.main([str(tmp_path), str(tmp_path / "out")]) == 2
-    assert "error: synthetic speech needs espeak-ng and flite" in capsys.readouterr().err

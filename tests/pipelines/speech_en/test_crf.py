@@ -14,7 +14,7 @@ from tones import TEXTS, write_tones
 from training_fixtures import UNITS, tiny_model
 
 from pipelines.speech_en.crf import CRFLoss, crf_loss, log_denominator, trigrams
-from pipelines.speech_en.speech import Part, Speech
+from pipelines.speech_en.speech import Speech
 from transducer.data.recordings import Dataset
 from transducer.errors import UsageError
 from transducer.heads.ctc import CTCConfig
@@ -112,7 +112,7 @@ def test_training_with_it(tmp_path: Path, capsys):
     heads = {"crf": "phones", "phones": "phones"}
     speech = tone_speech(tmp_path, heads)
     objectives = CRFLoss("crf"), HeadLoss("phones")
-    phase = Phase("both", 60, objectives, Part(speech, None), batch_frames=1500, warmup=2)
+    phase = Phase("both", 60, objectives, batch_frames=1500, warmup=2)
     write_tones(tmp_path / "dev", TEXTS[:2], "dev.tsv")
     dev = Speech((Dataset(tmp_path / "dev" / "dev.tsv"),), UNITS, heads, lexicon=tmp_path / "words.dict")
     train(replace(speech_recipe(speech, model, (phase,), dev), evaluate_every=60), tmp_path / "run")

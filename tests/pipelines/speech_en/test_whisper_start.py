@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 
-from pipelines.speech_en.whisper_start import causal
+from pipelines.speech_en.whisper_start import causal, whisper_encoder
 from transducer.cores.sinusoidal_transformer import SinusoidalTransformerConfig
 from transducer.encoders.conv_stem import ConvStem
 from transducer.encoders.whisper import WhisperEncoder
+from transducer.errors import UsageError
 from transducer.model.sequence import Serial, set_chunk
 
 
@@ -24,3 +28,8 @@ def test_with_one_chunk_for_all_it_is_whispers_encoder():
     x = (power + 4) / 4
     later = torch.cat([x[:, 1:], torch.zeros(1, 1, 5)], dim=1)
     assert (ours(later, mask)[0] - theirs(power, mask)[0]).abs().max() < 1e-5
+
+
+def test_a_model_of_another_family_is_told():
+    with pytest.raises(UsageError, match="shots has no encoder of Whisper's to start from"):
+        whisper_encoder(Path("shots"))
