@@ -98,6 +98,17 @@ def test_a_run_stopped_in_each_phase_is_the_run_that_was_not(tmp_path):
         )
 
 
+def test_a_run_goes_on_when_parts_have_got_settings_since_it_began(tmp_path):
+    recipe, output = two_phases(tmp_path), tmp_path / "run"
+    assert train(recipe, output, stop=stop_after(3)) is None
+    description = json.loads((output / "run.json").read_text())
+    del description["model"]["decoding"]["second_pass"]
+    (output / "run.json").write_text(json.dumps(description))
+    with pytest.raises(UsageError, match=r"another recipe \(other model\)"):
+        train(replace(recipe, model=replace(recipe.model, language="de")), output, resume=True)
+    assert train(recipe, output, resume=True) is not None
+
+
 def test_auxiliary_heads_are_trained_and_do_not_ship(tmp_path):
     recipe = replace(two_phases(tmp_path), auxiliary=("clip",))
     folder = train(recipe, tmp_path / "run")

@@ -7,15 +7,15 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transducer.atomic import atomic_write
 from transducer.data.pairs import PairSource, fingerprint
-from transducer.errors import UsageError
-from transducer.model.config import to_json
+from transducer.errors import TransducerError, UsageError
+from transducer.model.config import ModelConfig, from_json, to_json
 from transducer.training.recipe import Phase, Recipe
 
 # Of states, of files that take their name when they are whole, and of checkpoints that do.
@@ -116,6 +116,9 @@ class RunFolder:
             found = json.loads(self.description.read_text())
         except ValueError:
             raise UsageError(f"{self.description} is damaged: start again in another --output") from None
+        with suppress(TransducerError):  # then it is another model in any case
+            # Parts may have got settings since then: what the run began with are their defaults.
+            found["model"] = json.loads(json.dumps(to_json(from_json(found.get("model"), ModelConfig))))
         fixed = [part for part in ("model", "units", "data", "seed") if found.get(part) != wanted[part]]
         # Phases that have not begun may still change.
         fixed += [
