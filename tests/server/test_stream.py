@@ -26,11 +26,19 @@ def test_words_are_those_of_the_file(server: RunningServer, speech: Any, packet:
         messages = collect(
             stream, lambda: [stream.send_samples(samples[i : i + packet]) for i in range(0, len(samples), packet)]
         )
-    offline = speech.transcribe(samples)
+    offline = speech.transcribe(samples, second_pass="none")
     words = [word for message in messages if message["type"] == "final" for word in message["words"]]
     assert [(word["text"], word["start"]) for word in words] == [(w.text, w.start) for w in offline.words]
     assert [m["segment"] for m in messages if m["type"] == "final"] == list(range(len(offline.segments)))
     assert messages[-1] == {"type": "finished", "duration": pytest.approx(len(samples) / 16000)}
+
+
+def test_finals_of_a_second_pass_are_for_those_who_ask(server: RunningServer, speech: Any) -> None:
+    samples = read_audio(SAMPLES / "the-way.mp3", 16000)
+    with ServerStream(server.ws, format="pcm_f32le", options={"second_pass": True}) as stream:
+        messages = collect(stream, lambda: stream.send_samples(samples))
+    assert finals(messages) == speech.transcribe(samples).text
+    assert all(message["stable"] == "" for message in messages if message["type"] == "partial")
 
 
 def test_stable_text_stays(server: RunningServer) -> None:
@@ -50,7 +58,7 @@ def test_other_rates_and_channels(server: RunningServer, speech: Any) -> None:
     with ServerStream(server.ws, format="pcm_s16le", rate=48000, channels=2) as stream:
         # Pieces that end in the middle of a sample.
         messages = collect(stream, lambda: [stream.send(sound[i : i + 9999]) for i in range(0, len(sound), 9999)])
-    assert finals(messages) == speech.transcribe(SAMPLES / "island.wav").text
+    assert finals(messages) == speech.transcribe(SAMPLES / "island.wav", second_pass="none").text
 
 
 @pytest.mark.parametrize("name", ["call-back.webm", "tea.m4a", "island.wav", "the-way.mp3", "stars.mp4"])
@@ -58,7 +66,7 @@ def test_containers(server: RunningServer, speech: Any, name: str) -> None:
     data = (SAMPLES / name).read_bytes()
     with ServerStream(server.ws, format="container", options={"partials": False}) as stream:
         messages = collect(stream, lambda: [stream.send(data[i : i + 3000]) for i in range(0, len(data), 3000)])
-    assert finals(messages) == speech.transcribe(SAMPLES / name).text
+    assert finals(messages) == speech.transcribe(SAMPLES / name, second_pass="none").text
     assert not [message for message in messages if message["type"] == "partial"]
 
 
@@ -66,7 +74,7 @@ def test_readable_text(server: RunningServer, speech: Any) -> None:
     options = {"punctuate": True, "digits": True}
     with ServerStream(server.ws, format="container", options=options) as stream:
         messages = collect(stream, lambda: stream.send((SAMPLES / "the-way.mp3").read_bytes()))
-    offline = speech.transcribe(SAMPLES / "the-way.mp3").segments
+    offline = speech.transcribe(SAMPLES / "the-way.mp3", second_pass="none").segments
     for stage in text_stages(punctuate=True, digits=True):
         offline = [stage(segment) for segment in offline]
     assert finals(messages) == " ".join(segment.text for segment in offline)

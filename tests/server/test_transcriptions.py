@@ -59,24 +59,27 @@ def test_subtitles(client: openai.OpenAI, offline: Any, format: Any) -> None:
     assert " ".join(event.plaintext for event in read).split() == offline.text.split()
 
 
-def test_a_stream_of_deltas(client: openai.OpenAI, offline: Any) -> None:
-    events = list(client.audio.transcriptions.create(file=THE_WAY, model="speech-en", stream=True))
-    *deltas, done = events
-    assert len(deltas) > 2
-    assert "".join(event.delta for event in deltas) == offline.text  # type: ignore[union-attr]
-    assert done.type == "transcript.text.done"
-    assert done.text == offline.text
+def test_a_stream_of_deltas(client: openai.OpenAI, speech: Any) -> None:
+    alone = speech.transcribe(THE_WAY, second_pass="none")
+    given: dict[str, Any] = {"file": THE_WAY, "model": "speech-en", "stream": True}
+    for expected, extra in ((speech.transcribe(THE_WAY), {}), (alone, {"second_pass": False})):
+        *deltas, done = client.audio.transcriptions.create(**given, extra_body=extra)
+        assert len(deltas) > (2 if extra else 1)
+        assert "".join(event.delta for event in deltas) == expected.text
+        assert done.type == "transcript.text.done"
+        assert done.text == expected.text
 
 
 def test_keywords_are_hotwords(client: openai.OpenAI, speech: Any) -> None:
-    sample = SAMPLES / "letters.opus"
-    plain = speech.transcribe(sample).text
-    biased = speech.transcribe(sample, hotwords=["kitchen table"]).text
+    sample, alone = SAMPLES / "letters.opus", {"second_pass": False}
+    plain = speech.transcribe(sample, second_pass="none").text
+    biased = speech.transcribe(sample, second_pass="none", hotwords=["kitchen table"]).text
     assert biased != plain  # or the test shows nothing
-    for given in ({"prompt": "Kitchen table. "}, {"keywords": ["kitchen table"]}):
-        assert client.audio.transcriptions.create(file=sample, model="speech-en", **given).text == biased  # type: ignore[call-overload]
+    given: dict[str, Any] = {"file": sample, "model": "speech-en"}
+    for hotwords in ({"prompt": "Kitchen table. "}, {"keywords": ["kitchen table"]}):
+        assert client.audio.transcriptions.create(**given, extra_body={**alone, **hotwords}).text == biased
     prose = "A talk about the stars, and the telescopes that are used by people who look at them."
-    assert client.audio.transcriptions.create(file=sample, model="speech-en", prompt=prose).text == plain
+    assert client.audio.transcriptions.create(**given, prompt=prose, extra_body=alone).text == plain
 
 
 @pytest.mark.parametrize(

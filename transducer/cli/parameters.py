@@ -134,7 +134,9 @@ Partials = Annotated[
 ]
 SecondPass = Annotated[
     str | None,
-    typer.Option("--second-pass", metavar="MODEL", help="A full-context model that writes each final segment anew."),
+    typer.Option(
+        "--second-pass", metavar="MODEL", help="A full-context model that writes each final segment anew, or none."
+    ),
 ]
 Raw = Annotated[str | None, typer.Option("--raw", help="The input is bare samples of this format, such as s16le.")]
 Rate = Annotated[int | None, typer.Option("--rate", min=1, max=RATE_LIMIT, help="With --raw: samples a second.")]

@@ -10,7 +10,7 @@ from typing import Any
 from transducer.formats.values import probability
 from transducer.results import Event, Segment
 from transducer.search.endpoint import EndpointRules
-from transducer.search.options import Options
+from transducer.search.options import NO_SECOND_PASS, Options
 from transducer.server.limits import POLICY, TOO_BIG, UNSUPPORTED, Limits, Refused
 
 PCM = {"pcm_s16le": "<i2", "pcm_f32le": "<f4"}
@@ -22,6 +22,7 @@ _KEYS = ("type", "kind", "format", "rate", "channels", "fps", "timed", "model", 
 _TOLD = ("language", "task", "prompt")
 _DECODING = ("chunk_ms", "search", "beam", "nbest", "hotwords", "endpoint", "threshold", "results", "head", *_TOLD)
 _TEXT = ("punctuate", "digits", "partials")
+_REWRITTEN = "second_pass"
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,13 @@ class Hello:
 
 
 def parse_options(given: dict[str, Any], limits: Limits) -> Options:
-    """The options of the engine among those of a hello. Raises Refused, UsageError."""
-    if unknown := sorted(map(str, given.keys() - {*_DECODING, *_TEXT})):
-        raise _wrong(f"unknown option {', '.join(unknown)[:200]}: there are {', '.join((*_DECODING, *_TEXT))}")
+    """The options of the engine among those of a hello. Raises Refused, UsageError.
+
+    A second pass costs more than the first, so that it is made for those alone who ask for it.
+    """
+    known = (*_DECODING, *_TEXT, _REWRITTEN)
+    if unknown := sorted(map(str, given.keys() - set(known))):
+        raise _wrong(f"unknown option {', '.join(unknown)[:200]}: there are {', '.join(known)}")
     options = {name: given[name] for name in _DECODING if given.get(name) is not None}
     for name, most in (("beam", limits.beam), ("nbest", limits.nbest), ("chunk_ms", limits.chunk_ms)):
         if _is_number(options.get(name), most, math.inf) and options[name] > most:
@@ -110,7 +115,8 @@ def parse_options(given: dict[str, Any], limits: Limits) -> Options:
         options["hotwords"] = _hotwords(options["hotwords"], limits)
     if "endpoint" in options:
         options["endpoint"] = _endpoint(options["endpoint"], limits)
-    return Options.of(options)
+    rewritten = _flag(_REWRITTEN, given.get(_REWRITTEN, False))
+    return Options.of({**options, _REWRITTEN: None if rewritten else NO_SECOND_PASS})
 
 
 def _hotwords(given: Any, limits: Limits) -> tuple[Any, ...]:

@@ -31,7 +31,7 @@ FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 ALIAS = "whisper-1"  # what programs ask for that know one server only
 _LANGUAGES = {"en": "english"}  # verbose_json has names
 _PHRASE = 4  # words of an entry of a prompt that is a list of phrases
-_FLAGS, _NUMBERS = ("punctuate", "digits"), ("beam", "chunk_ms")  # of our own
+_FLAGS, _NUMBERS = ("punctuate", "digits", "second_pass"), ("beam", "chunk_ms")  # of our own
 
 
 class Transcriptions:
@@ -164,7 +164,8 @@ class _Wanted:
         return cls(one("model"), format, one("language"), stream, "word" in times, "segment" in times, options)
 
     def hello(self, model: str) -> dict[str, Any]:
-        return {"type": "hello", "kind": "audio", "format": "container", "model": model, "options": self.options}
+        options = {"second_pass": True, **self.options}
+        return {"type": "hello", "kind": "audio", "format": "container", "model": model, "options": options}
 
     def response(self, whole: Transcript) -> Response:
         if self.format == "json":

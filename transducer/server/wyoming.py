@@ -50,7 +50,7 @@ class Session:
     def __init__(self, pool: Pool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
         self._pool, self._reader, self._writer = pool, reader, writer
         self._limits = pool.limits
-        self._hello: dict[str, Any] = {}
+        self._hello: dict[str, Any] = {"options": {"second_pass": True}}
         self._stream: PooledStream | None = None
         self._sending: asyncio.Task[None] | None = None
 
@@ -102,7 +102,7 @@ class Session:
     def _prepare(self, wanted: Transcribe) -> None:
         """What the next audio is to become."""
         phrases = [*(wanted.transcript_names or ()), *(wanted.transcript_terms or ())]
-        self._hello = {"options": {"hotwords": phrases}} if phrases else {}
+        self._hello = {"options": {"second_pass": True, **({"hotwords": phrases} if phrases else {})}}
         if wanted.name:
             self._hello["model"] = wanted.name
         model = wanted.name or next(iter(self._models()), "")

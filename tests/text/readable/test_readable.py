@@ -54,6 +54,17 @@ def test_sentences_begin_with_capitals():
     assert second.words[0].text == "The."
 
 
+@pytest.mark.parametrize(
+    ("text", "begins"), [("Turn left, you know.", True), ("The old", False), ("where is it?", True)]
+)
+def test_what_is_readable_stays(text, begins):
+    readable, other = Readable(tiny()), Readable(tiny())
+    readable(segment(["the", "a"], 0))  # a partial before it
+    assert readable(segment(text.split())) == segment(text.split())
+    other._begins = begins
+    assert readable(segment(["where", "you"])) == other(segment(["where", "you"]))
+
+
 def test_the_network_goes_on_over_segments():
     sentence, other = segment(WORDS[:6]), segment(WORDS[6:9])
     after, alone = Readable(tiny()), Readable(tiny())

@@ -18,6 +18,7 @@ from transducer.formats import check_format, find_format, suffix_format
 from transducer.media.io.sources import STANDARD_INPUT, RawFormat
 from transducer.results import Annotation, Labelling, Transcript
 from transducer.search.endpoint import EndpointRules
+from transducer.search.options import NO_SECOND_PASS
 
 CHUNK_MS = 320  # of words by default: sooner than what a file gets, for about one word in a hundred more that is wrong
 MOST_FPS = 1000.0
@@ -153,8 +154,8 @@ def make_plan(job: LiveJob) -> LivePlan:
     if job.device is not None and not (job.is_device and job.hears):
         option = "--microphone" if job.sees else "--device"
         raise UsageError(f"{option} chooses a microphone, and there is none to be heard here: leave it out")
-    if job.second_pass is not None and job.server is not None:
-        raise UsageError("--second-pass is for a model on this machine: a server chooses its models itself")
+    if job.second_pass not in (None, NO_SECOND_PASS) and job.server is not None:
+        raise UsageError("--second-pass names a model of this machine: a server chooses its own, or has none by none")
     form = _format(job.format or "txt", job.result)
     written = None
     if job.output is not None:

@@ -17,6 +17,7 @@ from transducer.media.video.medium import Frames
 from transducer.media.video.opencv import load_opencv
 from transducer.results import Event, Labelling, Segment, Transcript, Word
 from transducer.search.endpoint import EndpointRules
+from transducer.search.options import NO_SECOND_PASS
 from transducer.server.client import ServerStream
 
 PICTURE = Frames(180, 320)  # what is sent, as the server's page does; a model looks at fewer pixels
@@ -177,6 +178,7 @@ def hello_of(
         asked["hotwords"] = [list(each) if isinstance(each, tuple) else each for each in options["hotwords"]]
     if kind == "events":
         return {"kind": "video", "format": "jpeg", "timed": True, "model": model, "options": asked}
+    asked["second_pass"] = options.get("second_pass") != NO_SECOND_PASS
     asked |= {name: True for name, wanted in (("punctuate", punctuate), ("digits", digits)) if wanted}
     return {"kind": "audio", "format": "pcm_f32le", "rate": rate, "channels": 1, "model": model, "options": asked}
 

@@ -19,6 +19,14 @@ Scores = tuple[np.ndarray, np.ndarray]  # log-probabilities of the marks after a
 CUT = 18.0  # seconds
 
 
+_SENTENCE_MARKS = {MARKS[mark] for mark in SENTENCE_ENDS}
+
+
+def is_readable(text: str) -> bool:
+    """Whether a word has been written with a capital or a mark."""
+    return any(character.isupper() for character in text) or any(mark and text.endswith(mark) for mark in MARKS)
+
+
 class ReadableModel(Protocol):
     """Words -> log-probabilities of marks and cases, one word at a time: see `transducer.engine.readable`.
 
@@ -49,7 +57,7 @@ class Readable:
     Words never change except for their case, and for the mark written at their end; times and confidences stay. A
     word is decided `look_ahead` words later, so that a partial segment has that many fewer `stable` words. All words
     of a final segment are decided; the sentence may go on in the next one. Segments do not depend on which partials
-    came before them.
+    came before them. A final segment that has capitals or marks already, such as a second pass writes, stays as it is.
 
     Args:
         model: shared by any number of streams; the bundled one by default.
@@ -65,6 +73,11 @@ class Readable:
     def __call__(self, segment: Segment) -> Segment:
         """The readable segment."""
         words = segment.words
+        if segment.final and any(is_readable(word.text) for word in words):
+            self._begins = words[-1].text[-1:] in _SENTENCE_MARKS
+            self._before = self.model.init_state()
+            self._start()
+            return segment
         certain = len(words) if segment.final else min(segment.stable, len(words))
         texts = [word.text for word in words]
         if self._taken != texts[: len(self._taken)]:
