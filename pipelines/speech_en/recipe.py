@@ -1,10 +1,9 @@
 """The bundled model `speech-en`: streaming English speech recognition that starts from Whisper tiny.en's encoder.
 
-    transducer train pipelines/speech_en --data DATA --set start=WHISPER --output runs/speech-en
+    transducer train pipelines/speech_en --data DATA --output runs/speech-en
 
-DATA is a folder with the tables, recordings and texts named in `pipelines.speech_en.data`, WHISPER one with the
-published weights, in any of the forms that `transducer.load` reads. The encoder is Whisper's, but its attention sees
-one chunk and five seconds before it, and it learns to do with that, in two phases:
+DATA is a folder with the tables, recordings and texts named in `pipelines.speech_en.data`. The encoder is Whisper's, but
+its attention sees one chunk and five seconds before it, and it learns to do with that, in two phases:
 
 1. `ctc`: from all transcripts, CTC on phones, for beam search, and on byte pairs, for greedy search; and to write
    nothing where nobody speaks: on noise, and on music that is made for this.
@@ -56,11 +55,12 @@ MODEL = ModelConfig(
         "crf": CTCConfig("phones", stack=2),
         "phones": CTCConfig("phones", stack=2),
     },
-    decoding=DecodingConfig(search="beam", chunk_ms=640, renew_after=0.64),
+    decoding=DecodingConfig(search="beam", chunk_ms=640, renew_after=0.64, second_pass="whisper-tiny.en"),
     language="en",
     chunks=(8, 16, 32, 64, 256),  # 160 ms to 5.12 s, one drawn at random for every batch
     card={
-        "description": "Streaming English speech recognition: clear speech to lower-case words",
+        "description": "Streaming English speech recognition: words at once, finals by a second pass",
+        "started_from": {"name": "the encoder of Whisper tiny.en, by OpenAI", "licence": "MIT"},
         "pronunciations": {"name": "CMUdict", "licence": "BSD"},
     },
 )
@@ -109,7 +109,8 @@ def recipe(
 
     Args:
         data: the folder with `speech`, `noise`, `lexicon` and `text`.
-        start: the folder with Whisper's weights, or their name, see `transducer.load`; random ones without it.
+        start: the folder with Whisper's weights, or their name, see `transducer.load`; the bundled ones if None, and
+            random ones in a quick run.
         ctc_rate: peak learning rate of AdamW.
         ctc_final: what is left of it at the end of the first phase; the second goes on from there.
         crf_weight, silence_weight, pieces_weight, teacher_weight: of the losses on what the language could have said,
@@ -119,6 +120,8 @@ def recipe(
         frames_per_batch: of 10 ms.
         average_decay: of the averaged weights.
     """
+    if start is None and not quick:
+        start = Path("whisper-tiny.en")
     if quick:
         ctc_steps, crf_steps, frames_per_batch, pieces_count = 3, 2, 3000, 200
     units = {"pieces": pieces(data, quick, pieces_count), "phones": Symbols(PHONES)}
@@ -162,6 +165,7 @@ def recipe(
         evaluate=SpeechErrors(units),
         initial=None if start is None else WhisperStart(start),
         word_model=partial(words, data, quick, plain),
+        auxiliary=("phones",),
         storage="int8",
         workers=0,
         seed=seed,

@@ -93,6 +93,16 @@ def test_a_model_may_have_a_second_pass_by_default(second: Path, tmp_path: Path)
     assert model.info()["defaults"]["second_pass"] == str(second)
 
 
+def test_hotwords_and_alternatives_are_the_second_model_s_as_well(second: Path) -> None:
+    model, sound = tiny_model("ctc"), [speech(1)]
+    plain = model.transcribe(sound, second_pass=second)
+    assert not any(segment.alternatives for segment in plain.segments)
+    several = model.transcribe(sound, second_pass=second, nbest=3)
+    assert all(segment.alternatives for segment in several.segments)
+    engine = model.engine(second_pass=second, nbest=2)
+    assert engine.search.second.alternatives == 2
+
+
 def test_a_stream_with_a_second_pass_can_be_saved_and_stays_small(second: Path) -> None:
     sound, model = speech(2), tiny_model("ctc")
     stream = model.stream(second_pass=second)

@@ -93,6 +93,8 @@ def with_second_pass(
     head: Any = next(iter(model.network.heads.values()))
     shared = ("hotwords", "nbest") if getattr(head, "decoder", None) is not None else ()
     passed = {option: getattr(options, option) for option in (*OF_FULL_CONTEXT, *shared)}
+    if any(passed[option] for option in shared):
+        passed["search"] = "beam"  # without which a decoder has no alternatives
     second = model.engine(partials=False, second_pass=NO_SECOND_PASS, **passed).search
     if not isinstance(second, FullContextSearch):
         raise UsageError(f"{name} is no full-context model, such as Whisper, and a second pass needs one")
