@@ -44,7 +44,14 @@ class Script:
         return self.no_speech, self.languages.pop(0) if self.languages else {}
 
     def write(
-        self, heard: Any, prefix: Any, language: Any, temperature: Any = None, number: int = 0, draft: bool = False
+        self,
+        heard: Any,
+        prefix: Any,
+        language: Any,
+        temperature: Any = None,
+        number: int = 0,
+        draft: bool = False,
+        guess: Any = (),
     ) -> list[Text]:
         self.calls.append(("write", prefix, language, temperature, draft))
         answer = self.answers.pop(0)

@@ -128,6 +128,10 @@ class KeyValueCache(DecoderState):
         buffer[0, :, :, self.length : end], buffer[1, :, :, self.length : end] = keys, values
         return buffer[0, :, :, :end], buffer[1, :, :, :end]
 
+    def rewound(self, length: int) -> KeyValueCache:
+        """As it was after so many tokens. This one must not be used again."""
+        return KeyValueCache(self.buffers, length)
+
     def select(self, rows: Tensor) -> KeyValueCache:
         if len(rows) == self.buffers[0].shape[1] and bool((rows == torch.arange(len(rows), device=rows.device)).all()):
             return self

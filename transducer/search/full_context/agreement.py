@@ -19,6 +19,7 @@ class Draft(NamedTuple):
     Attributes:
         tokens, words: those that are stable. Every decoding that follows begins with these tokens.
         rest: the texts of the words that the newest decoding had after them.
+        guess: the tokens of these.
         heard: one past the last step of speech that has been decoded.
         language: of the segment, once some words are stable; None where none has been told.
     """
@@ -26,6 +27,7 @@ class Draft(NamedTuple):
     tokens: tuple[int, ...] = ()
     words: tuple[Word, ...] = ()
     rest: tuple[str, ...] = ()
+    guess: tuple[int, ...] = ()
     heard: int = 0
     language: str | None = None
 

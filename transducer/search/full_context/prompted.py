@@ -21,7 +21,8 @@ from transducer.text.tokenizers.tokenizer import BLANK
 class Extends(Protocol):
     """A decoder that reads several tokens at once, see `transducer.heads.decoders.decoder.Decoder`.
 
-    It takes and gives tensors on its device, or where that is None arrays of NumPy.
+    It takes and gives tensors on its device, or where that is None arrays of NumPy. Its states can be `rewound` to an
+    earlier number of tokens.
     """
 
     @property

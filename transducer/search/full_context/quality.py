@@ -8,6 +8,9 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
+# Without enough silence behind a segment, decoders say all of it twice: circles from two rounds on, see `once_round`.
+DOUBLED = (2, 10)
+
 
 @dataclass(frozen=True)
 class Thresholds:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from transducer.results import Segment, Word
 from transducer.search.full_context.agreement import Draft, agreed
 from transducer.search.full_context.detector import Bools
-from transducer.search.full_context.quality import Thresholds, compression_ratio, once_round
+from transducer.search.full_context.quality import DOUBLED, Thresholds, compression_ratio, once_round
 from transducer.search.full_context.segmenter import Segmenter, SegmenterState, Stretch
 from transducer.search.full_context.transcriber import Text, Writes
 from transducer.search.result_search import Clock
@@ -27,7 +27,6 @@ from transducer.search.transcript import TranscriptBuilder
 
 PAUSE = 0.3  # seconds after which the last word is over
 NOTHING = Text((), (), 0.0, 0.0)
-_DOUBLED = (2, 10)  # without enough silence behind a segment, decoders say all of it twice: circles from two rounds on
 SETTLED = 2.0  # how much more log-probability a language needs than any other, to be that of the stream
 
 
@@ -153,20 +152,22 @@ class FullContextSearch:
         if stretch.spoken == draft.heard and not (over and draft.rest):
             return state, []  # nothing has been said since
         heard = self.transcriber.read(stretch.features)
-        no_speech, languages = self.transcriber.opening(heard)
-        language = draft.language or self._language(state, languages)
-        text = self.transcriber.write(heard, draft.tokens, language, draft=True)[0]
+        language = draft.language or state.language
+        if language is None and self.transcriber.languages:
+            language = self._language(state, self.transcriber.opening(heard)[1])
+        (text,) = self.transcriber.write(heard, draft.tokens, language, draft=True, guess=draft.guess)
         if self.transcriber.invents:
-            kept = max(once_round(text.tokens, *_DOUBLED), len(draft.tokens))
+            kept = max(once_round(text.tokens, *DOUBLED), len(draft.tokens))
             text = text._replace(tokens=text.tokens[:kept], log_probs=text.log_probs[:kept])
-            if not self._is_good(text) or self._is_silent(text, no_speech):
+            if not self._is_good(text):
                 text = NOTHING._replace(tokens=draft.tokens)
         words, spans = self._words(heard, stretch, draft, text, language)
         texts = [word.text for word in words[len(draft.words) :]]
         count = max(0, agreed(draft.rest, texts, over))
         stable = words[: len(draft.words) + count]
         tokens = text.tokens[: spans[len(stable) - 1][1]] if count else draft.tokens
-        draft = Draft(tokens, stable, tuple(texts[count:]), stretch.spoken, language if stable else None)
+        guess = text.tokens[len(tokens) :]
+        draft = Draft(tokens, stable, tuple(texts[count:]), guess, stretch.spoken, language if stable else None)
         shown = Segment(words, False, words[0].start, words[-1].end, stable=len(stable)) if words else None
         changed = shown != state.shown
         results = [shown] if changed and shown is not None else self._retracted(state) if changed else []
@@ -204,12 +205,12 @@ class FullContextSearch:
         for temperature in (None, None, *self.thresholds.temperatures):
             if len(tried) == 1:
                 heard = self.transcriber.read(stretch.features, whole=True)
-            texts = self.transcriber.write(heard, draft.tokens, language, temperature, stretch.begin)
+            texts = self.transcriber.write(heard, draft.tokens, language, temperature, stretch.begin, guess=draft.guess)
             if not self.transcriber.invents:
                 return Judged(texts, heard, True)
             if self._is_silent(texts[0], no_speech):
                 return Judged([NOTHING._replace(tokens=draft.tokens)], heard, False)
-            doubled = not tried and once_round(texts[0].tokens, *_DOUBLED) < len(texts[0].tokens)
+            doubled = not tried and once_round(texts[0].tokens, *DOUBLED) < len(texts[0].tokens)
             if self._is_good(texts[0]) and not doubled:
                 return Judged(texts, heard, True)
             tried.append((texts[0], heard))

@@ -40,6 +40,7 @@ class SpellingTranscriber:
     """
 
     invents = False
+    languages = ()
 
     def __init__(self, head: Spells, asked: Asked, between: int | None = None):
         self.head, self.asked, self.between = head, asked, between
@@ -63,6 +64,7 @@ class SpellingTranscriber:
         temperature: float | None = None,
         number: int = 0,
         draft: bool = False,
+        guess: tuple[int, ...] = (),
     ) -> list[Text]:
         """The text of the best path that begins with the tokens of `prefix`, which are whole words; see
         `Transcriber`."""

@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from transducer.model.state import as_numpy, on_device, without_gradients
 from transducer.search.full_context.alignment import token_starts
+from transducer.search.full_context.greedy import write_greedily
 from transducer.search.full_context.prompted import Extends, Prompted
+from transducer.search.full_context.quality import DOUBLED, once_round
 from transducer.search.tokens.attention.decoding import search_tokens
 from transducer.search.tokens.attention.memories import Memories, Written, log_softmax
 from transducer.search.tokens.attention.settings import Settings, TokenScorer
 
 TOKENS_PER_SECOND = 12.0  # nobody speaks faster; what writes faster goes round in circles
 SPARE_TOKENS = 24
+USUAL_TOKENS_PER_SECOND = 5.0  # few speak faster; a draft with more ends where it begins to say the same again
 
 
 class Steering(Protocol):
@@ -105,6 +108,7 @@ class Writes(Protocol):
 
     asked: Asked
     invents: bool
+    languages: tuple[str, ...]
 
     def read(self, features: NDArray[np.float32], whole: bool = False) -> Any: ...
     def opening(self, heard: Any) -> tuple[float, dict[str, float]]: ...
@@ -116,6 +120,7 @@ class Writes(Protocol):
         temperature: float | None = None,
         number: int = 0,
         draft: bool = False,
+        guess: tuple[int, ...] = (),
     ) -> list[Text]: ...
     def starts(self, heard: Any, tokens: tuple[int, ...], language: str | None) -> list[int]: ...
 
@@ -132,6 +137,7 @@ class Transcriber:
 
     Attributes:
         invents: whether texts may have what nobody said, or go round in circles.
+        languages: that there are to be told apart; none where there is one alone.
     """
 
     invents = True
@@ -146,6 +152,7 @@ class Transcriber:
     ):
         self.head, self.asked, self.settings, self.scorer = head, asked, settings, scorer
         self.steering: Steering = head.config.tokens
+        self.languages = tuple(self.steering.languages)
         decoder: Extends = head.decoder
         self.decoder = decoder
         banned = np.zeros(head.size, np.float32)
@@ -184,7 +191,7 @@ class Transcriber:
         if not steering.languages:
             return no_speech, {}
         (said,) = log_softmax(log_probs[None, list(steering.languages.values())])
-        return no_speech, dict(zip(steering.languages, said.tolist(), strict=True))
+        return no_speech, dict(zip(self.languages, said.tolist(), strict=True))
 
     def write(
         self,
@@ -194,15 +201,17 @@ class Transcriber:
         temperature: float | None = None,
         number: int = 0,
         draft: bool = False,
+        guess: tuple[int, ...] = (),
     ) -> list[Text]:
         """The texts of a segment, best first.
 
-        Args:
-            prefix: tokens that they have to begin with.
-            language: of the text.
-            temperature: draws one; the search of the settings if None.
-            number: of the step at which the segment begins, so that each is drawn with random numbers of its own.
-            draft: greedily, whatever the settings say.
+            Args:
+                prefix: tokens that they have to begin with.
+                language: of the text.
+                temperature: draws one; the search of the settings if None.
+                number: of the step at which the segment begins, so that each is drawn with random numbers of its own.
+        draft: greedily, whatever the settings say, and not twice round a circle.
+        guess: tokens that probably follow the prefix; a greedy search is faster with them, and says the same.
         """
         settings = replace(self.settings, kind="greedy") if draft else self.settings
         if temperature is not None:
@@ -215,8 +224,16 @@ class Transcriber:
         prompted = Prompted(self.decoder, prompt, self.steering.end, self._banned, banned)
         scorer = None if self.scorer is None or settings.kind != "beam" else _Numbered(self.scorer, prompted)
         with without_gradients():
+            if settings.kind == "greedy":
+                usual = USUAL_TOKENS_PER_SECOND * heard.steps * self.asked.seconds_per_step
+
+                def enough(tokens: Sequence[int]) -> bool:
+                    said = (*prefix, *tokens)
+                    return draft and len(said) > usual and once_round(said, *DOUBLED) < len(said)
+
+                return [self._text(write_greedily(prompted, memories, guess, enough), prefix)]
             (written,) = search_tokens(prompted, memories, settings, [number], scorer)
-        return [self._text(text, prompted, prefix) for text in written]
+        return [self._text(text._replace(tokens=prompted.ids(text.tokens)), prefix) for text in written]
 
     def starts(self, heard: Heard, tokens: tuple[int, ...], language: str | None) -> list[int]:
         """On which step of the segment each token begins, and the last one ends: one more than there are tokens."""
@@ -240,11 +257,10 @@ class Transcriber:
         return tuple(token for token in (steering.start, *spoken, steering.no_timestamps) if token is not None)
 
     @staticmethod
-    def _text(text: Written, prompted: Prompted, prefix: tuple[int, ...]) -> Text:
+    def _text(text: Written, prefix: tuple[int, ...]) -> Text:
         # The score has what a scorer added.
         mean = sum(text.log_probs) / len(text.log_probs) if text.log_probs else text.score
-        tokens = (*prefix, *prompted.ids(text.tokens))
-        return Text(tokens, (*(0.0 for _ in prefix), *text.log_probs), mean, text.score)
+        return Text((*prefix, *text.tokens), (*(0.0 for _ in prefix), *text.log_probs), mean, text.score)
 
 
 class _Numbered:
