@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +18,7 @@ from huggingface_hub import errors
 import transducer
 from transducer.errors import CheckpointError, UsageError
 from transducer.published.catalogue import KNOWN
-from transducer.published.hub import cached, fetch, is_name
+from transducer.published.hub import _reach, cached, fetch, is_name
 
 
 @pytest.fixture
@@ -36,6 +39,7 @@ def hub(tmp_path, monkeypatch) -> Any:
         return str(hub.folder)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    monkeypatch.setattr("transducer.published.hub._reach", lambda address: None)
     return hub
 
 
@@ -93,6 +97,36 @@ def test_what_cannot_be_fetched(hub, error, kind, says):
     with pytest.raises(kind, match=says) as raised:
         transducer.load("nobody/nothing")
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_without_a_network_the_library_is_not_asked(monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    asked = []
+
+    def snapshot_download(**options: Any) -> str:
+        asked.append(options)
+        raise errors.LocalEntryNotFoundError("not here")
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+        with pytest.raises(CheckpointError, match=r"cannot be fetched \(.*refused.*\): try again with a network"):
+            transducer.load("nobody/nothing")
+    assert [options.get("local_files_only") for options in asked] == [True]
+
+
+def test_any_answer_shows_that_there_is_a_network():
+    class Refuses(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(403)
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refuses) as server:
+        Thread(target=server.handle_request).start()
+        _reach(f"http://127.0.0.1:{server.server_port}")
 
 
 def test_offline_says_so(hub, monkeypatch):

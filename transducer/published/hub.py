@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 from transducer.errors import CheckpointError, UsageError
 from transducer.published.catalogue import known
@@ -18,6 +21,7 @@ FILES = [
     *("model.safetensors", "model.safetensors.index.json", "model-?????-of-?????.safetensors"),
 ]
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_PATIENCE = 10.0  # seconds to reach the hub in
 _INSTALL = "pip install '.[hub]' in the project's folder"
 
 
@@ -53,6 +57,8 @@ def fetch(name: str) -> Path:
         return folder
     errors = hub.errors
     try:
+        if not _is_offline():
+            _reach(hub.constants.ENDPOINT)
         return Path(hub.snapshot_download(**_request(name)))
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError):
         # Also for those that want a token; the hub does not tell which.
@@ -63,12 +69,30 @@ def fetch(name: str) -> Path:
     except errors.HFValidationError:
         raise UsageError(f"unknown model {name!r}: the Hugging Face hub has no such names") from None
     except Exception as error:  # whatever its transport raises
-        offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
-        reason = "HF_HUB_OFFLINE is set" if offline else (str(error).splitlines() or [type(error).__name__])[0][:120]
+        reason = (
+            "HF_HUB_OFFLINE is set" if _is_offline() else (str(error).splitlines() or [type(error).__name__])[0][:120]
+        )
         raise CheckpointError(
             f"{name} is no folder, and the model of this name is not in the cache of the Hugging Face hub and cannot "
             f"be fetched ({reason}): try again with a network, or give the folder of a copy"
         ) from None
+
+
+def _reach(address: str) -> None:
+    """Raises OSError where there is no way to an address: the hub's library would try again for half a minute, and say
+    so each time. Any answer will do."""
+    try:
+        urlopen(address, timeout=_PATIENCE).close()
+    except HTTPError:
+        return
+    except URLError as error:
+        # Certificates are the library's affair; it may know others.
+        if not isinstance(error.reason, ssl.SSLError):
+            raise OSError(f"{address}: {error.reason}") from None
+
+
+def _is_offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
 
 
 def _request(name: str) -> dict[str, Any]:
