@@ -12,12 +12,15 @@ from typing import Any
 from command_line import ENVIRONMENT
 
 # Runs in every Python process that has the folder on its path, and does something in workers: the model is that of
-# fake_model.py if FAKE is set, and opening killer.wav ends the process as a bug in a codec does.
+# fake_model.py if FAKE is set; opening killer.wav ends the process as a bug in a codec does, opening hang.wav takes for
+# ever.
 _INJECTED = """
-import os, signal, sys
+import os, signal, sys, time
 def crash(event, arguments):
     if event == "open" and str(arguments[0]).endswith("killer.wav"):
         os.kill(os.getpid(), signal.SIGSEGV)
+    if event == "open" and str(arguments[0]).endswith("hang.wav"):
+        time.sleep(1e6)
 if sys.argv and sys.argv[0] == "-c":
     sys.addaudithook(crash)
     if os.environ.get("FAKE"):

@@ -1,7 +1,8 @@
 """Worker processes of one machine: tasks go out as they are asked for, and a process that dies takes none with it.
 
 A task that was being read when its worker died is under suspicion, and so are all that a worker had if none was being
-read. Each of these is tried once more, alone; one whose worker dies again is given up.
+read. Each of these is tried once more, alone; one whose worker dies again is given up. A worker that shows no
+progress for too long is killed, and where it is plain which task it hangs on, that one is given up at once.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import transducer
+from transducer.archive import watch
 from transducer.errors import UsageError
 
 _PATIENCE = 5.0  # seconds that workers have to end by themselves
@@ -48,7 +50,7 @@ class Finished(NamedTuple):
 
 
 class Killed(NamedTuple):
-    """A task that ends every process which works on it, and how."""
+    """A task that ends every process which works on it, or hangs: `cause` says so."""
 
     task: Any
     cause: str
@@ -65,13 +67,18 @@ class _Worker:
         asks: it would take another task; `waits`, it has been told that there is none now.
         ready: it has loaded its models.
         alone: it works on a task that is under suspicion.
+        lengths: seconds of media, as far as they are known, of its tasks.
+        heard: when it last showed that it goes on.
+        hangs: why it was killed.
     """
 
     def __init__(self, settings: Any, environment: dict[str, str]):
         self.tasks: dict[int, Any] = {}
         self.reading: set[int] = set()
         self.asks = self.waits = self.ready = self.alone = False
-        self.last_words = ""
+        self.lengths: dict[int, float] = {}
+        self.heard = time.monotonic()
+        self.last_words = self.hangs = ""
         self.channel, other = Pipe()
         folders = [str(Path(transducer.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
         with other:
@@ -89,14 +96,24 @@ class _Worker:
         with contextlib.suppress(OSError):  # it is dead, as its channel will tell
             self.channel.send(message)
 
-    def cause(self) -> str:
+    def kill_if_stuck(self) -> None:
+        """Where it has shown no progress for longer than its tasks may take."""
+        limit = watch.granted(sum(self.lengths.values()))
+        if self.tasks and time.monotonic() - self.heard > limit and not self.channel.poll():
+            self.hangs = f"makes no progress: given up after {limit:.0f} s"
+            self.process.kill()
+
+    def end(self) -> str:
         """How it ended."""
+        self.channel.close()
+        if self.hangs:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # on a disk that is gone it cannot even be killed
+                self.process.wait(_PATIENCE)
+            return self.hangs
         status = self.process.wait()
         if self.last_words:
             return self.last_words
-        if status < 0:
-            return f"it was killed by {signal.Signals(-status).name}"
-        return f"it ended with status {status}"
+        return f"it was killed by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
 
 
 class Pool:
@@ -129,8 +146,8 @@ class Pool:
             TransducerError: of a worker that could not begin.
         """
         source: Iterator[Any] | None = tasks
-        self._returned.extend(islice(tasks, self._jobs))  # no more processes than there is work for
-        self._workers = [_Worker(self._settings, self._environment) for _ in self._returned]
+        for task in islice(tasks, self._jobs):  # no more processes than there is work for
+            self.add(task)
         while self._workers:
             source = self._hand_out(source)
             busy = any(worker.tasks for worker in self._workers)
@@ -142,6 +159,7 @@ class Pool:
                 yield None
             for channel in ready:
                 worker = channels[channel]  # type: ignore[index]
+                worker.heard = time.monotonic()
                 try:
                     message = worker.channel.recv()
                 except (EOFError, OSError):
@@ -150,9 +168,13 @@ class Pool:
                 news = self._receive(worker, *message)
                 if news is not None:
                     yield news
+            for worker in self._workers:
+                worker.kill_if_stuck()
+                if worker.hangs:
+                    yield from self._bury(worker)
 
     def add(self, task: Any) -> None:
-        """One more task, which came up while others were worked on."""
+        """One more task, beside those that `run` was given."""
         self._returned.append(task)
         if len(self._workers) < self._jobs:
             self._workers.append(_Worker(self._settings, self._environment))
@@ -194,6 +216,7 @@ class Pool:
     def _give(self, worker: _Worker, task: Any) -> None:
         self._number += 1
         worker.tasks[self._number] = task
+        worker.heard = time.monotonic()
         worker.asks = worker.waits = False
         worker.send(("task", self._number, task, worker.alone))
 
@@ -204,10 +227,13 @@ class Pool:
             worker.reading.add(body[0])
         elif kind == "read":
             worker.reading.discard(body[0])
+            worker.lengths[body[0]] = body[1]
         elif kind == "moved":
+            worker.lengths[body[0]] = body[2] or 0.0
             return Moved(worker.tasks[body[0]], body[1])
         elif kind == "finished":
             worker.reading.discard(body[0])
+            worker.lengths.pop(body[0], None)
             task = worker.tasks.pop(body[0])
             worker.alone = worker.alone and bool(worker.tasks)
             return Finished(task, *body[1])
@@ -221,14 +247,17 @@ class Pool:
 
     def _bury(self, worker: _Worker) -> Iterator[News]:
         """Take back what a dead worker had, and put another in its place."""
-        cause = worker.cause()
-        worker.channel.close()
+        end = worker.end()
         if not worker.ready:
-            raise UsageError(f"a worker ended before it could begin: {cause}")
+            raise UsageError(f"a worker ended before it could begin: {end}")
+        cause = worker.hangs or f"ends what works on it: {end}"
         suspects = worker.reading or set(worker.tasks)
+        certain = worker.alone or (worker.hangs and len(suspects) == 1)
         for number, task in worker.tasks.items():
-            if worker.alone:
+            if number not in suspects:
+                self._returned.append(task)
+            elif certain:
                 yield Killed(task, cause)
             else:
-                (self._suspects if number in suspects else self._returned).append(task)
+                self._suspects.append(task)
         self._workers[self._workers.index(worker)] = _Worker(self._settings, self._environment)

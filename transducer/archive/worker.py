@@ -7,12 +7,14 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Hashable
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol
 
+from transducer.archive.watch import Watch, Watched
 from transducer.errors import TransducerError
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 CLIPS = 16  # short sounds at a time
 SHORT = 60.0  # seconds; longer ones are worked on by themselves
 _DEATH_SIGNAL = 1  # of prctl(2)
-_PAUSE = 1.0  # seconds between two tellings of how far a task is
 
 
 class Work(Protocol):
@@ -42,8 +43,8 @@ class Work(Protocol):
         """The outcome of a task that was in `clips`, after so many seconds."""
         ...
 
-    def whole(self, task: Any, tell: Callable[[float], None]) -> Any:
-        """Work on a task by itself; its outcome. `tell` takes the seconds of media that are done."""
+    def whole(self, task: Any, watch: Callable[[Watched], None]) -> Any:
+        """Work on a task by itself; its outcome. `watch` takes what tells how far it is, once that is open."""
         ...
 
     def failed(self, task: Any, error: Exception, seconds: float) -> Any:
@@ -59,10 +60,22 @@ class Settings(Protocol):
         ...
 
 
+class Channel:
+    """The worker's end of its connection, to which several threads may write."""
+
+    def __init__(self, connection: Connection):
+        self._connection, self._lock = connection, threading.Lock()
+        self.recv, self.poll = connection.recv, connection.poll
+
+    def send(self, message: Any) -> None:
+        with self._lock:
+            self._connection.send(message)
+
+
 class _Words:
     """In place of standard error: whole lines go to the process that shows all of them."""
 
-    def __init__(self, channel: Connection):
+    def __init__(self, channel: Channel):
         self._channel = channel
         self._line = ""
 
@@ -79,7 +92,7 @@ class _Words:
         return False
 
 
-def serve(channel: Connection, work: Work) -> None:
+def serve(channel: Channel, work: Work) -> None:
     """Work until the channel is closed.
 
     Raises:
@@ -88,6 +101,8 @@ def serve(channel: Connection, work: Work) -> None:
     begun: dict[Hashable, tuple[Any, float]] = {}
     clips = work.clips if work.clips is not None else ()
     asked = alone = False
+    current = 0  # the task that is worked on by itself
+    watch = Watch(lambda position, duration: channel.send(("moved", current, position, duration)))
 
     def end(number: Hashable, outcome: Callable[[Any, float], Any]) -> None:
         task, began = begun.pop(number)
@@ -104,21 +119,20 @@ def serve(channel: Connection, work: Work) -> None:
     def take(number: int, task: Any) -> None:
         begun[number] = (task, time.monotonic())
         channel.send(("reading", number))
-        told = 0.0
-
-        def tell(seconds: float) -> None:
-            nonlocal told
-            if time.monotonic() - told > _PAUSE:
-                told = time.monotonic()
-                channel.send(("moved", number, seconds))
 
         def by_itself(task: Any, seconds: float) -> Any:
-            return work.whole(task, tell)
+            nonlocal current
+            current = number
+            try:
+                return work.whole(task, watch.follow)
+            finally:
+                watch.follow(None)
 
         try:
             reader = work.open(task)
             if reader is not None:
                 assert work.clips is not None
+                length = (reader.duration or 0.0) - reader.start
                 work.clips.add(number, reader)
         except TransducerError as error:
             failure = error
@@ -127,7 +141,7 @@ def serve(channel: Connection, work: Work) -> None:
             if reader is None:
                 end(number, by_itself)
             else:
-                channel.send(("read", number))
+                channel.send(("read", number, length))
 
     while True:
         busy = len(clips) > 0
@@ -159,7 +173,7 @@ def die_with(parent: int) -> None:
 
 def main() -> None:
     """The worker as a program of its own; its one argument is the descriptor of its channel."""
-    channel = Connection(int(sys.argv[1]))
+    channel = Channel(Connection(int(sys.argv[1])))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What is being written is removed on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))

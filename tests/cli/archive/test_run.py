@@ -80,6 +80,17 @@ def test_damage_and_a_decoder_that_crashes(tmp_path, capsys):
     assert no_halves(out)
 
 
+def test_a_decoder_that_hangs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("transducer.archive.watch.PATIENCE", 8.0)
+    scripts, out = write_scripts(tmp_path / "scripts", 6), tmp_path / "out"
+    (scripts / "0" / "hang.wav").write_text("hello\n")
+    assert main([*MODEL, str(scripts), "-r", "--jobs", "2", "--json", "-o", str(out)]) == 1
+    error, summary = capsys.readouterr().err.splitlines()
+    assert error.endswith("0/hang.wav: makes no progress: given up after 8 s")
+    assert summary.startswith("transducer: summary: 6 files done; 1 failed. ")
+    assert entries(out)["0/hang"]["status"] == "failed" and len(results(out)) == 6
+
+
 def test_kill_at_any_moment(scripts, tmp_path, injected):
     reference, out, rng = expected(scripts, tmp_path / "reference"), tmp_path / "out", random.Random(1)
     arguments = [*MODEL, scripts, "-r", "--jobs", "2", "--json", "-o", out, "--resume"]

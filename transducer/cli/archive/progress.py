@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from transducer.archive.summary import DONE, FAILED, PARTS_MISSING
+from transducer.cli import sources
 from transducer.cli.console import is_terminal, report
 from transducer.cli.views import clock
 
@@ -67,14 +68,28 @@ class Progress:
         """Files of which parts could not be read."""
         return self._counts[PARTS_MISSING]
 
+    @property
+    def exit_status(self) -> int:
+        """Of a command that has done all of it."""
+        return sources.FAILED if self.failed else sources.PARTS_MISSING if self.lacking else sources.DONE
+
     def list(self, share: float | None) -> None:
         """One more file of the list, of which so much has been read."""
         self._listed += 1
         self.share = share
 
-    def skip(self) -> None:
-        """A file that an earlier run has done."""
-        self._counts["before"] += 1
+    @property
+    def shown(self) -> bool:
+        """Whether there is a bar."""
+        return self._live is not None
+
+    def expect(self, count: int) -> None:
+        """So many files in all, beside those that an earlier run has done."""
+        self._listed, self.share = count + self._counts["before"], 1.0
+
+    def skip(self, count: int = 1) -> None:
+        """Files that an earlier run has done."""
+        self._counts["before"] += count
 
     def move(self, output: str, seconds: float) -> None:
         """So many seconds of a file have been worked on."""

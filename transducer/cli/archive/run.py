@@ -13,6 +13,7 @@ from transducer.archive.manifest import BadLine, Item, Manifest
 from transducer.archive.names import Names, fingerprint
 from transducer.archive.pool import Finished, Killed, Moved, Pool, Said
 from transducer.archive.summary import FAILED, Entry, Summary, identify
+from transducer.archive.threads import in_threads
 from transducer.atomic import remove_unfinished
 from transducer.cli.archive.progress import Progress
 from transducer.cli.archive.shared import Found, part_of
@@ -21,13 +22,17 @@ from transducer.cli.console import report
 from transducer.cli.job import Plan
 from transducer.cli.outputs import plan_outputs, require_folder, source_name
 from transducer.cli.run import NO_FILES
-from transducer.cli.sources import DONE, PARTS_MISSING, find_sources
-from transducer.cli.sources import FAILED as ERROR
+from transducer.cli.sources import find_sources
 from transducer.errors import UsageError
 from transducer.media.io.sources import STANDARD_INPUT
 from transducer.version import VERSION
 
 _ELSEWHERE = ("files", "output_dir", "recursive", "files_from", "jobs", "resume", "by_content", "threads", "device")
+
+
+_HASHING = 4  # threads that read files for their hashes, at least
+
+_Listed = tuple[Item | BadLine, str | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -102,15 +107,22 @@ def _run(
         workers = jobs // len(archive.files) if archive.files and not archive.recursive else 1
         how = f"{fingerprint(VERSION, sorted(made.items())):016x}"
 
+        def identified(found: _Listed) -> tuple[_Listed, str]:
+            item, output, _ = found
+            if output is None or isinstance(item, BadLine):
+                return found, ""
+            return found, _identity(item, how, archive.by_content)
+
         def tasks() -> Iterator[Task]:
-            for item, output, share in listed:
+            # A file that is read for its identity takes as long as the disk does.
+            threads = max(jobs, _HASHING) if archive.by_content else 0
+            for (item, output, share), identity in in_threads(identified, listed, threads):
                 progress.list(share)
                 if output is None:
                     name, error = (item.name, item.error) if isinstance(item, BadLine) else (item.name, "")
                     _note(summary, progress, Entry(name, None, FAILED, error=f"{name}: {error}"))
                     continue
                 assert isinstance(item, Item)
-                identity = _identity(item, how, archive.by_content)
                 there = all(map(os.path.isfile, target_of(archive.output_dir, output, formats)))
                 if there and summary.is_done(output, identity):
                     progress.skip()
@@ -127,7 +139,7 @@ def _run(
             report("interrupted", f"{progress.done} files are done; the same command with --resume does the rest")
             raise
     progress.tell()
-    return ERROR if progress.failed else PARTS_MISSING if progress.lacking else DONE
+    return progress.exit_status
 
 
 class Shares:
@@ -181,7 +193,7 @@ def _take(news: Any, summary: Summary, progress: Progress) -> None:
         report(*news.text.removeprefix("transducer: ").split(": ", 1)) if ": " in news.text else report(
             "note", news.text
         )
-    elif isinstance(news, Moved):
+    elif isinstance(news, Moved) and news.task.part is None:
         progress.move(news.task.output, news.seconds)
     elif isinstance(news, Finished | Killed):
         task: Task = news.task
@@ -189,7 +201,7 @@ def _take(news: Any, summary: Summary, progress: Progress) -> None:
         if isinstance(news, Finished):
             outcome, seconds = news.outcome, news.seconds
         else:
-            outcome, seconds = Outcome(FAILED, error=f"{name}: ends what works on it: {news.cause}"), 0.0
+            outcome, seconds = Outcome(FAILED, error=f"{name}: {news.cause}"), 0.0
         status, duration, error, _ = outcome
         entry = Entry(task.item.path, task.output, status, duration, error, seconds, task.identity)
         _note(summary, progress, entry)
@@ -202,9 +214,7 @@ def _note(summary: Summary, progress: Progress, entry: Entry) -> None:
         report("error", entry.error or "")
 
 
-def _listed(
-    archive: Archive, formats: tuple[str, ...], folders: dict[str, str]
-) -> Iterator[tuple[Item | BadLine, str | None, float | None]]:
+def _listed(archive: Archive, formats: tuple[str, ...], folders: dict[str, str]) -> Iterator[_Listed]:
     """Every item with the name of its results (None where it has none), and how much of the list has been read.
 
     Raises:
@@ -229,7 +239,7 @@ def _listed(
     return _of_list(Manifest(archive.files_from))
 
 
-def _of_list(manifest: Manifest) -> Iterator[tuple[Item | BadLine, str | None, float | None]]:
+def _of_list(manifest: Manifest) -> Iterator[_Listed]:
     names = Names()
     for item in manifest:
         share = manifest.read / manifest.size if manifest.size else None

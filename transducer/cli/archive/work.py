@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import transducer
 from transducer.archive.manifest import Item
 from transducer.archive.summary import DONE, FAILED, PARTS_MISSING
+from transducer.archive.watch import Watched
 from transducer.archive.worker import CLIPS, SHORT
 from transducer.atomic import atomic_write
 from transducer.cli.archive.shared import Found, Part
@@ -103,14 +104,14 @@ class FileWork:
         result = replace(clip.result(), source=source_name(task.item.path))
         return self._deliver(task, self._read(result), lacks_parts(clip))
 
-    def whole(self, task: Task, tell: Callable[[float], None]) -> Outcome:
+    def whole(self, task: Task, watch: Callable[[Watched], None]) -> Outcome:
         if task.part is not None:
-            return Outcome(SHARED, found=self._find(task, task.part))
+            return Outcome(SHARED, found=self._find(task, task.part, watch))
         if task.workers > 1 and (duration := self._shared(task)) is not None:
             return Outcome(SHARED, duration)
         if task.found and (joined := self._join(task)) is not None:
             return self._deliver(task, *joined)
-        return self._deliver(task, *self._follow(task, tell))
+        return self._deliver(task, *self._follow(task, watch))
 
     def _shared(self, task: Task) -> float | None:
         """The seconds of a file that can be worked on in parts with the same result; None of any other."""
@@ -125,13 +126,14 @@ class FileWork:
         with self._model.open(path, **{**self._options, **task.item.options}) as reader:
             return reader.duration if reader.duration is not None and reader.duration > SHORT else None
 
-    def _find(self, task: Task, part: Part) -> Found:
+    def _find(self, task: Task, part: Part, watch: Callable[[Watched], None]) -> Found:
         """What one of the streams that share a file finds in it."""
         from transducer.engine.relay import run_leg
 
         assert self.clips is not None
         engine = self.clips.engine
         with self._model.open(task.item.path, **{**self._options, **task.item.options}) as reader:
+            watch(reader)
             leg = run_leg(engine, reader, part.first(self._model.rate, engine.block), part.meet)
             return Found(leg, tuple(reader.warnings), reader.incomplete)
 
@@ -166,7 +168,7 @@ class FileWork:
         return result
 
     @abstractmethod
-    def _follow(self, task: Task, tell: Callable[[float], None]) -> tuple[Any, bool]:
+    def _follow(self, task: Task, watch: Callable[[Watched], None]) -> tuple[Any, bool]:
         """The result of a file that is worked on by itself, and whether parts of it are missing."""
 
     @abstractmethod
@@ -174,18 +176,14 @@ class FileWork:
         """The files of a result. Raises OSError where one cannot be written."""
 
 
-class _Teller(Silent):
-    """Tells how far a session is."""
+class _Shown(Silent):
+    """In the place of what shows a session to people."""
 
-    def __init__(self, tell: Callable[[float], None]):
-        self._tell = tell
-        self._session: Any = None
+    def __init__(self, watch: Callable[[Watched], None]):
+        self._watch = watch
 
     def start(self, session: Any) -> None:
-        self._session = session
-
-    def item(self, item: Any) -> None:
-        self._tell(self._session.position)
+        self._watch(session)
 
 
 class MediaWork(FileWork):
@@ -214,12 +212,12 @@ class MediaWork(FileWork):
             return result
         return replace(result, segments=tuple(self._stages(result.segments)))
 
-    def _follow(self, task: Task, tell: Callable[[float], None]) -> tuple[Any, bool]:
+    def _follow(self, task: Task, watch: Callable[[Watched], None]) -> tuple[Any, bool]:
         sessions = tuple({**options, **task.item.options} for options in self._plan.sessions)
         name = source_name(task.item.path)
         with TwoPasses(task.item.path, self._plan.reads_twice) as passes:
             plan = replace(self._plan, sessions=sessions)
-            failure, result, lacking = follow(plan, self._models, self._stages, passes, name, _Teller(tell), True)
+            failure, result, lacking = follow(plan, self._models, self._stages, passes, name, _Shown(watch), True)
             if failure is not None:
                 raise failure
             if result is None:
@@ -253,11 +251,12 @@ class PredictWork(FileWork):
         model.engine(**settings.options)  # an option that is not for this model is told before any x
         super().__init__(model, settings.options)
 
-    def _follow(self, task: Task, tell: Callable[[float], None]) -> tuple[Any, bool]:
+    def _follow(self, task: Task, watch: Callable[[Watched], None]) -> tuple[Any, bool]:
         x = x_of(self._model, task.item.path)
         with self._model.session(x, keep=True, **{**self._options, **task.item.options}) as session:
+            watch(session)
             for _ in session:
-                tell(session.position)
+                pass
             for warning in session.warnings:
                 report("warning", warning)
             return session.result(), lacks_parts(session)
