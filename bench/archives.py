@@ -6,8 +6,9 @@ speed: wall and CPU time of `transducer transcribe` over a folder of clips, one 
 --jobs 1 and --jobs N; the texts must be the same. The clips are the sample recordings, each from another place on.
 
 list: a manifest of so many lines, in which a few clips come again and again: seconds until the first result, and the
-memory of the process that hands out the files, for --limit seconds; and what it does with every line of the list, by
-itself, first with nothing done and then with everything.
+memory of the process that hands out the files, for --limit seconds; the same with --resume, where all but the last ten
+lines have been done; and what it does with every line of the list, by itself, first with nothing done and then with
+everything.
 """
 
 from __future__ import annotations
@@ -91,25 +92,59 @@ def watch(process: subprocess.Popen[bytes], summary: Path) -> Iterator[tuple[int
         time.sleep(0.05 if done == 0 else 1.0)
 
 
-def measure_list(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    write_clips(folder / "clips", 10, args.seconds)
+def write_list(folder: Path, lines: int, seconds: float) -> None:
+    """A manifest of so many lines, in which ten clips come again and again."""
+    write_clips(folder / "clips", 10, seconds)
     with open(folder / "list.jsonl", "w") as file:
-        for number in range(args.lines):
-            file.write(
-                json.dumps({"path": f"clips/{number % 10:04d}.wav", "output": f"{number % 100}/{number}"}) + "\n"
-            )
-    out = folder / "out"
+        for number in range(lines):
+            file.write(json.dumps({"path": f"clips/{number % 10:04d}.wav", "output": place(number)}) + "\n")
+
+
+def place(number: int) -> str:
+    """Of the results of a line."""
+    return f"{number % 100}/{number}"
+
+
+def run_list(folder: Path, out: Path, args: argparse.Namespace, resume: bool, before: int) -> dict[str, Any]:
+    """Seconds to the first result, files done and megabytes of a run over the list, until --limit or until its end.
+
+    Args:
+        before: lines that its summary has already.
+    """
     command = [sys.executable, "-m", "transducer", "transcribe", "--files-from", str(folder / "list.jsonl")]
     command += ["-m", args.model, "--search", "greedy", "--jobs", str(args.jobs), "-o", str(out)]
-    first, memory = 0.0, []
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    first, memory = 0.0, {}
+    with subprocess.Popen(command + ["--resume"] * resume, stderr=subprocess.DEVNULL) as process:
         for done, seconds, megabytes in watch(process, out / "summary.jsonl"):
-            first = first or seconds * (done > 0)
-            memory.append((done, megabytes))
+            new = done - before
+            first = first or seconds * (new > 0)
+            memory[max(new, 0)] = megabytes
             if seconds > args.limit:
                 process.send_signal(signal.SIGINT)
                 break
-    return {"first result": first, "done": memory[-1][0], "driver MB": {done: mb for done, mb in memory if done}}
+    return {"first result": first or None, "done": max(memory), "driver MB": memory}
+
+
+def measure_list(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    write_list(folder, args.lines, args.seconds)
+    return run_list(folder, folder / "out", args, resume=False, before=0)
+
+
+def measure_resume(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """After `measure_list`, of whose entries a summary is made in which all lines are done but ten."""
+    with open(folder / "out" / "summary.jsonl") as file:
+        entries = {entry["file"]: entry for entry in map(json.loads, file)}
+    if len(entries) < 10:
+        sys.exit(f"no ten files were done in {args.limit:g} s: --limit must be longer")
+    out, done = folder / "resumed", args.lines - 10
+    for number in range(100):
+        (out / str(number)).mkdir(parents=True)
+    with open(out / "summary.jsonl", "w") as file:
+        for number in range(done):
+            entry = entries[str(folder / f"clips/{number % 10:04d}.wav")]
+            file.write(json.dumps({**entry, "output": place(number)}) + "\n")
+            (out / f"{place(number)}.txt").touch()
+    return run_list(folder, out, args, resume=True, before=done)
 
 
 def measure_driver(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -159,6 +194,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if "list" in args.what:
             results["list"] = measure_list(Path(folder), args)
+            results["resumed"] = measure_resume(Path(folder), args)
             results["driver"] = measure_driver(Path(folder), args)
     if args.json:
         print(json.dumps(results))
@@ -173,9 +209,10 @@ def main() -> None:
                 )
         print(f"{results['speed']['same texts']} of {args.clips} texts the same")
     if "list" in results:
-        found = results["list"]
-        print(f"{args.lines} lines: first result after {found['first result']:.1f} s; {found['done']} files done")
-        print(f"driver, MB by files done: {found['driver MB']}")
+        for name, found in (("", results["list"]), (", resumed", results["resumed"])):
+            first = f"after {found['first result']:.1f} s" if found["first result"] else f"not in {args.limit:g} s"
+            print(f"{args.lines} lines{name}: first result {first}; {found['done']} files done")
+            print(f"driver, MB by files done: {found['driver MB']}")
         for name, run in results["driver"].items():
             print(f"list {name}: " + ", ".join(f"{at}: {s:.1f} s, {mb:.0f} MB" for at, (s, mb) in run.items()))
 
