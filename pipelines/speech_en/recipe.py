@@ -2,8 +2,8 @@
 
     transducer train pipelines/speech_en --data DATA --output runs/speech-en
 
-DATA is a folder with the tables, recordings and texts named in `pipelines.speech_en.data`. The encoder is Whisper's, but
-its attention sees one chunk and five seconds before it, and it learns to do with that, in two phases:
+DATA is a folder with the tables, recordings and texts named in `pipelines.speech_en.data`. The encoder is
+Whisper's, but its attention sees one chunk and five seconds before it, and it learns to do with that, in two phases:
 
 1. `ctc`: from all transcripts, CTC on phones, for beam search, and on byte pairs, for greedy search; and to write
    nothing where nobody speaks: on noise, and on music that is made for this.
