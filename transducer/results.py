@@ -54,6 +54,7 @@ class Segment(_Timed):
         start, end: of the segment in seconds; of the first and last word, where there are words.
         stable: how many leading words will not change any more.
         alternatives: n-best texts with their log-probabilities, best first; empty unless asked for.
+        language: of many that the model has, such as "de"; empty where it has one.
     """
 
     words: tuple[Word, ...]
@@ -62,6 +63,7 @@ class Segment(_Timed):
     end: float
     stable: int = 0
     alternatives: tuple[tuple[str, float], ...] = ()
+    language: str = field(default="", compare=False)
 
     @property
     def text(self) -> str:

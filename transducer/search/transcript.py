@@ -38,4 +38,6 @@ class TranscriptBuilder:
         pass
 
     def result(self, source: Source) -> Transcript:
-        return Transcript(tuple(self._finals), source.position, source.name, source.language, source.warnings)
+        told = (segment.language for segment in reversed(self._finals) if segment.language)
+        language = next(told, source.language)  # the more has been heard, the surer
+        return Transcript(tuple(self._finals), source.position, source.name, language, source.warnings)

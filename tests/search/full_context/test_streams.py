@@ -142,6 +142,8 @@ def test_a_prompt_and_hotwords_are_heard() -> None:
 def test_a_language_is_told_once_and_a_task_is_asked_for() -> None:
     model = tiny_full_context(languages=True)
     told = {name: model.transcribe([speech(1)], language=name) for name in ("xx", "yy")}
+    assert [transcript.language for transcript in told.values()] == ["xx", "yy"]
+    assert model.transcribe([speech(1)]).language in told
     assert told["xx"].words != told["yy"].words  # the model hardly listens to it: in confidences at least
     # Each segment is judged by itself until the language is certain.
     either = {segment.text for transcript in told.values() for segment in transcript.segments}

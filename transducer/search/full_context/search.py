@@ -188,9 +188,10 @@ class FullContextSearch:
         alternatives: dict[str, float] = {}
         for text in texts[: self.alternatives]:
             alternatives.setdefault(" ".join(self._spelled(text.tokens)), text.score)
-        return after, [
-            Segment(words, True, words[0].start, words[-1].end, len(words), alternatives=tuple(alternatives.items()))
-        ]
+        found = Segment(
+            words, True, words[0].start, words[-1].end, len(words), tuple(alternatives.items()), language or ""
+        )
+        return after, [found]
 
     def _judge(
         self,
