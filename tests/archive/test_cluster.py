@@ -68,11 +68,12 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (injected, HELPERS, ROOT))))
     settings = {"USAGE_STATS_ENABLED": "0", "worker_niceness": "0", "AUTH_MODE": "disabled"}
-    settings |= {"health_check_initial_delay_ms": "1000", "health_check_period_ms": "1000"}  # how soon a loss is seen
+    settings |= {"worker_register_timeout_seconds": "300"}  # on a busy machine a process takes its time to start
+    settings |= {"health_check_initial_delay_ms": "1000", "health_check_period_ms": "300"}  # how soon a loss is seen
     for name, value in settings.items():
         patch.setenv(f"RAY_{name}", value)
     node = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=node)
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "no_monitor": True})  # nothing is to be scaled
     try:
         cluster.second = cluster.add_node(**node)
         cluster.wait_for_nodes()
@@ -126,12 +127,13 @@ def test_the_command_line_writes_the_results_and_goes_on(archive, machines, tmp_
     with joined(machines.address):
         assert main([*command, "--workers", "1"]) == 1
         told = capsys.readouterr().err
-        assert "none.wav: no such file" in told and "2 files done, 1 failed" in told
+        assert "none.wav: no such file" in told and "2 files done; 1 failed" in told
+        assert all(line.startswith("transducer: ") for line in told.splitlines())
         listed.write_text("3.wav\n4.wav\n4.wav\n")  # of another line, it is another item
         assert main([*command, "--resume"]) == 0
-        assert "1 files done, 0 failed. 2 had been done before" in capsys.readouterr().err
+        assert "1 files done; 0 failed. 2 had been done before" in capsys.readouterr().err
         assert main([*command, "--resume"]) == 0
-        assert "0 files done, 0 failed. 3 had been done before" in capsys.readouterr().err
+        assert "0 files done; 0 failed. 3 had been done before" in capsys.readouterr().err
     lines = [line for path in sorted((tmp_path / "out").iterdir()) for line in path.read_text().splitlines()]
     found = {(row["line"], row["path"]): row for row in map(json.loads, lines)}
     assert found.keys() == {(1, "3.wav"), (3, "4.wav"), (2, "4.wav")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 
@@ -30,3 +32,16 @@ def test_what_moves_is_told_and_what_stands_is_not(monkeypatch):
 
 def test_long_media_may_take_longer():
     assert watch.granted(3600.0) > 3600.0 > watch.granted(0.0) >= 60.0
+
+
+HANGS = """
+import re
+from transducer.archive import watch
+watch.PATIENCE = 1.0
+watch.end_unless_told(0.0)
+re.match("(a*)*b", "a" * 99)  # which never comes back, nor lets another thread of Python run
+"""
+
+
+def test_a_process_that_hangs_ends():
+    assert subprocess.run([sys.executable, "-c", HANGS], timeout=120).returncode == 1

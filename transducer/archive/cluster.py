@@ -7,11 +7,13 @@ one file that kills its worker takes no other with it.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from transducer.archive.listed import as_item, decode, encode, key, missing
 from transducer.archive.names import Fingerprints
 from transducer.archive.results import Failed
+from transducer.archive.watch import Watch, end_unless_told
 from transducer.errors import TransducerError, UsageError
 
 if TYPE_CHECKING:
@@ -80,23 +83,47 @@ def joined(address: str | None = None) -> Iterator[Any]:
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    ray = find_ray()
+    with warnings.catch_warnings():
+        # What Ray tells its developers of its own settings; and for retries it has no other parameter than the old one.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"ray\.")
+        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated", DeprecationWarning)
+        ray = find_ray()
+        with _connected(ray, address):
+            yield ray
+
+
+@contextmanager
+def _connected(ray: Any, address: str | None) -> Iterator[None]:
     mine = not ray.is_initialized()
     if mine:
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         local: dict[str, Any] = _LOCAL if address is None else {}
         try:
-            ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+            with _silence():
+                ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             raise UsageError(f"no cluster can be had at {address or 'this machine'}: {_cause(error)}") from None
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():  # Ray puts its own in their place
                 signal.signal(number, handler)
     try:
-        yield ray
+        yield
     finally:
         if mine:
             ray.shutdown()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing on standard error: Ray's libraries write there past Python that they were told to be silent."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def outcomes(manifest: str, known: Fingerprints, settings: Settings, pool: Pool, ray: Any) -> Iterator[dict[str, Any]]:
@@ -119,7 +146,7 @@ def outcomes(manifest: str, known: Fingerprints, settings: Settings, pool: Pool,
                 known.put(place, 1)
                 yield fields
     for item in missing(manifest, known):
-        cause = "every worker that worked on it was lost: it ended them, or they their machines"
+        cause = "every worker that worked on it was lost: it ended them, or hung, or they lost their machines"
         yield Failed(as_item(item), f"{item.name}: {cause}").fields
 
 
@@ -143,7 +170,6 @@ def _stream(
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
         max_task_retries=_TASK_RETRIES,
-        scheduling_strategy="SPREAD",
     )
     try:
         for table in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -196,12 +222,18 @@ class _Worker:
 
     def __init__(self, settings: Settings):
         self._work = settings.start()
+        self._watch = Watch(lambda position, duration: end_unless_told(duration or 0.0))
+        self._work.granting, self._work.watching = end_unless_told, self._watch.follow
 
     def __call__(self, table: Any) -> Any:
         import pyarrow
 
         items = [decode(text) for text in table["item"].to_pylist()]
-        found = [json.dumps(outcome.fields) for outcome in self._work.outcomes(items)]
+        found = []
+        for outcome in self._work.outcomes(items):
+            self._watch.follow(None)
+            found.append(json.dumps(outcome.fields))
+        faulthandler.cancel_dump_traceback_later()
         return pyarrow.table({"outcome": pyarrow.array(found, pyarrow.string())})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +12,7 @@ from transducer.archive.addresses import open_address
 from transducer.archive.listed import as_item
 from transducer.archive.manifest import BadLine, Item
 from transducer.archive.results import Done, Failed
+from transducer.archive.watch import Watched
 from transducer.archive.worker import CLIPS, SHORT
 from transducer.engine.clips import ClipBatch
 from transducer.engine.model import Model, load
@@ -56,9 +57,13 @@ class ModelWork:
 
     Attributes:
         result: the class of its results.
+        granting: is called with the seconds of media that are worked on from now on, see `granted`.
+        watching: is given what tells how far the work on an item is.
     """
 
     def __init__(self, model: Model, options: dict[str, Any], retries: int):
+        self.granting: Callable[[float], None] = lambda seconds: None
+        self.watching: Callable[[Watched], None] = lambda session: None
         model.engine(**{name: value for name, value in options.items() if value is not None})
         self.result: type[Transcript] | type[Labelling] = Transcript if model.kind == "words" else Labelling
         self._model, self._retries = model, retries
@@ -70,6 +75,7 @@ class ModelWork:
         waiting: dict[Hashable, tuple[Item, float]] = {}
         for number, item in enumerate(items):
             began = time.monotonic()
+            self.granting(SHORT)
             if isinstance(item, BadLine):
                 yield Failed(as_item(item), item.error)
             elif self._clips is not None and "://" not in item.path and self._joins(self._clips, number, item):
@@ -100,6 +106,7 @@ class ModelWork:
     def _step(self, clips: ClipBatch, waiting: dict[Hashable, tuple[Item, float]]) -> Iterator[Done | Failed]:
         """Go on with the short sounds; those that something goes wrong with are worked on again, by themselves."""
         again = []
+        self.granting(SHORT * len(clips))
         try:
             for clip in clips.step():
                 item, began = waiting.pop(clip.key)
@@ -118,6 +125,7 @@ class ModelWork:
         began = time.monotonic()
         tries = 1 + (self._retries if "://" in item.path else 0)
         for number in range(tries):
+            self.granting(SHORT)
             try:
                 return self._done(item, began)
             except TransducerError as error:
@@ -132,7 +140,9 @@ class ModelWork:
                 tries = number + 1
                 break
             if number + 1 < tries:
-                time.sleep(_PAUSE * 2**number)
+                pause = _PAUSE * 2**number
+                self.granting(pause)
+                time.sleep(pause)
         tried = f" (tried {tries} times)" if tries > 1 else ""
         return Failed(item, f"{cause}{tried}", time.monotonic() - began)
 
@@ -140,6 +150,7 @@ class ModelWork:
         source = open_address(item.path)
         try:
             with self._model.session(source, **self._options, **item.options) as session:
+                self.watching(session)
                 for _ in session:
                     pass
                 result = replace(session.result(), source=printable(item.path))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TextIO
 
 PAUSE = 1.0  # seconds between two looks
 PATIENCE = 600.0  # seconds without progress that are granted to any work
@@ -23,6 +25,17 @@ class Watched(Protocol):
 def granted(seconds: float) -> float:
     """Seconds that may pass without progress on so much media, after which the work on it is taken to hang."""
     return PATIENCE + SLOWEST * seconds
+
+
+def end_unless_told(seconds: float) -> None:
+    """End this process, whatever it is in, where this is not called again in what is granted for so much media."""
+    global _nowhere
+    if _nowhere is None:
+        _nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    faulthandler.dump_traceback_later(granted(seconds), exit=True, file=_nowhere)
+
+
+_nowhere: TextIO | None = None
 
 
 class Watch:

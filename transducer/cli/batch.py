@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
@@ -13,8 +12,6 @@ from transducer.cli import app
 from transducer.cli import parameters as p
 from transducer.cli.console import report
 from transducer.errors import UsageError
-
-LISTED = 20  # failures that are told one by one; all are in the results
 
 
 @app.command()
@@ -85,24 +82,22 @@ def work_off(
 ) -> int:
     """Everything in a list that has no result yet; returns the exit status."""
     from transducer.archive.cluster import find_ray, joined, outcomes
+    from transducer.archive.listed import missing
     from transducer.archive.parts import Parts
+    from transducer.archive.summary import FAILED
+    from transducer.cli.archive.progress import Progress
 
     find_ray()
     kind = replace(settings, device="cpu").start().result  # what cannot be meant is told before anything is started
-    counts: Counter[str] = Counter()
-    hours = 0.0
-    with Parts(output, format, kind, resume) as parts:
-        before = len(parts.known)
-        with joined(address) as ray:
-            for fields in outcomes(manifest, parts.known, settings, pool, ray):
-                parts.add(fields)
-                counts[fields["status"]] += 1
-                hours += (fields["duration"] or 0.0) / 3600
-                if fields["status"] == "failed" and counts["failed"] <= LISTED:
-                    report("error", fields["error"])
-    if counts["failed"] > LISTED:
-        report("error", f"{counts['failed'] - LISTED} more failed; the results say which and why")
-    done = counts["done"] + counts["parts missing"]
-    earlier = f" {before} had been done before." if before else ""
-    report("summary", f"{done} files done, {counts['failed']} failed.{earlier} {hours:.2f} hours of media")
-    return 1 if counts["failed"] else 3 if counts["parts missing"] else 0
+    with Parts(output, format, kind, resume) as parts, joined(address) as ray, Progress() as progress:
+        progress.skip(len(parts.known))
+        found = outcomes(manifest, parts.known, settings, pool, ray)
+        for number, fields in enumerate(found):
+            if number == 0 and progress.shown:  # the workers are busy: there is time for it
+                progress.expect(1 + sum(1 for _ in missing(manifest, parts.known)))
+            parts.add(fields)
+            progress.finish(None, fields["status"], fields["duration"])
+            if fields["status"] == FAILED:
+                report("error", fields["error"])
+    progress.tell()
+    return progress.exit_status
