@@ -55,7 +55,9 @@ MODEL = ModelConfig(
         "crf": CTCConfig("phones", stack=2),
         "phones": CTCConfig("phones", stack=2),
     },
-    decoding=DecodingConfig(search="beam", chunk_ms=640, renew_after=0.64, second_pass="whisper-tiny.en"),
+    decoding=DecodingConfig(
+        search="beam", chunk_ms=640, time_shift=-0.06, renew_after=0.64, second_pass="whisper-tiny.en"
+    ),
     language="en",
     chunks=(8, 16, 32, 64, 256),  # 160 ms to 5.12 s, one drawn at random for every batch
     card={

@@ -30,14 +30,16 @@ def test_it_is_small_and_says_what_it_is(model):
     facts = model.info()
     assert facts["size_bytes"] < 20e6
     assert facts["latency_ms"] <= 640
-    assert all(entry["licence"].startswith("CC BY ") for entry in facts["trained_on"])
+    assert all(entry["licence"].startswith(("CC BY ", "CC0", "public domain")) for entry in facts["trained_on"])
+    assert facts["started_from"]["licence"] == "MIT" and "OpenAI" in (model.folder / "LICENSE").read_text()
 
 
 @pytest.mark.parametrize("name", ["the-way.mp3", "stars.mp4"])
-def test_it_understands_clear_speech(model, name):
-    """Synthetic voices, which it was not trained on: most words, not all."""
-    transcript = model.transcribe(SAMPLES / name)
-    assert count_errors([reference(name)], [transcript.text]).wer < 0.5
+@pytest.mark.parametrize(("second_pass", "most"), [(None, 0.1), ("none", 0.3)])
+def test_it_understands_clear_speech(model, name, second_pass, most):
+    """Synthetic voices, which it was not trained on."""
+    transcript = model.transcribe(SAMPLES / name, second_pass=second_pass)
+    assert count_errors([reference(name)], [transcript.text]).wer < most
     assert not transcript.warnings
     times = [time for word in transcript.words for time in (word.start, word.end)]
     assert times == sorted(times)
@@ -45,13 +47,13 @@ def test_it_understands_clear_speech(model, name):
     assert all(0 <= word.confidence <= 1 for word in transcript.words)
 
 
-@pytest.mark.parametrize("search", ["greedy", "beam"])
-def test_streaming_is_offline(model, search):
+@pytest.mark.parametrize("options", [{}, {"second_pass": "none"}, {"second_pass": "none", "search": "greedy"}])
+def test_streaming_is_offline(model, options):
     """The same final text, times and all, however the sound is cut."""
     samples = read_audio(SAMPLES / "tea.m4a", model.rate)
-    whole = model.transcribe([samples], search=search)
+    whole = model.transcribe([samples], **options)
     cuts = np.cumsum(np.random.default_rng(0).integers(1, 4000, 200))
-    pieces = model.transcribe(np.split(samples, cuts[cuts < len(samples)]), search=search)
+    pieces = model.transcribe(np.split(samples, cuts[cuts < len(samples)]), **options)
     assert whole.segments == pieces.segments
     assert whole.words
 
@@ -65,13 +67,15 @@ def test_silence_and_noise_are_not_words(model):
 
 
 def test_hotwords_bring_out_what_was_said(model):
-    plain = model.transcribe(SAMPLES / "letters.opus", search="beam").text.split()
-    lifted = model.transcribe(SAMPLES / "letters.opus", search="beam", hotwords=[("kitchen table", 8.0)]).text.split()
-    assert "kitchen" not in plain
-    assert lifted[:3] == ["the", "kitchen", "table"]
-    assert lifted[3:] == plain[3:]
+    """In both passes: the second one does not take them back."""
+    alone = {"second_pass": "none"}
+    plain = model.transcribe(SAMPLES / "island.wav", **alone).text.split()
+    lifted = model.transcribe(SAMPLES / "island.wav", hotwords=[("warm coat", 8.0)], **alone).text.split()
+    assert "coat" not in plain and "coat" in lifted
+    both = model.transcribe(SAMPLES / "the-way.mp3", hotwords=[("Mylne", 8.0)])
+    assert "Mylne" in both.text
 
 
 def test_a_hotword_may_be_new_to_the_lexicon(model):
-    transcript = model.transcribe(SAMPLES / "the-way.mp3", search="beam", hotwords=[("the ryver", 25.0)])
+    transcript = model.transcribe(SAMPLES / "the-way.mp3", second_pass="none", hotwords=[("the ryver", 25.0)])
     assert "ryver" in transcript.text.split()

@@ -49,7 +49,7 @@ def _heads_and_types(document: dict[str, Any]) -> dict[str, Any]:
     if "decoders" in model:
         model["heads"] = model.pop("decoders")
     defaults = dict(card.pop("defaults", {}))
-    known = ("search", "chunk_ms", "time_shift", "blank_window", "renew_after", "fast_decoding", "second_pass")
+    known = ("search", "chunk_ms", "time_shift", "blank_window", "renew_after", "fast_decoding")
     if decoding := {name: defaults.pop(name) for name in known if name in defaults}:
         model["decoding"] = {"type": "decoding", **decoding}
     if defaults:
