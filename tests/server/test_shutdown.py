@@ -41,7 +41,7 @@ def test_streams_are_finalised(tmp_path: Path, speech: Any) -> None:
     heard = " ".join(message["text"] for message in messages if message["type"] == "final")
     # What had been sent by then may not have come by then.
     assert heard
-    assert speech.transcribe(samples).text.startswith(heard[: len(heard) // 2])
+    assert speech.transcribe(samples, second_pass="none").text.startswith(heard[: len(heard) // 2])
     assert [message["type"] for message in messages[-2:]] == ["finished", "error"]
     assert running.process.wait(30) == 0
     with pytest.raises(ConnectionRefusedError):

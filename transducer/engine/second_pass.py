@@ -69,11 +69,12 @@ class WithFeatures(Streaming):
 
 
 def with_second_pass(
-    network: Any, search: ResultSearch[Any, Any], context: SearchContext, options: Options, model: Model
+    network: Any, short: Any, search: ResultSearch[Any, Any], context: SearchContext, options: Options, model: Model
 ) -> tuple[TorchBackend, SecondPassSearch]:
     """The network and the search of a first model, with a second model behind them.
 
     Args:
+        short: the first network with chunks of its usual length, which is asked how wide its outputs are.
         context: of the first search.
         options: what was asked for.
         model: the second one.
@@ -92,14 +93,14 @@ def with_second_pass(
         )
     head: Any = next(iter(model.network.heads.values()))
     shared = ("hotwords", "nbest") if getattr(head, "decoder", None) is not None else ()
-    passed = {option: getattr(options, option) for option in (*OF_FULL_CONTEXT, *shared)}
-    if any(passed[option] for option in shared):
+    passed = {option: value for option in (*OF_FULL_CONTEXT, *shared) if (value := getattr(options, option))}
+    if passed.keys() & shared:
         passed["search"] = "beam"  # without which a decoder has no alternatives
     second = model.engine(partials=False, second_pass=NO_SECOND_PASS, **passed).search
     if not isinstance(second, FullContextSearch):
         raise UsageError(f"{name} is no full-context model, such as Whisper, and a second pass needs one")
     stage = WithFeatures(network.network, model.network.frontend, head.config.silence)
-    outputs = network.network(*_silence(network.network, network.network.block))[0].shape[-1]
+    outputs = short.network(*_silence(short.network, short.network.block))[0].shape[-1]
     combined = SecondPassSearch(search, second, outputs, context.seconds_per_step, stage.steps, stage.lag)
     return TorchBackend(Serial(stage), network.device), combined
 
