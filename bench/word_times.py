@@ -42,7 +42,7 @@ class Timed(NamedTuple):
 
 
 def timed(transcript: transducer.Transcript) -> list[Timed]:
-    return [Timed(normalise(word.text), word.start, word.end) for word in transcript.words]
+    return [Timed(text, word.start, word.end) for word in transcript.words for text in normalise(word.text).split()]
 
 
 def read_alignments(path: Path) -> dict[str, list[Timed]]:

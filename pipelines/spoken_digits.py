@@ -3,7 +3,7 @@
     transducer train pipelines/spoken_digits.py --data free-spoken-digits.tsv --output runs/spoken-digits
     transducer label seven.wav --model runs/spoken-digits/digits
 
-The table has the columns `path`, `speaker` and `text`. The network is the lower half of the bundled `speech-en`, which
+The table has the columns `path`, `speaker` and `text`. The network is the encoder of the bundled `speech-en`, which
 knows many voices and stays as it is, and a small layer after it; with `--set initial=none --set layers=4 --set
 steps=1000 --set learning_rate=0.002` a small one learns all from the few voices of the table.
 All recordings of one speaker are held out and measured. While settings are tuned, `--set held_out=george --set

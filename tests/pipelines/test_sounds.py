@@ -117,7 +117,7 @@ def test_spoken_digits(tmp_path, sounds):
         load_recipe(recipe, table, False, ("held_out=nobody",))
 
 
-def test_digits_on_the_frozen_half_of_a_recogniser(tmp_path, sounds):
+def test_digits_on_the_frozen_encoder_of_a_recogniser(tmp_path, sounds):
     """Its weights are all there, and none of them moves."""
     table = sounds.parent / "digits.tsv"
     rows = [line for line in sounds.read_text().splitlines() if "background" not in line]
@@ -126,7 +126,7 @@ def test_digits_on_the_frozen_half_of_a_recogniser(tmp_path, sounds):
     assert train_command(recipe, data=str(table), output=str(tmp_path / "run"), settings=small) == 0
     found = transducer.load(tmp_path / "run" / "digits").network.state_dict()
     known = transducer.load("speech-en").network.state_dict()
-    lower = [name for name in known if name.startswith(tuple(f"encoder.stages.{stage}." for stage in range(5)))]
+    lower = [name for name in known if name.startswith("encoder.")]
     assert len(lower) > 50
     assert all(torch.allclose(found[name].float(), known[name].float(), atol=2e-3, rtol=2e-3) for name in lower)
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from transducer.engine.model import Model
 
 
+SHARE = 0.6  # of the weight of a hotword: a decoder that has read them needs less, or writes them where they are not
+
+
 class WithFeatures(Streaming):
     """Outputs (B, T, C) of one chain of stages, with the newest features of another one behind each, n * F.
 
@@ -96,6 +99,7 @@ def with_second_pass(
     passed = {option: value for option in (*OF_FULL_CONTEXT, *shared) if (value := getattr(options, option))}
     if passed.keys() & shared:
         passed["search"] = "beam"  # without which a decoder has no alternatives
+    passed["hotwords"] = [hotword._replace(weight=SHARE * hotword.weight) for hotword in passed.get("hotwords", ())]
     second = model.engine(partials=False, second_pass=NO_SECOND_PASS, **passed).search
     if not isinstance(second, FullContextSearch):
         raise UsageError(f"{name} is no full-context model, such as Whisper, and a second pass needs one")

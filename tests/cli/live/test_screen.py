@@ -46,7 +46,7 @@ class Terminal:
 
     def read_final(self, begins: str, after: int = 0) -> int:
         """Wait for a line of its own, none of it dim, that begins so; the place behind it."""
-        line = re.compile(rf"\r\x1b\[2K{begins}[a-z ]*\r\n")
+        line = re.compile(rf"\r\x1b\[2K{begins}[a-z ,.]*\r\n", re.IGNORECASE)
         while (found := line.search(self.text, after)) is None:
             assert not self.ended, f"no line {begins!r} in {self.text[after:][-2000:]!r}"
             self._read()
@@ -75,9 +75,9 @@ class Terminal:
 def test_enter_makes_it_final_and_ctrl_c_ends_it():
     terminal = Terminal("listen", "--pace", str(MEDIA / "the-way.mp3"))
     begun = terminal.read_until("Enter: make it final")
-    partial = terminal.read_until("\x1b[2mtrim left", begun)  # dim: it may still change
+    partial = terminal.read_until("\x1b[2mturn left", begun)  # dim: it may still change
     terminal.press(ENTER)
-    final = terminal.read_final("trim", partial)
+    final = terminal.read_final("Turn", partial)
     assert "river" not in terminal.text[:final]  # the sentence had not ended
     terminal.read_until("river", final)
     terminal.press(INTERRUPT)
@@ -91,7 +91,7 @@ def test_a_second_interrupt_stops_at_once():
     terminal.read_until("Ctrl-C: end")
     terminal.read_until("village")
     terminal.press(ENTER)
-    terminal.read_final("you will see")
+    terminal.read_final("You")
     terminal.press(INTERRUPT)
     terminal.read_until("\x1b[?25h")  # the screen is gone, and the command is waited for
     terminal.press(INTERRUPT)
@@ -100,10 +100,10 @@ def test_a_second_interrupt_stops_at_once():
 
 def test_sigterm_ends_it_with_what_was_said():
     terminal = Terminal("listen", "--pace", str(MEDIA / "the-way.mp3"))
-    terminal.read_until("trim left")
+    terminal.read_until("turn left")
     os.kill(terminal.process, signal.SIGTERM)
     assert terminal.wait() == 143
-    terminal.read_final("trim")
+    terminal.read_final("Turn")
 
 
 def test_pictures_are_shown_small():

@@ -40,7 +40,7 @@ class SpellingTranscriber:
     """
 
     invents = False
-    languages = ()
+    languages: tuple[str, ...] = ()
 
     def __init__(self, head: Spells, asked: Asked, between: int | None = None):
         self.head, self.asked, self.between = head, asked, between
