@@ -12,6 +12,7 @@ from tiny_models import RATE, speech, tiny_model
 from transducer.archive.listed import decode, encode, read_list
 from transducer.archive.manifest import BadLine, Item
 from transducer.archive.model_work import ModelWork, Settings
+from transducer.archive.results import Failed
 from transducer.engine.clips import ClipBatch
 from transducer.errors import MediaError, UsageError
 from transducer.formats.words.document import transcript_to_dict
@@ -49,7 +50,9 @@ def test_what_a_clip_gets_does_not_depend_on_the_others(work, tmp_path):
     for number in range(18):  # more than fit at a time
         (tmp_path / f"{number}.wav").write_bytes(wav(speech(number, words=1), RATE))
         items.append(Item(str(tmp_path / f"{number}.wav"), f"{number}.wav", line=number))
-    together = {outcome.item.line: outcome.result for outcome in work.outcomes(items)}
+    outcomes = list(work.outcomes(items))
+    assert not [outcome.error for outcome in outcomes if isinstance(outcome, Failed)]
+    together = {outcome.item.line: outcome.result for outcome in outcomes}
     for item in (items[0], items[-1]):
         assert [outcome.result for outcome in work.outcomes([item])] == [together[item.line]]
 

@@ -166,7 +166,13 @@ def _stream(
         fn_constructor_args=(settings,),
         batch_size=None,
         batch_format="pyarrow",
-        compute=ActorPoolStrategy(min_size=1, max_size=size, initial_size=size),
+        compute=ActorPoolStrategy(
+            min_size=1,
+            max_size=size,
+            initial_size=size,
+            # What waits at a worker is lost with it: alone, an item can be lost through nobody's fault but its own.
+            max_tasks_in_flight_per_actor=1 if together == 1 else None,
+        ),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
         max_task_retries=_TASK_RETRIES,
