@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import pickle
 from dataclasses import replace
@@ -116,7 +117,7 @@ def test_a_stream_with_a_second_pass_can_be_saved_and_stays_small(second: Path) 
 
 
 def test_features_beside_a_network_hold_the_contract() -> None:
-    first = tiny_model("ctc").network
+    first = copy.deepcopy(tiny_model("ctc").network)  # which other tests have as well
     main = Serial(first.frontend, first.encoder)
     verify_contract(WithFeatures(main, WhisperMel(4, RATE, 40, 16), -10.0).double().eval(), 1, [700, 331], [1, 3], 0)
 
