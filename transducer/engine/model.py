@@ -317,8 +317,7 @@ class Model:
         if second is not None:
             from transducer.engine.second_pass import with_second_pass
 
-            usual = self.networks.backend((name,), self.chunk_steps(None))
-            network, search = with_second_pass(network, usual, search, context, options, load(second, str(self.device)))
+            network, search = with_second_pass(network, search, context, options, load(second, str(self.device)))
         return Engine(network, search, self.medium, block, head.delay, steps)
 
     def _second_pass(self, options: Options) -> str | Path | None:

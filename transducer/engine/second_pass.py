@@ -72,12 +72,11 @@ class WithFeatures(Streaming):
 
 
 def with_second_pass(
-    network: Any, short: Any, search: ResultSearch[Any, Any], context: SearchContext, options: Options, model: Model
+    network: Any, search: ResultSearch[Any, Any], context: SearchContext, options: Options, model: Model
 ) -> tuple[TorchBackend, SecondPassSearch]:
     """The network and the search of a first model, with a second model behind them.
 
     Args:
-        short: the first network with chunks of its usual length, which is asked how wide its outputs are.
         context: of the first search.
         options: what was asked for.
         model: the second one.
@@ -103,13 +102,8 @@ def with_second_pass(
     second = model.engine(partials=False, second_pass=NO_SECOND_PASS, **passed).search
     if not isinstance(second, FullContextSearch):
         raise UsageError(f"{name} is no full-context model, such as Whisper, and a second pass needs one")
-    stage = WithFeatures(network.network, model.network.frontend, head.config.silence)
-    outputs = short.network(*_silence(short.network, short.network.block))[0].shape[-1]
-    combined = SecondPassSearch(search, second, outputs, context.seconds_per_step, stage.steps, stage.lag)
+    frontend: Any = model.network.frontend
+    stage = WithFeatures(network.network, frontend, head.config.silence)
+    features = stage.steps * frontend.features
+    combined = SecondPassSearch(search, second, features, context.seconds_per_step, stage.steps, stage.lag)
     return TorchBackend(Serial(stage), network.device), combined
-
-
-@torch.inference_mode()
-def _silence(stage: Serial, steps: int) -> tuple[Tensor, Tensor]:
-    like = next(stage.parameters())
-    return like.new_zeros(1, steps, 1), torch.ones(1, steps, dtype=torch.bool, device=like.device)

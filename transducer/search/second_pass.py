@@ -53,7 +53,7 @@ class SecondPassSearch:
     Attributes:
         first: search of the model whose partial segments are shown, and which says where segments end.
         second: search of the model that writes the final ones.
-        outputs: of the first model, the first columns.
+        features: n * F, of the second model, the last columns; those before them are the first model's outputs.
         seconds_per_step: of the first model's outputs.
         steps: n, of the second model's front-end in each of these.
         lag: of the front-end's steps that the first row begins with, how many lie before the stream.
@@ -61,7 +61,7 @@ class SecondPassSearch:
 
     first: ResultSearch[Any, Segment]
     second: FullContextSearch
-    outputs: int
+    features: int
     seconds_per_step: float
     steps: int
     lag: int
@@ -77,10 +77,10 @@ class SecondPassSearch:
     ) -> list[tuple[SecondPassState, list[Segment]]]:
         """See `ResultSearch`."""
         parts = [np.asarray(part) for part in outputs]
-        firsts = self.first.step([state.first for state in states], [part[:, : self.outputs] for part in parts])
+        firsts = self.first.step([state.first for state in states], [part[:, : -self.features] for part in parts])
         results = []
         for state, part, (first, items) in zip(states, parts, firsts, strict=True):
-            new = np.array(part[:, self.outputs :], np.float32)
+            new = np.array(part[:, -self.features :], np.float32)
             rows = new if state.rows is None else np.concatenate([state.rows, new])
             state = state._replace(first=first, rows=rows, position=state.position + len(new))
             results.append(self._rewritten(state, items))

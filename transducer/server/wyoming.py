@@ -102,7 +102,7 @@ class Session:
     def _prepare(self, wanted: Transcribe) -> None:
         """What the next audio is to become."""
         phrases = [*(wanted.transcript_names or ()), *(wanted.transcript_terms or ())]
-        self._hello = {"options": {"second_pass": True, **({"hotwords": phrases} if phrases else {})}}
+        self._hello = {"options": {"second_pass": True, "hotwords": phrases}}
         if wanted.name:
             self._hello["model"] = wanted.name
         model = wanted.name or next(iter(self._models()), "")

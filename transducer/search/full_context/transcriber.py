@@ -205,13 +205,13 @@ class Transcriber:
     ) -> list[Text]:
         """The texts of a segment, best first.
 
-            Args:
-                prefix: tokens that they have to begin with.
-                language: of the text.
-                temperature: draws one; the search of the settings if None.
-                number: of the step at which the segment begins, so that each is drawn with random numbers of its own.
-        draft: greedily, whatever the settings say, and not twice round a circle.
-        guess: tokens that probably follow the prefix; a greedy search is faster with them, and says the same.
+        Args:
+            prefix: tokens that they have to begin with.
+            language: of the text.
+            temperature: draws one; the search of the settings if None.
+            number: of the step at which the segment begins, so that each is drawn with random numbers of its own.
+            draft: greedily, whatever the settings say, and not twice round a circle.
+            guess: tokens that probably follow the prefix; a greedy search is faster with them, and says the same.
         """
         settings = replace(self.settings, kind="greedy") if draft else self.settings
         if temperature is not None:

@@ -24,7 +24,7 @@ _SENTENCE_MARKS = {MARKS[mark] for mark in SENTENCE_ENDS}
 
 def is_readable(text: str) -> bool:
     """Whether a word has been written with a capital or a mark."""
-    return any(character.isupper() for character in text) or any(mark and text.endswith(mark) for mark in MARKS)
+    return any(character.isupper() for character in text) or text.endswith(MARKS[1:])
 
 
 class ReadableModel(Protocol):
