@@ -10,12 +10,14 @@ from torch import nn
 
 from transducer.cores import selective_scan
 from transducer.cores.mamba import LARGEST_STEP, SMALLEST_STEP, Mamba, MambaConfig
-from transducer.cores.selective_scan import CHUNK, SelectiveSSM
+from transducer.cores.selective_scan import SelectiveSSM
 from transducer.model.config import ModelConfig
 from transducer.model.network import Network
 from transducer.training.objectives import HeadLoss
 from transducer.training.optimizer import Optimizers
 from transducer.training.recipe import Phase
+
+CHUNK = 32  # steps
 
 
 def ssm_and_inputs(steps: int, channels: int = 3, states: int = 2, rows: int = 2) -> tuple[SelectiveSSM, list]:
@@ -43,11 +45,11 @@ def naive(ssm: SelectiveSSM, dt, u, b, c) -> torch.Tensor:
     return (y + ssm.skip * u).detach()
 
 
-@pytest.fixture(params=["narrow", "wide"], autouse=True)
-def width(request, monkeypatch) -> None:
-    """Few numbers a step are scanned in groups, many step by step."""
-    if request.param == "wide":
-        monkeypatch.setattr(selective_scan, "WIDE", 1)
+@pytest.fixture(autouse=True)
+def short_chunks(monkeypatch) -> None:
+    """Of CHUNK steps whatever the width, so that a short sequence has several."""
+    monkeypatch.setattr(selective_scan, "SHORTEST", CHUNK)
+    monkeypatch.setattr(selective_scan, "NUMBERS", 1)
 
 
 @pytest.mark.parametrize("steps", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7])
@@ -90,6 +92,14 @@ def test_steps_of_any_size_neither_overflow_nor_lose_the_newest():
         y = ssm(dt * scale, u, b, c)
         assert y.isfinite().all()
         torch.testing.assert_close(y, naive(ssm, *(x.detach() for x in (dt * scale, u, b, c))), rtol=1e-9, atol=1e-9)
+
+
+def test_nothing_to_scan():
+    for rows, steps in ((1, 0), (0, 5)):
+        ssm, inputs = ssm_and_inputs(steps, rows=rows)
+        y = ssm(*inputs)
+        y.sum().backward()
+        assert y.shape == (rows, steps, 3) and not ssm.log_rates.grad.any()
 
 
 def test_what_is_remembered_for_the_gradient():

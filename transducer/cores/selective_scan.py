@@ -1,30 +1,30 @@
-"""The selective scan of Mamba (Gu & Dao 2023, arXiv:2312.00752, section 3): a linear recurrence, parallel over time.
+"""The selective scan of Mamba (Gu & Dao 2023, arXiv:2312.00752, section 3): a linear recurrence over time.
 
     h[t] = exp(dt[t] A) h[t - 1] + dt[t] u[t] B[t],    y[t] = C[t] h[t]
 
-Legend of axis suffixes: B batch, T time, L steps of a chunk, E channels, N states of a channel. In a scan, states are
-(B, N, E), so that sums over N are a row times a matrix.
+Legend of axis suffixes: B batch, T time, L steps of a chunk, E channels, N states of a channel. In a scan, time comes
+first and states are (B, N, E), so that a step is one piece of memory and a sum over N a row times a matrix.
 
-Chunks follow each other. Inside one, `GROUPS` groups of `GROUP` steps are scanned side by side, as if each began at 0;
-then the groups pass on the state at their end. So for each step there is one multiplication more than in the plain
-recurrence, and a call of torch serves many steps. Where a step alone is `WIDE` numbers, calls are no longer what takes
-the time, and a short chunk is scanned step by step. A scan by doublings would need log2(T) times the work. All chunks
-use the same memory, as new pages take longer than what is computed there. What is remembered for the gradient are the
-inputs and the state before each chunk; the rest is computed again.
+Chunks follow each other. In one, exponentials, inputs and outputs are computed for all steps at once. What is left for
+each step is one call of torch, h[t] = a[t] h[t - 1] + x[t] in place. Fewer calls need more work, and are no faster: a
+scan by doublings does log2(L) times as much, groups of steps that are scanned side by side three times. All chunks use
+the same memory, small enough for a cache. What is remembered for the gradient are the inputs and the state before each
+chunk; the rest is computed again.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-GROUPS, GROUP = 8, 16
-CHUNK = GROUPS * GROUP
-WIDE = 4096
+LOG2_E = math.log2(math.e)
+NUMBERS = 1 << 18  # numbers of the states of a chunk: 1 MB
+SHORTEST = 16  # steps of a chunk at least, as the state before each is remembered
 
 
 class SelectiveSSM(nn.Module):
@@ -65,103 +65,85 @@ class _Scan(torch.autograd.Function):
     """dt, u (B, T, E), A (E, N), b, c (B, T, N) -> y (B, T, E)."""
 
     @staticmethod
-    def forward(ctx: Any, dt: Tensor, u: Tensor, rates: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        steps, rates = dt.shape[1], rates.T.contiguous()
-        dt, u, b, c = padded = [_pad(x) for x in (dt, u, b, c)]
-        state = u.new_zeros(u.shape[0], *rates.shape)
-        decay, states = _room(state, 2)
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        dt, u, rates, b, c = _time_first(*inputs)
+        powers, state = rates * LOG2_E, u.new_zeros(u.shape[1], *rates.shape)
+        decay, states = _room(state, len(u), 2)
+        decay_of, state_of = decay.unbind(), states.unbind()
         starts, outputs = [], torch.empty_like(u)
-        for chunk in _chunks(steps, _length(state)):
+        for chunk in _chunks(len(u), len(states)):
+            n = chunk.stop - chunk.start
             starts.append(state)
-            _terms(dt[:, chunk], u[:, chunk], rates, b[:, chunk], decay, states)
-            state = _scan(decay, states, state).clone()  # the next chunk is written over it
-            outputs[:, chunk] = _sum(c[:, chunk], states)
-        ctx.steps = steps
-        ctx.save_for_backward(*padded, rates, *starts)
-        return outputs[:, :steps]
+            _terms(dt[chunk], u[chunk], powers, b[chunk], decay[:n], states[:n])
+            state = _scan(decay_of[:n], state_of[:n], state).clone()  # the next chunk is written over it
+            outputs[chunk] = _product(c[chunk], states[:n])
+        ctx.save_for_backward(*inputs, *starts)
+        return outputs.transpose(0, 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        dt, u, b, c, rates, *starts = ctx.saved_tensors
-        y_grad = _pad(gradients[0])
-        rates_grad, carry = torch.zeros_like(rates), torch.zeros_like(starts[0])
-        decay, shifted, states, reached = _room(carry, 4)
-        found = [torch.empty_like(x) for x in (dt, u, b, c)]
-        dt_grad, u_grad, b_grad, c_grad = found
-        for chunk, start in reversed(list(zip(_chunks(ctx.steps, _length(carry)), starts, strict=True))):
-            dts, us, bs, ys = dt[:, chunk], u[:, chunk], b[:, chunk], y_grad[:, chunk]
-            _terms(dts, us, rates, bs, decay, states)
-            _scan(shifted.copy_(decay), states, start)
-            c_grad[:, chunk] = (states @ ys.unsqueeze(-1)).squeeze(-1)
-            # What reaches a state: from its output, and from the next state. A chunk's last one decays no more here.
-            torch.mul(c[:, chunk].unsqueeze(-1), ys.unsqueeze(2), out=reached)
-            shifted[:, :-1] = decay[:, 1:]
-            shifted[:, -1] = 1
-            _scan(shifted, reached, carry, backwards=True)
-            carry = decay[:, 0] * reached[:, 0]
-            of_input = _sum(bs, reached)
-            b_grad[:, chunk] = (reached @ (dts * us).unsqueeze(-1)).squeeze(-1)
-            u_grad[:, chunk] = of_input * dts
+        dt, u, rates, b, c = _time_first(*ctx.saved_tensors[:5])
+        starts = ctx.saved_tensors[5:]
+        y_grad = gradients[0].transpose(0, 1).contiguous()
+        powers, rates_grad, carry = rates * LOG2_E, torch.zeros_like(rates), u.new_zeros(u.shape[1], *rates.shape)
+        room = _room(carry, len(u), 3)
+        decay_of, state_of, reached_of = (x.unbind() for x in room)
+        dt_grad, u_grad, b_grad, c_grad = found = [torch.empty_like(x) for x in (dt, u, b, c)]
+        for chunk, start in reversed(list(zip(_chunks(len(u), room.shape[1]), starts, strict=True))):
+            n = chunk.stop - chunk.start
+            decay, states, reached = room[:, :n]
+            dts, us, bs, ys = dt[chunk], u[chunk], b[chunk], y_grad[chunk]
+            _terms(dts, us, powers, bs, decay, states)
+            _scan(decay_of[:n], state_of[:n], start)
+            c_grad[chunk] = _product(ys, states.mT)
+            # What reaches a state: from its output, and from the next state. `carry` has decayed in its own chunk.
+            torch.mul(c[chunk].unsqueeze(-1), ys.unsqueeze(2), out=reached)
+            last, *others = reached_of[:n][::-1]
+            first = _scan(decay_of[1:n][::-1], others, last.add_(carry))
+            carry = decay[0] * first
+            of_input = _product(bs, reached)
+            b_grad[chunk] = _product(dts * us, reached.mT)
+            u_grad[chunk] = of_input * dts
             exponent = reached.mul_(decay)
-            exponent[:, 0].mul_(start)
-            exponent[:, 1:].mul_(states[:, :-1])
-            dt_grad[:, chunk] = torch.mul(exponent, rates, out=states).sum(2).addcmul_(of_input, us)
+            exponent[0].mul_(start)
+            exponent[1:].mul_(states[:-1])
+            dt_grad[chunk] = torch.mul(exponent, rates, out=states).sum(2).addcmul_(of_input, us)
             rates_grad += exponent.mul_(dts.unsqueeze(2)).sum((0, 1))
-        dt_grad, u_grad, b_grad, c_grad = (x[:, : ctx.steps] for x in found)
+        dt_grad, u_grad, b_grad, c_grad = (x.transpose(0, 1) for x in found)
         return dt_grad, u_grad, rates_grad.T, b_grad, c_grad
 
 
-def _room(state: Tensor, count: int) -> Tensor:
-    """So many times (B, L, N, E) of memory, for chunks of states as this one (B, N, E)."""
-    return state.new_empty(count, state.shape[0], _length(state), *state.shape[1:])
+def _time_first(dt: Tensor, u: Tensor, rates: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+    """(T, B, E) or (T, B, N), and the rates (N, E)."""
+    dt, u, b, c = (x.transpose(0, 1) for x in (dt, u, b, c))
+    return dt, u, rates.T.contiguous(), b, c
 
 
-def _length(state: Tensor) -> int:
-    """Steps of a chunk for states as this one: a power of two, and few enough for a cache."""
-    return CHUNK if state.numel() < WIDE else CHUNK // 4
-
-
-def _terms(dt: Tensor, u: Tensor, rates: Tensor, b: Tensor, decay: Tensor, states: Tensor) -> None:
-    """Write into `decay` by what a state is multiplied, and into `states` what is added; `rates` are (N, E)."""
-    torch.mul(dt.unsqueeze(2), rates, out=decay).exp_()
-    torch.mul(b.unsqueeze(-1), (dt * u).unsqueeze(2), out=states)
-
-
-def _sum(weights: Tensor, states: Tensor) -> Tensor:
-    """(B, L, N), (B, L, N, E) -> (B, L, E)."""
-    return (weights.unsqueeze(2) @ states).squeeze(2)
-
-
-def _scan(decay: Tensor, states: Tensor, state: Tensor, backwards: bool = False) -> Tensor:
-    """In place: states[t] += decay[t] * states[t - 1], or t + 1 if backwards, for all steps of a chunk from a state on.
-
-    Args:
-        decay, states: (B, L, N, E); `decay` is used up. state: (B, N, E).
-
-    Returns:
-        The last state.
-    """
-    if state.numel() >= WIDE:
-        order = range(states.shape[1])
-        for step in order[::-1] if backwards else order:
-            state = states[:, step].addcmul_(decay[:, step], state)
-        return state
-    decay, states = decay.unflatten(1, (GROUPS, GROUP)), states.unflatten(1, (GROUPS, GROUP))
-    order = range(GROUP)[::-1] if backwards else range(GROUP)
-    for before, step in pairwise(order):
-        states[:, :, step].addcmul_(decay[:, :, step], states[:, :, before])
-        decay[:, :, step].mul_(decay[:, :, before])
-    for group in range(GROUPS)[::-1] if backwards else range(GROUPS):
-        states[:, group].addcmul_(decay[:, group], state[:, None])
-        state = states[:, group, order[-1]]
-    return state
+def _room(state: Tensor, steps: int, count: int) -> Tensor:
+    """So many times (L, B, N, E) of memory, for chunks of states as this one (B, N, E)."""
+    length = max(NUMBERS // max(state.numel(), 1), SHORTEST)
+    return state.new_empty(count, min(length, steps), *state.shape)
 
 
 def _chunks(steps: int, length: int) -> list[slice]:
-    return [slice(start, start + length) for start in range(0, steps, length)]
+    return [slice(start, min(start + length, steps)) for start in range(0, steps, max(length, 1))]
 
 
-def _pad(x: Tensor) -> Tensor:
-    """(B, T, C) with zeros up to a whole number of chunks."""
-    return nn.functional.pad(x, (0, 0, 0, -x.shape[1] % CHUNK))
+def _terms(dt: Tensor, u: Tensor, powers: Tensor, b: Tensor, decay: Tensor, states: Tensor) -> None:
+    """Write into `decay` by what a state is multiplied, 2 ** (dt * powers), and into `states` what is added."""
+    # torch has vector code of its own for exp2, but leaves exp to MKL, which on some processors takes 3 times as long.
+    torch.mul(dt.unsqueeze(2), powers, out=decay).exp2_()
+    torch.mul(b.unsqueeze(-1), (dt * u).unsqueeze(2), out=states)
+
+
+def _scan(decay: Sequence[Tensor], states: Sequence[Tensor], state: Tensor) -> Tensor:
+    """In place, step by step: states[t] += decay[t] * states[t - 1], from a state (B, N, E) on; the last one."""
+    for factor, now in zip(decay, states, strict=True):
+        state = now.addcmul_(factor, state)
+    return state
+
+
+def _product(row: Tensor, matrix: Tensor) -> Tensor:
+    """(L, B, X), (L, B, X, Y) -> (L, B, Y). A matrix times a column is the same, and can take MKL 7 times as long."""
+    return (row.unsqueeze(2) @ matrix).squeeze(2)
