@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from media_fixtures import wav
+from tiny_full_context import tiny_full_context
 from tiny_models import RATE, speech, tiny_model
 
 from transducer.archive.listed import decode, encode, read_list
@@ -91,7 +92,7 @@ def test_failures_are_told_in_a_line(work, tmp_path, monkeypatch):
     ]
     errors = [outcome.fields["error"] for outcome in work.outcomes(items)]
     assert "none.wav: no such file" in errors[0] and "text.wav" in errors[1]
-    assert errors[2].endswith("none.wav: no such file; check the name") and errors[3] == "no JSON"
+    assert errors[2].endswith("none.wav: no such file; check the name") and errors[3] == "list, line 4: no JSON"
     assert not pauses and not any("tried" in error for error in errors)
 
 
@@ -116,6 +117,15 @@ def test_bugs_are_no_end(work, monkeypatch):
     monkeypatch.setattr("transducer.archive.model_work.open_address", lambda path: 1 / 0)
     (found,) = work.outcomes([Item("a.wav", "a.wav")])
     assert found.fields["error"] == "a.wav: went wrong: ZeroDivisionError: division by zero"
+
+
+def test_nothing_is_decoded_for_nobody_to_see(sound):
+    """A full-context model's segments while they grow, each of which costs as much as the whole."""
+    model = tiny_full_context()
+    work, asked = ModelWork(model, {}, retries=0), []
+    model.session = lambda source, **options: asked.append(options)
+    list(work.outcomes([Item(f"local://{sound}", "a.wav")]))
+    assert asked == [{"partials": False}] and work._clips.engine is model.engine(partials=False)
 
 
 def test_what_cannot_be_meant_is_told_before_anything():

@@ -64,7 +64,8 @@ class ModelWork:
     def __init__(self, model: Model, options: dict[str, Any], retries: int):
         self.granting: Callable[[float], None] = lambda seconds: None
         self.watching: Callable[[Watched], None] = lambda session: None
-        model.engine(**{name: value for name, value in options.items() if value is not None})
+        options = {"partials": False, **options}  # nobody sees them
+        model.engine(**options)
         self.result: type[Transcript] | type[Labelling] = Transcript if model.kind == "words" else Labelling
         self._model, self._retries = model, retries
         self._options = {**results_option(model, model.kind), **options}
@@ -77,7 +78,7 @@ class ModelWork:
             began = time.monotonic()
             self.granting(SHORT)
             if isinstance(item, BadLine):
-                yield Failed(as_item(item), item.error)
+                yield Failed(as_item(item), f"{item.name}: {item.error}")
             elif self._clips is not None and "://" not in item.path and self._joins(self._clips, number, item):
                 waiting[number] = (item, began)
                 while self._clips.full:

@@ -31,7 +31,7 @@ class Entry:
         file: as it was named.
         output: name of its results below the output folder, without suffix; None where it has no name.
         status: one of `DONE`, `PARTS_MISSING`, `FAILED`.
-        duration: of the media in seconds; None where it is not known.
+        duration: of the media, or of the part that was worked on, in seconds; None where it is not known.
         error: why it failed.
         seconds: that the work took.
         identity: what the file was and how it was worked on, see `identify`.

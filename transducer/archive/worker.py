@@ -111,7 +111,7 @@ def serve(channel: Channel, work: Work) -> None:
             found = outcome(task, seconds)
         except Exception as error:
             found = work.failed(task, error, seconds)
-        channel.send(("finished", number, (found, seconds)))
+        channel.send(("finished", number, (found, time.monotonic() - began)))
 
     def conclude(clip: Clip, task: Any, seconds: float) -> Any:
         return work.finish(task, clip, seconds)

@@ -51,6 +51,10 @@ def batch(
     beam: p.Beam = None,
     chunk_ms: p.ChunkMs = None,
     hotwords: p.Hotwords = None,
+    language: p.Language = None,
+    task: p.TaskChoice = None,
+    prompt: p.Prompt = None,
+    second_pass: p.SecondPass = None,
     threshold: p.Threshold = None,
 ) -> Callable[[], int]:
     """Transcribe or label an archive on many machines: one row a file, with the fields of --format json.
@@ -67,7 +71,16 @@ def batch(
         if format not in FORMATS:
             raise UsageError(f"unknown format {format!r}: there are {', '.join(FORMATS)}")
         check_threshold(threshold)
-        options: dict[str, Any] = decoding_options(search, beam=beam, chunk_ms=chunk_ms, hotwords=hotwords)
+        options: dict[str, Any] = decoding_options(
+            search,
+            beam=beam,
+            chunk_ms=chunk_ms,
+            hotwords=hotwords,
+            language=language,
+            task=None if task is None else str(task),
+            prompt=prompt,
+            second_pass=second_pass,
+        )
         if threshold is not None:
             options["threshold"] = threshold
         device = "cuda" if gpus else "cpu"

@@ -166,29 +166,32 @@ def test_lists(scripts, tmp_path, capsys, monkeypatch):
         {"path": str(scripts / "none.wav")},
         {"name": "nothing"},
         {"path": str(scripts / "1/001.wav"), "output": "first/one"},
+        {"path": str(scripts / "1")},
     ]
     listed = "\n".join(map(json.dumps, lines))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(listed.encode())))
     out = tmp_path / "out"
     assert main([*MODEL, "--files-from", "-", "--json", "-o", str(out)]) == 1
     *errors, summary = capsys.readouterr().err.splitlines()
-    assert "2 files done; 3 failed" in summary
+    assert "2 files done; 4 failed" in summary
     assert [error for error in errors if "standard input" in error] == [
         "transducer: error: standard input, line 4: there is no 'path'",
         f"transducer: error: standard input, line 5: {scripts / '1/001.wav'}: its results would be written over those "
         "of line 1: give them another output",
     ]
     assert any("none.wav: no such file" in error for error in errors)
+    assert f"transducer: error: {scripts / '1'}: is a folder; name the files in it" in errors
     place = str(scripts / "1/001").lstrip("/")
     assert results(out).keys() == {"first/one.json", f"{place}.json"}
 
 
 def test_options_of_a_list_reach_the_model(scripts, tmp_path, capsys):
-    (tmp_path / "list.tsv").write_text(f"path\tlength\n{scripts}/0/000.wav\tlong\n{scripts}/0/000.wav\t9\n")
+    (tmp_path / "list.tsv").write_text(f"path\tstart\tlength\n{scripts}/0/000.wav\t\tlong\n{scripts}/0/000.wav\t2\t9\n")
     assert main([*MODEL, "--files-from", str(tmp_path / "list.tsv"), "-o", str(tmp_path / "out")]) == 1
     assert "line 2: length 'long' is no time" in capsys.readouterr().err
     (entry,) = [entry for output, entry in entries(tmp_path / "out").items() if output]
-    assert entry["output"].endswith("0/000@0+9") and "'length': 9.0" in entry["identity"]
+    assert entry["output"].endswith("0/000@2+9") and "'length': 9.0" in entry["identity"]
+    assert entry["duration"] == 40.0  # the script is one of 42 s, whatever is asked for
 
 
 def test_patterns_keep_their_folders(scripts, tmp_path):
@@ -206,12 +209,13 @@ def test_what_cannot_be_written_fails(tmp_path, capsys):
 
 
 def test_parts_that_are_missing(tmp_path, capsys):
-    (tmp_path / "a.wav").write_text("one\n?damaged at 3 s\ntwo\n")
+    (tmp_path / "a.wav").write_text("one\n.\n?damaged at 3 s\ntwo\n")
     out = tmp_path / "out"
     assert main([*MODEL, str(tmp_path / "a.wav"), "--jobs", "1", "-o", str(out)]) == 3
     warning, summary = capsys.readouterr().err.splitlines()
     assert warning.endswith("a.wav: damaged at 3 s") and "1 files done, of 1 of them parts are missing" in summary
-    assert entries(out)["a"]["status"] == "parts missing"
+    entry = entries(out)["a"]
+    assert entry["status"] == "parts missing" and entry["seconds"] >= 0.4  # for which it waits
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,8 @@ def _take(news: Any, summary: Summary, progress: Progress) -> None:
             "note", news.text
         )
     elif isinstance(news, Moved) and news.task.part is None:
-        progress.move(news.task.output, news.seconds)
+        start = news.task.item.options.get("start") or 0.0
+        progress.move(news.task.output, max(news.seconds - start, 0.0))
     elif isinstance(news, Finished | Killed):
         task: Task = news.task
         name = source_name(task.item.path)

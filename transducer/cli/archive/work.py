@@ -87,6 +87,8 @@ class FileWork:
 
     def open(self, task: Task) -> BlockReader | None:
         path = task.item.path
+        if task.item.line and os.path.isdir(path):
+            raise MediaError(f"{source_name(path)}: is a folder; name the files in it")
         require_file(path)
         if self.clips is None or "://" in path or is_pipe(path):
             return None
@@ -161,7 +163,8 @@ class FileWork:
 
     def _deliver(self, task: Task, result: Any, lacking: bool) -> Outcome:
         self._write(task, result)
-        return Outcome(PARTS_MISSING if lacking else DONE, result.duration)
+        start = {**self._options, **task.item.options}.get("start") or 0.0
+        return Outcome(PARTS_MISSING if lacking else DONE, max(result.duration - start, 0.0))
 
     def _read(self, result: Any) -> Any:
         """A result as it is to be read."""
