@@ -6,6 +6,7 @@ Times are rounded to microseconds, in which any frame of any rate keeps its plac
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -32,12 +33,22 @@ class _Timed:
 
 @dataclass(frozen=True)
 class Word(_Timed):
-    """A word with its times in seconds and the probability (0 to 1) that it is right."""
+    """A word with its times in seconds and the probability (0 to 1) that it is right.
+
+    Attributes:
+        glued: whether no space stands before it, as in languages that are written without spaces between words.
+    """
 
     text: str
     start: float
     end: float
     confidence: float
+    glued: bool = False
+
+
+def text_of(words: Iterable[Word]) -> str:
+    """Words as a text."""
+    return "".join(word.text if word.glued else f" {word.text}" for word in words).removeprefix(" ")
 
 
 @dataclass(frozen=True)
@@ -67,11 +78,11 @@ class Segment(_Timed):
 
     @property
     def text(self) -> str:
-        return " ".join(word.text for word in self.words)
+        return text_of(self.words)
 
     @property
     def stable_text(self) -> str:
-        return " ".join(word.text for word in self.words[: self.stable])
+        return text_of(self.words[: self.stable])
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ class Transcript(_Timed):
 
     @property
     def text(self) -> str:
-        return " ".join(segment.text for segment in self.segments if segment.words)
+        return text_of(self.words)
 
     @property
     def words(self) -> tuple[Word, ...]:

@@ -108,6 +108,10 @@ def test_options_of_full_context_models_reach_the_model(models, folder):
     assert call("transcribe", "media/b.mp4", *arguments) == 0
     options = {"language": "de", "task": "translate", "prompt": "Frau Groß", "partials": True, "second_pass": "base"}
     assert calls(models) == [options]
+    arguments.remove("--partials")
+    assert call("annotate", "media/b.mp4", *arguments, "--temperature", "0.5", "-o", "out") == 0
+    given = models["speech"].calls[-1]
+    assert given.items() >= {**options, "partials": False, "temperature": 0.5}.items()
 
 
 @pytest.mark.parametrize(

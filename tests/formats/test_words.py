@@ -30,6 +30,7 @@ from transducer.formats.words.cues import (
     SPANNED_PAUSE,
     make_cues,
     spoken_words,
+    width,
 )
 from transducer.formats.words.karaoke import light_words
 from transducer.results import Event, Labelling, Scene, Segment, Transcript, Word
@@ -57,7 +58,24 @@ def transcript(*segments: Segment) -> Transcript:
     return Transcript(segments, segments[-1].end + 5.0 if segments else 0.0, "talk.wav", "en", ("damaged at 3.5 s",))
 
 
-AWKWARD = ("a", "of", "the", "house.", "tea,", "N", "\\Nd", "{b}", "a<b", "&", "é" * 9, "-" * 21, "w" * 41, "x" * 90)
+AWKWARD = (
+    "a",
+    "of",
+    "the",
+    "house.",
+    "tea,",
+    "N",
+    "\\Nd",
+    "{b}",
+    "a<b",
+    "&",
+    "é" * 9,
+    "-" * 21,
+    "w" * 41,
+    "x" * 90,
+    "天",
+    "好，" * 30,
+)
 
 
 @st.composite
@@ -71,7 +89,7 @@ def transcripts(draw: st.DrawFn) -> Transcript:
         )
         for text, pause, length in draw(st.lists(rows, max_size=20)):
             clock += pause
-            words.append(Word(text, clock / 1000, (clock + length) / 1000, 0.5))
+            words.append(Word(text, clock / 1000, (clock + length) / 1000, 0.5, draw(st.booleans())))
             clock += draw(st.sampled_from((0, length)))
         start, end = (words[0].start, words[-1].end) if words else (clock / 1000, clock / 1000)
         segments.append(Segment(tuple(words), final, start, end, len(words) if final else len(words) // 2))
@@ -149,7 +167,7 @@ def test_cues_keep_their_promises(spoken: Transcript) -> None:
     assert shown == "".join(word.text for word in spoken.words)
     for cue in cues:
         assert 1 <= len(cue.lines) <= 2
-        assert all(0 < len(line) <= LINE_LENGTH for line in cue.lines)
+        assert all(0 < width(line) <= LINE_LENGTH for line in cue.lines)
         assert 0 < cue.end - cue.start <= MAX_MS
     for before, after in itertools.pairwise(cues):
         assert before.end <= after.start
@@ -208,6 +226,19 @@ def test_no_cue_spans_a_long_silence() -> None:
 def test_long_words_are_parted() -> None:
     spoken = transcript(speak("x" * 100))
     assert [len(line) for cue in make_cues(spoken) for line in cue.lines] == [42, 42, 16]
+
+
+def test_no_spaces_between_words_that_have_none() -> None:
+    texts = ("今天", "天气", "很好，", "我们", "去", "公园", "散步", "吧。")
+    words = tuple(Word(text, number / 2, (number + 1) / 2, 0.5, True) for number, text in enumerate(texts))
+    halves = (Segment(words[:5], True, 0.0, 2.5, 5), Segment(words[5:], True, 2.5, 4.0, 3))
+    spoken = transcript(*halves)
+    assert spoken.text == "".join(texts)
+    assert render(spoken, "txt") == "今天天气很好，我们去\n公园散步吧。\n"
+    cues = make_cues(spoken)
+    assert "".join(line for cue in cues for line in cue.lines) == spoken.text
+    assert [part.lines[0][part.lit[1] : part.lit[2]] for part in light_words(cues, spoken)] == list(texts)
+    assert parse_json(render(spoken, "json")) == spoken
 
 
 def test_lines_break_before_a_phrase() -> None:

@@ -169,6 +169,18 @@ def annotate(
     chunk_ms: p.ChunkMs = None,
     hotwords: p.Hotwords = None,
     nbest: p.NBest = None,
+    temperature: p.Temperature = None,
+    top_k: p.TopK = None,
+    top_p: p.TopP = None,
+    seed: p.Seed = None,
+    length_penalty: p.LengthPenalty = None,
+    coverage_penalty: p.CoveragePenalty = None,
+    language_model: p.LanguageModel = None,
+    language_weight: p.LanguageWeight = None,
+    language: p.Language = None,
+    task: p.TaskChoice = None,
+    prompt: p.Prompt = None,
+    second_pass: p.SecondPass = None,
     punctuate: p.Punctuate = False,
     digits: p.Digits = False,
     karaoke: p.Karaoke = False,
@@ -216,6 +228,19 @@ def evaluate(
     beam: p.Beam = None,
     chunk_ms: p.ChunkMs = None,
     hotwords: p.Hotwords = None,
+    temperature: p.Temperature = None,
+    top_k: p.TopK = None,
+    top_p: p.TopP = None,
+    seed: p.Seed = None,
+    length_penalty: p.LengthPenalty = None,
+    coverage_penalty: p.CoveragePenalty = None,
+    language_model: p.LanguageModel = None,
+    language_weight: p.LanguageWeight = None,
+    language: p.Language = None,
+    task: p.TaskChoice = None,
+    prompt: p.Prompt = None,
+    partials: p.Partials = False,
+    second_pass: p.SecondPass = None,
     threads: p.Threads = None,
     hypotheses: Annotated[
         str | None, typer.Option("--hypotheses", help="Save each path, reference and hypothesis to this file.")
@@ -231,21 +256,14 @@ def evaluate(
     punctuation. Events and labels: frame accuracy, segment F1, mean average precision; accuracy for whole clips, token
     error rate for sequences.
     """
-    from transducer.cli.evaluate import EvaluateJob, run
+    given = locals()
 
-    job = EvaluateJob(
-        model=model,
-        table=table,
-        search=search.value if search else None,
-        beam=beam,
-        chunk_ms=chunk_ms,
-        hotwords=hotwords,
-        threads=threads,
-        hypotheses=hypotheses,
-        confusion=confusion,
-        json=json,
-    )
-    return partial(run, job)
+    def work() -> int:
+        from transducer.cli.evaluate import EvaluateJob, run
+
+        return run(EvaluateJob(**given))
+
+    return work
 
 
 def _job(command: str, given: dict[str, Any]) -> Callable[[], int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import transducer
 from transducer.cli.console import report, write_stdout
-from transducer.cli.options import decoding_options, set_threads
+from transducer.cli.options import WORD_OPTIONS, set_threads, word_options
 from transducer.cli.outputs import require_folder
 from transducer.errors import UsageError
 from transducer.evaluation.evaluator import Evaluator
@@ -28,6 +28,19 @@ class EvaluateJob:
     beam: int | None = None
     chunk_ms: int | None = None
     hotwords: str | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    length_penalty: float | None = None
+    coverage_penalty: float | None = None
+    language_model: str | None = None
+    language_weight: float | None = None
+    language: str | None = None
+    task: str | None = None
+    prompt: str | None = None
+    partials: bool = False
+    second_pass: str | None = None
     threads: int | None = None
     hypotheses: str | None = None
     confusion: str | None = None
@@ -40,7 +53,7 @@ def run(job: EvaluateJob) -> int:
     Raises:
         TransducerError: wrong usage, or a recording that cannot be read: rates over a part would mislead.
     """
-    options = decoding_options(job.search, beam=job.beam, chunk_ms=job.chunk_ms, hotwords=job.hotwords)
+    options = word_options(job) | ({"partials": True} if job.partials else {})
     set_threads(job.threads)
     model = transducer.load(job.model)
     evaluator = Evaluator(model, **options)
@@ -62,8 +75,8 @@ def run(job: EvaluateJob) -> int:
 
 
 def _check_options(job: EvaluateJob, evaluator: Evaluator) -> None:
-    for name in () if evaluator.words else ("search", "beam", "chunk_ms", "hotwords"):
-        if getattr(job, name) is not None:
+    for name in () if evaluator.words else (*WORD_OPTIONS, "partials"):
+        if getattr(job, name) not in (None, False):
             raise UsageError(
                 f"--{name.replace('_', '-')} is for models of words; {job.model} writes {evaluator.results.kind}"
             )

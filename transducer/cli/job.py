@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transducer.cli.options import (
-    OF_SEARCH,
-    check_threads,
-    check_threshold,
-    decoding_options,
-    full_context_options,
-    read_text,
-)
+from transducer.cli.options import check_threads, check_threshold, read_text, word_options
 from transducer.cli.overlay import check_overlay
 from transducer.cli.scene_files import check_scene_files
 from transducer.errors import UsageError
@@ -198,10 +191,7 @@ def _common_options(job: Job) -> dict[str, Any]:
 
 
 def _word_options(job: Job) -> dict[str, Any]:
-    names = [name for names in OF_SEARCH.values() for name in names]
-    options = decoding_options(job.search, chunk_ms=job.chunk_ms, **{name: getattr(job, name) for name in names})
-    options["partials"] = job.partials
-    options |= full_context_options(job)
+    options = {**word_options(job), "partials": job.partials}
     if job.nbest is not None:
         options["nbest"] = job.nbest
     if job.text is not None:

@@ -26,6 +26,15 @@ OF_SEARCH = {
     "sample": ("temperature", "top_k", "top_p", "seed"),
 }
 
+OF_FULL_CONTEXT = ("language", "task", "prompt", "second_pass")
+# What every command has that writes words.
+WORD_OPTIONS = (
+    "search",
+    "chunk_ms",
+    *(name for names in OF_SEARCH.values() for name in names),
+    *OF_FULL_CONTEXT,
+)
+
 
 def decoding_options(search: str | None, **given: Any) -> dict[str, Any]:
     """The options that were given, for `stream` and `transcribe` of the model; the others are left to it.
@@ -50,10 +59,16 @@ def decoding_options(search: str | None, **given: Any) -> dict[str, Any]:
     return options if search is None else {"search": str(search), **options}
 
 
-def full_context_options(job: Any) -> dict[str, Any]:
-    """Of a job's options, those of models that see all of a segment at once, as far as they were given."""
-    given = {name: getattr(job, name) for name in ("language", "task", "prompt", "second_pass")}
-    return {name: str(value) for name, value in given.items() if value is not None}
+def word_options(job: Any) -> dict[str, Any]:
+    """Of a job's options, those of `WORD_OPTIONS` that were given.
+
+    Raises:
+        UsageError: see `decoding_options`.
+    """
+    given = {name: getattr(job, name) for name in WORD_OPTIONS if name not in ("search", *OF_FULL_CONTEXT)}
+    told = {name: getattr(job, name) for name in OF_FULL_CONTEXT}
+    options = decoding_options(job.search, **given)
+    return options | {name: str(value) for name, value in told.items() if value is not None}
 
 
 def read_text(path: str) -> str:

@@ -1,7 +1,8 @@
 """Word and character error rates.
 
-Texts are compared in lower case without punctuation. The counts are those of the alignment with the fewest
-errors (jiwer), summed over all utterances before dividing: long utterances count for more.
+Texts are compared in lower case without punctuation. In languages without spaces between words (Chinese, Japanese,
+Thai, Lao, Burmese) each character counts as a word, and spaces as nothing. The counts are those of the alignment with
+the fewest errors (jiwer), summed over all utterances before dividing: long utterances count for more.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transducer.text.english.normalise import normalise
+from transducer.text.unspaced import apart, glued
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ def count_errors(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorC
 
     truth = [normalise(text) for text in references]
     guess = [normalise(text) for text in hypotheses]
-    by_word = jiwer.process_words(truth, guess)
-    by_character = jiwer.process_characters(truth, guess)
+    by_word = jiwer.process_words([apart(text) for text in truth], [apart(text) for text in guess])
+    by_character = jiwer.process_characters([glued(text) for text in truth], [glued(text) for text in guess])
     return ErrorCounts(
         words=by_word.hits + by_word.substitutions + by_word.deletions,
         insertions=by_word.insertions,

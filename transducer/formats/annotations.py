@@ -15,7 +15,7 @@ from transducer.formats.values import clock, to_json
 from transducer.formats.words.cues import GAP_MS, MIN_MS, make_cues
 from transducer.formats.words.document import segment_to_dict
 from transducer.formats.words.karaoke import light_words
-from transducer.results import Annotation, Event, Labelling, Scene, Segment
+from transducer.results import Annotation, Event, Labelling, Scene, Segment, Word, text_of
 
 SNAP_IN, SNAP_OUT = 250, 500  # milliseconds after a cut in which a cue that begins, or ends, is moved to it
 
@@ -127,11 +127,11 @@ def _captions(annotation: Annotation) -> dict[int | None, list[str]]:
     """What is said in each scene; a segment that goes on over a cut is parted there."""
     captions: dict[int | None, list[str]] = {}
     for segment in _segments(annotation):
-        parts: dict[int | None, list[str]] = {}
+        parts: dict[int | None, list[Word]] = {}
         for word in segment.words:
-            parts.setdefault(annotation.scene_at((word.start + word.end) / 2), []).append(word.text)
+            parts.setdefault(annotation.scene_at((word.start + word.end) / 2), []).append(word)
         for scene, words in parts.items():
-            captions.setdefault(scene, []).append(" ".join(words))
+            captions.setdefault(scene, []).append(text_of(words))
     return captions
 
 

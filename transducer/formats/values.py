@@ -5,10 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from transducer.results import Word
+
 
 def probability(value: float) -> float:
     """A probability for JSON, or the logarithm of one."""
     return round(value, 4)
+
+
+def word_to_dict(word: Word) -> dict[str, Any]:
+    """{text, start, end, confidence}, and `glued` where no space stands before it."""
+    confidence = probability(word.confidence)
+    found: dict[str, Any] = {"text": word.text, "start": word.start, "end": word.end, "confidence": confidence}
+    return {**found, "glued": True} if word.glued else found
+
+
+def word_from_dict(data: dict[str, Any]) -> Word:
+    """What `word_to_dict` wrote. Raises KeyError where something is missing."""
+    return Word(data["text"], data["start"], data["end"], data["confidence"], data.get("glued", False))
 
 
 def clock(time: float) -> str:

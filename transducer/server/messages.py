@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from transducer.formats.values import probability
+from transducer.formats.values import probability, word_from_dict, word_to_dict
 from transducer.results import Event, Segment
 from transducer.search.endpoint import EndpointRules
 from transducer.search.options import NO_SECOND_PASS, Options
@@ -189,10 +189,7 @@ def result_message(result: Segment | Event, segment: int) -> dict[str, Any]:
     }
     if not result.final:
         message["stable"] = result.stable_text
-    message["words"] = [
-        {"text": word.text, "start": word.start, "end": word.end, "confidence": probability(word.confidence)}
-        for word in result.words
-    ]
+    message["words"] = [word_to_dict(word) for word in result.words]
     if result.alternatives:
         message["alternatives"] = [
             {"text": text, "log_prob": probability(score)} for text, score in result.alternatives
@@ -202,7 +199,5 @@ def result_message(result: Segment | Event, segment: int) -> dict[str, Any]:
 
 def segment_of(message: dict[str, Any]) -> Segment:
     """The final segment that a message tells of."""
-    from transducer.results import Word
-
-    words = tuple(Word(word["text"], word["start"], word["end"], word["confidence"]) for word in message["words"])
+    words = tuple(map(word_from_dict, message["words"]))
     return Segment(words, True, message["start"], message["end"], len(words))

@@ -196,7 +196,9 @@ async def _events(results: AsyncIterator[dict[str, Any]], kept: AsyncExitStack) 
             async for message in results:
                 kind = message["type"]
                 if kind in ("partial", "final"):
-                    certain = " ".join(filter(None, (before, message["text" if kind == "final" else "stable"])))
+                    more = message["text" if kind == "final" else "stable"]
+                    apart = before and more and not message["words"][0].get("glued")
+                    certain = f"{before} {more}" if apart else before + more
                     if len(certain) > len(text):
                         yield _event({"type": "transcript.text.delta", "delta": certain[len(text) :]})
                         text = certain

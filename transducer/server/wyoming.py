@@ -130,10 +130,10 @@ class Session:
                     language = message["language"]
                     await self._write(TranscriptStart(language=language).event())
                 elif message["type"] == "final":
-                    gap = " " if texts else ""
-                    texts.append(message["text"])
-                    await self._write(TranscriptChunk(text=gap + message["text"]).event())
-            await self._write(Transcript(text=" ".join(texts), language=language).event())
+                    gap = " " if texts and not message["words"][0].get("glued") else ""
+                    texts.append(gap + message["text"])
+                    await self._write(TranscriptChunk(text=texts[-1]).event())
+            await self._write(Transcript(text="".join(texts), language=language).event())
             await self._write(TranscriptStop().event())
         except Refused as refusal:
             self._pool.metrics.errors.labels(refusal.kind).inc()

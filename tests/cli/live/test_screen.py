@@ -119,7 +119,7 @@ def test_only_what_may_change_is_dim():
     words = tuple(Word(text, n, n + 1, 0.5) for n, text in enumerate("one two three".split()))
     text = partial_text(Segment(words, False, 0, 3, stable=2), 100)
     assert text.plain == "one two three"
-    assert [(span.start, span.end, span.style) for span in text.spans] == [(8, 13, "dim")]
+    assert [(span.start, span.end, span.style) for span in text.spans] == [(7, 13, "dim")]
     assert partial_text(Segment(words, False, 0, 3), 5).plain == "three"
 
 

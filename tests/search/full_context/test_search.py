@@ -162,3 +162,15 @@ def test_words_begin_and_end_in_speech() -> None:
     speech[10:40] = speech[60:90] = True
     marks = in_speech([0, 20, 45, 75, 99], [0, 1, 2, 3], speech)
     assert marks == [(10, 20), (20, 40), (60, 75), (75, 90)]
+
+
+def test_a_language_without_spaces_has_words_of_characters() -> None:
+    tokenizer = BytePairs(("ä", "»", "Ĭ", "å¤©", "å¤©æ°Ķ", "ï¼Į", "Ġå¥½"))
+    script = Script([text(0, 1, 2, 3, 5, 6, 4)], languages=[{"zh": -0.1, "nl": -2.5}])
+    segmenter = Segmenter(SpeechDetector(), Endpointer(EndpointRules(max_length=28), 0.01))
+    chinese = FullContextSearch(segmenter, script, WordTimer(tokenizer, 0.01))
+    ((_, results),) = chinese.step([chinese.init()], [sound()])
+    (final,) = results
+    assert [word.text for word in final.words] == ["今", "天，", "好", "天气"]
+    assert final.text == "今天， 好天气"
+    assert final.language == "zh"

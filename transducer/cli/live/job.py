@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transducer.cli.console import is_terminal
-from transducer.cli.options import check_threads, check_threshold, decoding_options, full_context_options
+from transducer.cli.options import WORD_OPTIONS, check_threads, check_threshold, word_options
 from transducer.cli.outputs import require_file_name
 from transducer.errors import UsageError
 from transducer.formats import check_format, find_format, suffix_format
@@ -21,6 +21,8 @@ from transducer.search.endpoint import EndpointRules
 from transducer.search.options import NO_SECOND_PASS
 
 CHUNK_MS = 320  # of words by default: sooner than what a file gets, for about one word in a hundred more that is wrong
+# What servers take.
+TO_SERVERS = ("search", "beam", "chunk_ms", "nbest", "hotwords", "language", "task", "prompt", "second_pass")
 MOST_FPS = 1000.0
 LONGEST = 3600.0  # seconds of a sentence or a silence
 
@@ -48,6 +50,15 @@ class LiveJob:
     beam: int | None = None
     chunk_ms: int | None = None
     hotwords: str | None = None
+    nbest: int | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    length_penalty: float | None = None
+    coverage_penalty: float | None = None
+    language_model: str | None = None
+    language_weight: float | None = None
     language: str | None = None
     task: str | None = None
     prompt: str | None = None
@@ -156,6 +167,9 @@ def make_plan(job: LiveJob) -> LivePlan:
         raise UsageError(f"{option} chooses a microphone, and there is none to be heard here: leave it out")
     if job.second_pass not in (None, NO_SECOND_PASS) and job.server is not None:
         raise UsageError("--second-pass names a model of this machine: a server chooses its own, or has none by none")
+    for name in WORD_OPTIONS if job.server is not None else ():
+        if name not in TO_SERVERS and getattr(job, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is for models of this machine: a server does not take it")
     form = _format(job.format or "txt", job.result)
     written = None
     if job.output is not None:
@@ -223,8 +237,9 @@ def _raw_pictures(job: LiveJob) -> Any:
 def _word_options(job: LiveJob) -> dict[str, Any]:
     if not job.hears:
         return {}
-    options = decoding_options(job.search, beam=job.beam, chunk_ms=job.chunk_ms or CHUNK_MS, hotwords=job.hotwords)
-    options |= full_context_options(job)
+    options = {"chunk_ms": CHUNK_MS, **word_options(job)}
+    if job.nbest is not None:
+        options["nbest"] = job.nbest
     rules = EndpointRules()
     for option, seconds in (("--end-silence", job.end_silence), ("--max-segment", job.max_segment)):
         if seconds is not None and not (math.isfinite(seconds) and 0 < seconds <= LONGEST):

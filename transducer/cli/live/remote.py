@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from transducer.errors import MediaError, UsageError
+from transducer.formats.values import word_from_dict
 from transducer.media.medium import Block
 from transducer.media.video.medium import Frames
 from transducer.media.video.opencv import load_opencv
-from transducer.results import Event, Labelling, Segment, Transcript, Word
+from transducer.results import Event, Labelling, Segment, Transcript, text_of
 from transducer.search.endpoint import EndpointRules
 from transducer.search.options import NO_SECOND_PASS
 from transducer.server.client import ServerStream
@@ -24,7 +25,16 @@ PICTURE = Frames(180, 320)  # what is sent, as the server's page does; a model l
 QUALITY = 90  # of JPEG, of 100
 PATIENCE = 30.0  # seconds for the last results
 LAST = 2.0  # the same, of a connection that is closed
-_SENT = ("search", "beam", "chunk_ms", "threshold", "language", "task", "prompt")  # options that go as they are
+_SENT = (
+    "search",
+    "beam",
+    "chunk_ms",
+    "nbest",
+    "threshold",
+    "language",
+    "task",
+    "prompt",
+)  # options that go as they are
 
 
 class RemoteSession:
@@ -193,10 +203,10 @@ def check_results(session: RemoteSession, kind: str) -> None:
 def segment_of(message: dict[str, Any], start: float = 0.0) -> Segment:
     """A message of words; its times count from second `start`."""
     words = tuple(
-        Word(word["text"], word["start"] + start, word["end"] + start, word["confidence"]) for word in message["words"]
+        replace(word, start=word.start + start, end=word.end + start) for word in map(word_from_dict, message["words"])
     )
-    final = message["type"] == "final"
-    stable = len(words) if final else len(message.get("stable", "").split())
+    final, said = message["type"] == "final", message.get("stable", "")
+    stable = len(words) if final else next((n for n in range(len(words) + 1) if text_of(words[:n]) == said), 0)
     return Segment(words, final, message["start"] + start, message["end"] + start, stable)
 
 

@@ -154,9 +154,8 @@ def partial_text(partial: Segment, most: int) -> Text:
     """The words of a partial segment, those that may change dim; the end of it, where it is longer than `most`."""
     from rich.text import Text
 
-    stable = partial.stable_text
-    text = Text(stable + " " if stable else "")
-    text.append(" ".join(word.text for word in partial.words[partial.stable :]), style="dim")
+    text = Text(partial.stable_text)
+    text.append(partial.text[len(text) :], style="dim")
     return text if len(text) <= most else text[len(text) - most :]
 
 

@@ -8,13 +8,15 @@ between cues, and about 17 characters a second wherever the speaker leaves the t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from transducer.formats.subtitles import Cue
 from transducer.formats.words.phrases import break_cost
-from transducer.results import Transcript, Word
+from transducer.results import Transcript, Word, text_of
 
-LINE_LENGTH = 42  # characters
+LINE_LENGTH = 42  # characters; one of Chinese or Japanese is as wide as two, and takes as long to read
 CHARACTERS_PER_SECOND = 17.0
 MIN_MS = 833  # 5/6 s
 MAX_MS = 7000
@@ -43,6 +45,11 @@ def spoken_words(transcript: Transcript) -> Iterator[Word]:
     return (word for run in _runs(transcript) for word, _ in run)
 
 
+def width(text: str) -> int:
+    """Characters, those of double width (Unicode annex 11) twice."""
+    return len(text) + sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+
+
 def _runs(transcript: Transcript) -> Iterator[list[tuple[Word, bool]]]:
     """Stretches of speech between long silences, as (word, whether its segment ends here), times ascending."""
     run: list[tuple[Word, bool]] = []
@@ -51,7 +58,7 @@ def _runs(transcript: Transcript) -> Iterator[list[tuple[Word, bool]]]:
         words = list(_pieces(segment.words))
         for number, word in enumerate(words):
             start = max(word.start, run[-1][0].start if run else clock)
-            word = Word(word.text, start, max(word.end, start), word.confidence)
+            word = replace(word, start=start, end=max(word.end, start))
             if run and start - run[-1][0].end > SPANNED_PAUSE:
                 yield run
                 run = []
@@ -64,21 +71,27 @@ def _runs(transcript: Transcript) -> Iterator[list[tuple[Word, bool]]]:
 def _pieces(words: Iterable[Word]) -> Iterator[Word]:
     for word in words:
         text = " ".join(word.text.split())
-        count = math.ceil(len(text) / LINE_LENGTH)
+        most = LINE_LENGTH if width(text) == len(text) else LINE_LENGTH // 2
+        count = math.ceil(len(text) / most)
         for k in range(count):
             step = (word.end - word.start) / count
-            piece = text[k * LINE_LENGTH : (k + 1) * LINE_LENGTH].strip()
-            yield Word(piece, word.start + k * step, word.start + (k + 1) * step, word.confidence)
+            start, first = word.start + k * step, k * most
+            glued = " " not in text[first - 1 : first + 1] if k else word.glued
+            yield Word(text[first : first + most].strip(), start, start + step, word.confidence, glued)
 
 
 def _lay_out(run: list[tuple[Word, bool]]) -> list[Cue]:
     """The division into cues of least cost, by dynamic programming over the words."""
     words = [word for word, _ in run]
     count = len(words)
-    # edges[j] - edges[i] - 1 is the length of words i..j-1 joined by spaces.
-    edges = [0]
+    edges = [0]  # where each word ends, with the space before it
     for word in words:
-        edges.append(edges[-1] + len(word.text) + 1)
+        edges.append(edges[-1] + (not word.glued) + width(word.text))
+
+    def length_of(i: int, j: int) -> int:
+        """The width of words i..j-1 on a line."""
+        return edges[j] - edges[i] - (not words[i].glued)
+
     breaks = [0.0] * (count + 1)
     ended = [0]  # segments that end before word j
     for _, ends in run:
@@ -92,11 +105,11 @@ def _lay_out(run: list[tuple[Word, bool]]) -> list[Cue]:
     split_at = [0] * (count + 1)
     for i in range(count):
         for j in range(i + 1, count + 1):
-            length = edges[j] - edges[i] - 1
+            length = length_of(i, j)
             duration = words[j - 1].end - words[i].start
             if length > 2 * LINE_LENGTH + 1 or (duration > MAX_MS / 1000 and j > i + 1):
                 break
-            split, line_cost = _split_lines(i, j, edges, breaks)
+            split, line_cost = _split_lines(i, j, length_of, breaks)
             if split < 0:
                 continue
             until = words[j].start - GAP_MS / 1000 if j < count else math.inf
@@ -111,20 +124,20 @@ def _lay_out(run: list[tuple[Word, bool]]) -> list[Cue]:
     while j > 0:
         i, split = came_from[j], split_at[j]
         halves = [words[i:split], words[split:j]] if split else [words[i:j]]
-        lines = tuple(" ".join(word.text for word in half) for half in halves)
+        lines = tuple(map(text_of, halves))
         cues.append(Cue(round(words[i].start * 1000), round(words[j - 1].end * 1000), lines))
         j = i
     return cues[::-1]
 
 
-def _split_lines(i: int, j: int, edges: list[int], breaks: list[float]) -> tuple[int, float]:
+def _split_lines(i: int, j: int, length_of: Callable[[int, int], int], breaks: list[float]) -> tuple[int, float]:
     """Where to break words i..j-1 into two lines (0: one line will do, -1: they do not fit), and what it costs."""
-    length = edges[j] - edges[i] - 1
+    length = length_of(i, j)
     if length <= LINE_LENGTH:
         return 0, 0.0
     choice, least = -1, math.inf
     for k in range(i + 1, j):
-        upper, lower = edges[k] - edges[i] - 1, edges[j] - edges[k] - 1
+        upper, lower = length_of(i, k), length_of(k, j)
         if upper > LINE_LENGTH:
             break
         if lower > LINE_LENGTH:
@@ -151,7 +164,7 @@ def _set_times(cues: list[Cue]) -> list[Cue]:
         wanted = max(
             cue.end,
             start + MIN_MS,
-            start + math.ceil(1000 * sum(len(line) for line in cue.lines) / CHARACTERS_PER_SECOND),
+            start + math.ceil(1000 * sum(map(width, cue.lines)) / CHARACTERS_PER_SECOND),
         )
         end = min(wanted, start + MAX_MS)
         if k + 1 < len(cues):

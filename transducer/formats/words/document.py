@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from transducer.errors import UsageError
-from transducer.formats.values import probability, to_json
-from transducer.results import Segment, Transcript, Word
+from transducer.formats.values import probability, to_json, word_from_dict, word_to_dict
+from transducer.results import Segment, Transcript
 
 
 def segment_to_dict(segment: Segment) -> dict[str, Any]:
-    """{start, end, text, final, words: [{text, start, end, confidence}]}, and for a partial the number of
-    `stable` words; `alternatives` [{text, log_prob}] only where there are some."""
+    """{start, end, text, final, words}, see `word_to_dict`, and for a partial the number of `stable` words;
+    `alternatives` [{text, log_prob}] only where there are some."""
     result: dict[str, Any] = {
         "start": segment.start,
         "end": segment.end,
@@ -26,15 +26,7 @@ def segment_to_dict(segment: Segment) -> dict[str, Any]:
     }
     if not segment.final:
         result["stable"] = segment.stable
-    result["words"] = [
-        {
-            "text": word.text,
-            "start": word.start,
-            "end": word.end,
-            "confidence": probability(word.confidence),
-        }
-        for word in segment.words
-    ]
+    result["words"] = [word_to_dict(word) for word in segment.words]
     if segment.alternatives:
         result["alternatives"] = [
             {"text": text, "log_prob": probability(log_prob)} for text, log_prob in segment.alternatives
@@ -43,7 +35,7 @@ def segment_to_dict(segment: Segment) -> dict[str, Any]:
 
 
 def segment_from_dict(data: dict[str, Any]) -> Segment:
-    words = tuple(Word(word["text"], word["start"], word["end"], word["confidence"]) for word in data["words"])
+    words = tuple(map(word_from_dict, data["words"]))
     return Segment(
         words=words,
         final=data["final"],

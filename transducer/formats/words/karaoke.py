@@ -22,7 +22,8 @@ def light_words(cues: Iterable[Cue], transcript: Transcript) -> Iterator[Cue]:
             while first < len(line):
                 word = next(words)
                 places.append((word, (row, first, first + len(word.text))))
-                first += len(word.text) + 1
+                first += len(word.text)
+                first += line[first : first + 1] == " "
         yield from _parts(cue, places)
 
 

@@ -119,7 +119,8 @@ class Capture:
             self._inbox.changed.notify_all()
 
     def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
+        if self._thread.ident is not None:  # it may never have been started
+            self._thread.join(timeout)
 
     def _take(self) -> Item:
         _, item = self._waiting.popleft()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from transducer.errors import UsageError
 from transducer.search.context import SearchContext
 from transducer.search.hotwords import Hotword
+from transducer.text.unspaced import is_unspaced
 
 MOST_EXPECTED = 100  # tokens of hotwords in a prompt
 
@@ -96,7 +97,14 @@ def hotword_scorer(context: SearchContext, size: int) -> HotwordScorer | None:
         for hotword in hotwords
         for form in (hotword.phrase, hotword.phrase.title(), hotword.phrase[:1].upper() + hotword.phrase[1:])
     }
-    return HotwordScorer([(encode(f" {phrase}"), weight) for phrase, weight in sorted(spelled)], size)
+    # Where there are no spaces between words, none stands before a phrase.
+    before = {
+        (f"{space}{phrase}", weight)
+        for phrase, weight in spelled
+        for space in (" ", "")
+        if space or is_unspaced(phrase)
+    }
+    return HotwordScorer([(encode(phrase), weight) for phrase, weight in sorted(before)], size)
 
 
 def context_tokens(context: SearchContext, previous: int | None, room: int) -> tuple[int, ...]:

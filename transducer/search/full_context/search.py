@@ -24,6 +24,7 @@ from transducer.search.segments import timed_segment
 from transducer.search.tokens.hypothesis import Hypothesis, Token
 from transducer.search.tokens.words import WordTimer
 from transducer.search.transcript import TranscriptBuilder
+from transducer.text.unspaced import LANGUAGES
 
 PAUSE = 0.3  # seconds after which the last word is over
 NOTHING = Text((), (), 0.0, 0.0)
@@ -126,8 +127,15 @@ class FullContextSearch:
         return TranscriptBuilder(keep)
 
     def facts(self) -> dict[str, Any]:
-        """See `ResultSearch`."""
-        return {}
+        """See `ResultSearch`: when words come, as far as numbers of steps say it."""
+        seconds, rules, growth = self.timer.seconds_per_frame, self.segmenter.endpointer, self.segmenter.growth
+        pause, longest = rules.after_words * seconds, rules.max_length * seconds
+        said = f"final {pause:g} s into a pause, after {longest:g} s at the latest"
+        if not growth:
+            return {"segments": said}
+        every, short = growth * seconds, self.segmenter.short * seconds
+        grown = f"read anew every {every:g} s up to {short:g} s, then less often; words that two readings agree on stay"
+        return {"latency_ms": round(1000 * every + 1000 * self.segmenter.lag * seconds), "segments": f"{grown}; {said}"}
 
     def result(self, segment: Segment, clock: Clock) -> Segment | None:
         """See `ResultSearch`."""
@@ -187,7 +195,7 @@ class FullContextSearch:
         after = self._learn(after, state.languages, languages) if certain else after
         alternatives: dict[str, float] = {}
         for text in texts[: self.alternatives]:
-            alternatives.setdefault(" ".join(self._spelled(text.tokens)), text.score)
+            alternatives.setdefault(" ".join(self.timer.tokenizer.decode(text.tokens).split()), text.score)
         found = Segment(
             words, True, words[0].start, words[-1].end, len(words), tuple(alternatives.items()), language or ""
         )
@@ -258,7 +266,8 @@ class FullContextSearch:
         self, heard: Any, stretch: Stretch, draft: Draft, text: Text, language: str | None
     ) -> tuple[tuple[Word, ...], list[tuple[int, int]]]:
         """The words of a text, those of the draft as they were; for each the first of its tokens, and one past them."""
-        spans = self.timer.tokenizer.word_spans(text.tokens)
+        timer = self._timer(language)
+        spans = timer.spans(text.tokens)
         if len(spans) <= len(draft.words):
             return draft.words, spans
         starts = self.transcriber.starts(heard, text.tokens, language)
@@ -267,7 +276,7 @@ class FullContextSearch:
             Token(token, begin, max(end, begin + 1), log_prob)
             for token, log_prob, (begin, end) in zip(text.tokens, text.log_probs, marks, strict=True)
         )
-        words = self.timer.words(Hypothesis.of(tokens, text.score), stretch.begin)
+        words = timer.words(Hypothesis.of(tokens, text.score), stretch.begin)
         found, last = list(draft.words), draft.words[-1].end if draft.words else 0.0
         limit = stretch.end * self.timer.seconds_per_frame
         for word in words[len(found) :]:
@@ -276,9 +285,10 @@ class FullContextSearch:
             found.append(replace(word, start=start, end=last))
         return tuple(found), spans
 
-    def _spelled(self, tokens: tuple[int, ...]) -> list[str]:
-        tokenizer = self.timer.tokenizer
-        return [tokenizer.decode(tokens[first:end]).strip() for first, end in tokenizer.word_spans(tokens)]
+    def _timer(self, language: str | None) -> WordTimer:
+        """For a text in this language, or in English where it is translated."""
+        unspaced = language in LANGUAGES and not self.transcriber.asked.translate
+        return replace(self.timer, spaced=False) if unspaced else self.timer
 
     def _retracted(self, state: FullContextState) -> list[Segment]:
         """Nothing is left of the partial segment that was shown last."""

@@ -22,8 +22,10 @@ from transducer.search.full_context.quality import DOUBLED, once_round
 from transducer.search.tokens.attention.decoding import search_tokens
 from transducer.search.tokens.attention.memories import Memories, Written, log_softmax
 from transducer.search.tokens.attention.settings import Settings, TokenScorer
+from transducer.text.unspaced import LANGUAGES
 
 TOKENS_PER_SECOND = 12.0  # nobody speaks faster; what writes faster goes round in circles
+UNSPACED_TOKENS_PER_SECOND = 36.0  # where a token may be a third of a character
 SPARE_TOKENS = 24
 USUAL_TOKENS_PER_SECOND = 5.0  # few speak faster; a draft with more ends where it begins to say the same again
 
@@ -175,9 +177,7 @@ class Transcriber:
             steps_exist = np.ones((1, length), np.bool_)
             states, exists = self.head.encode(on_device(padded, device), on_device(steps_exist, device))
             prepared = self.decoder.attend_to(states, exists)
-        seconds = steps * self.asked.seconds_per_step
-        limit = min(config.longest, SPARE_TOKENS + math.ceil(TOKENS_PER_SECOND * seconds))
-        memories = Memories(prepared, as_numpy(exists), [limit], device)
+        memories = Memories(prepared, as_numpy(exists), [config.longest], device)
         return Heard(memories, steps, max(1, math.ceil(states.shape[1] * steps / length)))
 
     def opening(self, heard: Heard) -> tuple[float, dict[str, float]]:
@@ -218,14 +218,16 @@ class Transcriber:
             settings = replace(settings, kind="sample", temperature=temperature)
         prompt = (*self.asked.context, *self._opening(language), *prefix)
         room = (self.head.decoder.longest or math.inf) - len(prompt) - 1
-        (limit,) = heard.memories.limits
+        seconds = heard.steps * self.asked.seconds_per_step
+        most = UNSPACED_TOKENS_PER_SECOND if language in LANGUAGES else TOKENS_PER_SECOND
+        limit = min(*heard.memories.limits, SPARE_TOKENS + math.ceil(most * seconds))
         memories = heard.memories._replace(limits=[int(max(0, min(limit - len(prefix), room)))])
         banned = self._banned if prefix else self._banned_first
         prompted = Prompted(self.decoder, prompt, self.steering.end, self._banned, banned)
         scorer = None if self.scorer is None or settings.kind != "beam" else _Numbered(self.scorer, prompted)
         with without_gradients():
             if settings.kind == "greedy":
-                usual = USUAL_TOKENS_PER_SECOND * heard.steps * self.asked.seconds_per_step
+                usual = USUAL_TOKENS_PER_SECOND * seconds
 
                 def enough(tokens: Sequence[int]) -> bool:
                     said = (*prefix, *tokens)

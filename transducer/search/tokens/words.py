@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from transducer.results import Word
 from transducer.search.tokens.hypothesis import Hypothesis
 from transducer.text.tokenizers.tokenizer import Tokenizer
+from transducer.text.unspaced import character_spans
 
 # Seconds that a word takes, and each of its letters: a fit to LibriSpeech's alignments.
 _WORD, _LETTER = 0.02, 0.065
@@ -36,12 +37,14 @@ class WordTimer:
         time_shift: seconds added to all times, negative for a model that emits late. At the very start of a
             stream, where this would lead below zero, times are halved instead.
         confidence: of a word, from its tokens: the "min" or their geometric "mean".
+        spaced: whether there are spaces between words; otherwise see `character_spans`.
     """
 
     tokenizer: Tokenizer
     seconds_per_frame: float
     time_shift: float = 0.0
     confidence: Literal["min", "mean"] = "min"
+    spaced: bool = True
 
     def words(self, hypothesis: Hypothesis, start: int = 0, offset: float = 0.0) -> tuple[Word, ...]:
         """The words of a hypothesis.
@@ -51,19 +54,27 @@ class WordTimer:
             start: the frame of the stream on which the segment begins.
             offset: time of the stream's first frame, in seconds.
         """
-        spans = self.tokenizer.word_spans(hypothesis.tokens)
-        texts = [self.tokenizer.decode(hypothesis.tokens[first:end]).strip() for first, end in spans]
+        spans = self.spans(hypothesis.tokens)
+        spelled = [self.tokenizer.decode(hypothesis.tokens[first:end]) for first, end in spans]
+        texts = [text.strip() for text in spelled]
+        # A word that does not begin where the one before it ended has white space before it.
+        ends = [0, *(end for _, end in spans)][: len(spans)]
         return tuple(
             Word(
                 text=text,
                 start=offset + self._seconds(start + begin),
                 end=offset + self._seconds(start + stop),
                 confidence=self._pool(hypothesis.confidences[first:end]),
+                glued=not self.spaced and first == before and not whole[:1].isspace(),
             )
-            for text, (first, end), (begin, stop) in zip(
-                texts, spans, self._times(hypothesis, texts, spans), strict=True
+            for text, whole, before, (first, end), (begin, stop) in zip(
+                texts, spelled, ends, spans, self._times(hypothesis, texts, spans), strict=True
             )
         )
+
+    def spans(self, tokens: Sequence[int]) -> list[tuple[int, int]]:
+        """Indices into `tokens` of each word: from its first token, up to but without its end."""
+        return self.tokenizer.word_spans(tokens) if self.spaced else character_spans(self.tokenizer, tokens)
 
     def cuts(self, hypothesis: Hypothesis) -> list[Cut]:
         """Where a segment can end without harm to a word: in the middle of the gap before each word.

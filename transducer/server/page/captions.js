@@ -65,7 +65,7 @@ export class Transcript {
         element.dataset.number = this.#words.length;
       }
       this.#words.push({ start: word.start, end: word.end, element });
-      paragraph.append(' ', element);
+      paragraph.append(word.glued && word !== segment.words[0] ? '' : ' ', element);
     }
     this.#list.append(paragraph);
   }

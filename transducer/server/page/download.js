@@ -78,12 +78,17 @@ function asDocument({ source, duration, segments, events, warnings }) {
     source,
     language: '',
     duration: round(duration),
-    text: segments.map((segment) => segment.text).join(' '),
+    text: join(segments.flatMap(({ words }) => words)),
     segments: segments.map((segment) => ({
       ...timed(segment),
       text: segment.text,
       final: true,
-      words: segment.words.map((word) => ({ text: word.text, ...timed(word), confidence: word.confidence })),
+      words: segment.words.map((word) => ({
+        text: word.text,
+        ...timed(word),
+        confidence: word.confidence,
+        ...(word.glued && { glued: true }),
+      })),
     })),
     ...(events.length && {
       events: events.map(({ label, score, start_frame, end_frame, ...times }) => ({
@@ -115,7 +120,7 @@ export function wordCues(segments) {
     groups.map((words) => ({
       start: Math.round(words[0].start * 1000),
       end: Math.round(words.at(-1).end * 1000),
-      lines: lines(words.map((word) => word.text)),
+      lines: lines(words),
     })),
   );
 }
@@ -140,16 +145,24 @@ function phrases(words) {
   return found;
 }
 
-const length = (words) => words.reduce((sum, word) => sum + word.text.length + 1, -1);
+/** Words as a text; no space stands before those that are glued to the one before. */
+function join(words) {
+  return words.map((word, k) => (k && !word.glued ? ' ' : '') + word.text).join('');
+}
+
+/** Characters, those of double width twice. */
+const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/g;
+const width = (text) => text.length + (text.match(WIDE)?.length ?? 0);
+const length = (words) => width(join(words));
 
 function part(words) {
   const lasts = 1000 * (words.at(-1).end - words[0].start);
-  if (words.length === 1 || (lasts <= LONGEST && lines(words.map((word) => word.text)).length <= 2)) return [words];
+  if (words.length === 1 || (lasts <= LONGEST && lines(words).length <= 2)) return [words];
   // Where the halves are most alike, after a comma or a full stop if one is near the middle.
   let [best, cost] = [1, Infinity];
   for (let k = 1; k < words.length; k++) {
     const uneven = Math.abs(length(words.slice(0, k)) - length(words.slice(k))) / length(words);
-    const here = uneven + (/[.,;:!?]$/.test(words[k - 1].text) ? 0 : 0.4);
+    const here = uneven + (/[.,;:!?。，、！？]$/.test(words[k - 1].text) ? 0 : 0.4);
     if (here < cost) [best, cost] = [k, here];
   }
   return [words.slice(0, best), words.slice(best)].flatMap(part);
@@ -157,12 +170,13 @@ function part(words) {
 
 /** Words as lines of at most 42 characters; two are made as even as can be. A longer word has a line of its own. */
 function lines(words) {
-  const whole = words.join(' ');
-  if (whole.length <= LINE || words.length === 1) return [whole];
-  const pairs = words.slice(1).map((_, k) => [words.slice(0, k + 1).join(' '), words.slice(k + 1).join(' ')]);
-  const fitting = pairs.filter((pair) => pair.every((line) => line.length <= LINE));
-  if (!fitting.length) return words; // too many for a cue: `part` divides them
-  return fitting.sort((a, b) => Math.abs(a[0].length - a[1].length) - Math.abs(b[0].length - b[1].length))[0];
+  const whole = join(words);
+  if (width(whole) <= LINE || words.length === 1) return [whole];
+  const pairs = words.slice(1).map((_, k) => [join(words.slice(0, k + 1)), join(words.slice(k + 1))]);
+  const fitting = pairs.filter((pair) => pair.every((line) => width(line) <= LINE));
+  if (!fitting.length) return words.map((word) => word.text); // too many for a cue: `part` divides them
+  const uneven = ([upper, lower]) => Math.abs(width(upper) - width(lower));
+  return fitting.sort((a, b) => uneven(a) - uneven(b))[0];
 }
 
 /** Cues stay long enough to be read, out of the pause that follows, and never overlap. */
