@@ -140,7 +140,7 @@ class SecondPassSearch:
         if end <= begin:
             return state, []
         features = state.rows.reshape(len(state.rows) * self.steps, -1)[begin - origin : end - origin]
-        second, found = self.second.whole(state.second, begin, features)
+        second, found = self.second.whole(state.second, begin, features, [word.text for word in segment.words])
         return state._replace(second=second, free=end), [merged(segment, written) for written in found]
 
     def _forgotten(self, state: SecondPassState) -> SecondPassState:

@@ -78,3 +78,18 @@ def test_a_text_ends_at_its_limit_or_where_it_is_enough(guess: tuple[int, ...]) 
     assert write(guess, limit=3)[0].tokens == TEXT[:3]
     assert write(guess, limit=0)[0].tokens == ()
     assert write(guess, enough=lambda tokens: len(tokens) == 2)[0].tokens == TEXT[:2]
+
+
+@pytest.mark.parametrize("wrong", range(len(TEXT) + 1))
+def test_suggestions_go_on_where_one_was_wrong(wrong: int) -> None:
+    heard = [*TEXT, END]
+    heard[wrong] = 0
+    found, readings = write((), suggest=lambda tokens: heard[len(tokens) :])
+    assert found.tokens == TEXT and found.score == write(())[0].score
+    assert len(readings) <= 2
+
+
+def test_suggestions_do_not_pass_the_limit() -> None:
+    found, readings = write((), limit=3, suggest=lambda tokens: TEXT[len(tokens) :])
+    assert found.tokens == TEXT[:3]
+    assert readings == [4]

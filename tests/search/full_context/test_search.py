@@ -52,6 +52,7 @@ class Script:
         number: int = 0,
         draft: bool = False,
         guess: Any = (),
+        suggest: Any = None,
     ) -> list[Text]:
         self.calls.append(("write", prefix, language, temperature, draft))
         answer = self.answers.pop(0)

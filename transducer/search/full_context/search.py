@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from transducer.results import Segment, Word
 from transducer.search.full_context.agreement import Draft, agreed
 from transducer.search.full_context.detector import Bools
+from transducer.search.full_context.greedy import Suggest, nothing
 from transducer.search.full_context.quality import DOUBLED, Thresholds, compression_ratio, once_round
 from transducer.search.full_context.segmenter import Segmenter, SegmenterState, Stretch
+from transducer.search.full_context.suggestions import Suggestions
 from transducer.search.full_context.transcriber import Text, Writes
 from transducer.search.result_search import Clock
 from transducer.search.segments import timed_segment
@@ -102,11 +104,16 @@ class FullContextSearch:
         return state._replace(draft=Draft(), shown=None), self._retracted(state)
 
     def whole(
-        self, state: FullContextState, begin: int, features: NDArray[np.float32]
+        self, state: FullContextState, begin: int, features: NDArray[np.float32], heard: Sequence[str] = ()
     ) -> tuple[FullContextState, list[Segment]]:
-        """One segment that somebody else has cut out: (T, F) from step `begin` on. Its final, if it has words."""
+        """One segment that somebody else has cut out: (T, F) from step `begin` on. Its final, if it has words.
+
+        Args:
+            heard: the words that somebody else has heard there: a greedy search is faster with them, and says the same.
+        """
         everywhere = np.ones(len(features), np.bool_)
-        return self._final(state, Stretch(begin, begin + len(features), True, features, everywhere))
+        suggest = Suggestions(self.timer.tokenizer, heard) if heard and self.transcriber.invents else nothing
+        return self._final(state, Stretch(begin, begin + len(features), True, features, everywhere), suggest)
 
     def idle(self, state: FullContextState) -> int:
         """See `ResultSearch`."""
@@ -181,13 +188,15 @@ class FullContextSearch:
         results = [shown] if changed and shown is not None else self._retracted(state) if changed else []
         return state._replace(draft=draft, shown=shown), results
 
-    def _final(self, state: FullContextState, stretch: Stretch) -> tuple[FullContextState, list[Segment]]:
+    def _final(
+        self, state: FullContextState, stretch: Stretch, suggest: Suggest = nothing
+    ) -> tuple[FullContextState, list[Segment]]:
         """The segment is over."""
         draft = state.draft
         heard = self.transcriber.read(stretch.features)
         no_speech, languages = self.transcriber.opening(heard)
         language = draft.language or self._language(state, languages)
-        texts, heard, certain = self._judge(heard, stretch, draft, language, no_speech)
+        texts, heard, certain = self._judge(heard, stretch, draft, language, no_speech, suggest)
         words, _ = self._words(heard, stretch, draft, texts[0], language)
         after = FullContextState(state.segmenter, language=state.language)
         if not words:
@@ -208,13 +217,16 @@ class FullContextSearch:
         draft: Draft,
         language: str | None,
         no_speech: float,
+        suggest: Suggest,
     ) -> Judged:
         """The text of a whole segment: of the short window, of the whole one if that isn't good, then drawn."""
         tried: list[tuple[Text, Any]] = []
         for temperature in (None, None, *self.thresholds.temperatures):
             if len(tried) == 1:
                 heard = self.transcriber.read(stretch.features, whole=True)
-            texts = self.transcriber.write(heard, draft.tokens, language, temperature, stretch.begin, guess=draft.guess)
+            texts = self.transcriber.write(
+                heard, draft.tokens, language, temperature, stretch.begin, guess=draft.guess, suggest=suggest
+            )
             if not self.transcriber.invents:
                 return Judged(texts, heard, True)
             if self._is_silent(texts[0], no_speech):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transducer.model.state import as_numpy, on_device, without_gradients
+from transducer.search.full_context.greedy import Suggest, nothing
 from transducer.search.full_context.transcriber import Asked, Text
 from transducer.search.tokens.ctc_paths import LogProbs, aligned, best_path
 
@@ -65,6 +66,7 @@ class SpellingTranscriber:
         number: int = 0,
         draft: bool = False,
         guess: tuple[int, ...] = (),
+        suggest: Suggest = nothing,
     ) -> list[Text]:
         """The text of the best path that begins with the tokens of `prefix`, which are whole words; see
         `Transcriber`."""

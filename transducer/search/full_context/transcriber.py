@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from transducer.model.state import as_numpy, on_device, without_gradients
 from transducer.search.full_context.alignment import token_starts
-from transducer.search.full_context.greedy import write_greedily
+from transducer.search.full_context.greedy import Suggest, nothing, write_greedily
 from transducer.search.full_context.prompted import Extends, Prompted
 from transducer.search.full_context.quality import DOUBLED, once_round
 from transducer.search.tokens.attention.decoding import search_tokens
@@ -123,6 +123,7 @@ class Writes(Protocol):
         number: int = 0,
         draft: bool = False,
         guess: tuple[int, ...] = (),
+        suggest: Suggest = nothing,
     ) -> list[Text]: ...
     def starts(self, heard: Any, tokens: tuple[int, ...], language: str | None) -> list[int]: ...
 
@@ -202,6 +203,7 @@ class Transcriber:
         number: int = 0,
         draft: bool = False,
         guess: tuple[int, ...] = (),
+        suggest: Suggest = nothing,
     ) -> list[Text]:
         """The texts of a segment, best first.
 
@@ -212,6 +214,7 @@ class Transcriber:
             number: of the step at which the segment begins, so that each is drawn with random numbers of its own.
             draft: greedily, whatever the settings say, and not twice round a circle.
             guess: tokens that probably follow the prefix; a greedy search is faster with them, and says the same.
+            suggest: guesses what follows tokens behind the prefix, where there is no guess, or where it was wrong.
         """
         settings = replace(self.settings, kind="greedy") if draft else self.settings
         if temperature is not None:
@@ -233,7 +236,7 @@ class Transcriber:
                     said = (*prefix, *tokens)
                     return draft and len(said) > usual and once_round(said, *DOUBLED) < len(said)
 
-                return [self._text(write_greedily(prompted, memories, guess, enough), prefix)]
+                return [self._text(write_greedily(prompted, memories, guess, enough, suggest), prefix)]
             (written,) = search_tokens(prompted, memories, settings, [number], scorer)
         return [self._text(text._replace(tokens=prompted.ids(text.tokens)), prefix) for text in written]
 
