@@ -218,7 +218,7 @@ def test_a_newer_format_says_so(folder):
     edit_document(folder, lambda document: document.update(format=99))
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(folder)
-    assert "has format 99, this version of transducer reads up to 2: update transducer" in line(error)
+    assert "has format 99, this version of transducer reads up to 3: update transducer" in line(error)
 
 
 def test_an_unknown_part_says_so(folder):
@@ -365,7 +365,7 @@ def test_format_1_is_read(folder, card, expected):
     assert FORMAT_1.items() <= network.config.card.items()
     # Saved again, it is of the newest format.
     save_checkpoint(folder, network, network.config, {"letters": LETTERS})
-    assert json.loads((folder / "config.json").read_text())["format"] == 2
+    assert json.loads((folder / "config.json").read_text())["format"] == 3
     assert load_checkpoint(folder)[0].config == network.config
 
 

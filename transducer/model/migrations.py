@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 Value = TypeVar("Value")
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Step(NamedTuple):
@@ -66,4 +66,9 @@ def _heads_and_types(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "model": model, "card": card}
 
 
-STEPS = {1: Step(_heads_and_types, lambda name: re.sub(r"^decoders\.", "heads.", name))}
+def _same(value: Any) -> Any:
+    """Format 2 to 3: weights may have six bits, see `transducer.model.quantization`; nothing else is new."""
+    return value
+
+
+STEPS = {1: Step(_heads_and_types, lambda name: re.sub(r"^decoders\.", "heads.", name)), 2: Step(_same, _same)}
