@@ -56,7 +56,12 @@ MODEL = ModelConfig(
         "phones": CTCConfig("phones", stack=2),
     },
     decoding=DecodingConfig(
-        search="beam", chunk_ms=640, time_shift=-0.06, renew_after=0.64, second_pass="whisper-tiny.en"
+        search="beam",
+        chunk_ms=640,
+        time_shift=-0.06,
+        renew_after=0.64,
+        second_pass="whisper-tiny.en",
+        draft_beam=100,
     ),
     language="en",
     chunks=(8, 16, 32, 64, 256),  # 160 ms to 5.12 s, one drawn at random for every batch

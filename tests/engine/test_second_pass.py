@@ -63,7 +63,7 @@ def test_the_second_model_hears_the_sound_of_a_segment(second: Path) -> None:
     stream = tiny_model("ctc").stream(second_pass=second)
     heard = []
     inner = stream.engine.search.second
-    object.__setattr__(inner, "whole", lambda state, begin, features: (heard.append((begin, features)) or state, []))
+    object.__setattr__(inner, "whole", lambda state, begin, features, said: (heard.append((begin, features)) or state, []))
     try:
         stream.push(sound)
         stream.finish()

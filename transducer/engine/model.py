@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -292,11 +293,14 @@ class Model:
             raise UsageError(f"the head {name} of the model {self.name} needs chunks of a multiple of {step:g} ms")
         network = self.networks.backend((name,), chunk)
         second = self._second_pass(options)
-        # What is for full-context models is for the second one.
-        asked = options if second is None else options.without(OF_FULL_CONTEXT)
+        asked, decoding = options, self.config.decoding
+        if second is not None:
+            # What is for full-context models is for the second one.
+            asked = options.without(OF_FULL_CONTEXT)
+            decoding = replace(decoding, beam=decoding.draft_beam or decoding.beam)
         context = SearchContext(
             options=asked,
-            decoding=self.config.decoding,
+            decoding=decoding,
             events=self.config.events,
             tokenizer=self.units[units],
             seconds_per_step=network.stride / float(self.medium.rate),

@@ -173,6 +173,7 @@ class DecodingConfig:
             until something is: a state full of silence makes it miss first words. None for never.
         fast_decoding: videos may be decoded without the loop filter: faster, and a little less exact.
         second_pass: name of the full-context model that writes final segments anew; None for none.
+        draft_beam: `beam` where another model writes the final segments, so that less care will do; None for `beam`.
 
     Raises:
         UsageError: a number that makes no sense.
@@ -186,10 +187,12 @@ class DecodingConfig:
     renew_after: float | None = None
     fast_decoding: bool = False
     second_pass: str | None = None
+    draft_beam: int | None = None
 
     def __post_init__(self) -> None:
-        if self.beam is not None and self.beam < 1:
-            raise UsageError(f"a beam needs at least 1 hypothesis, got {self.beam}")
+        for beam in (self.beam, self.draft_beam):
+            if beam is not None and beam < 1:
+                raise UsageError(f"a beam needs at least 1 hypothesis, got {beam}")
         if self.chunk_ms is not None and not self.chunk_ms > 0:
             raise UsageError(f"a chunk must be longer than 0 ms, got {self.chunk_ms:g}")
         if self.renew_after is not None and not self.renew_after > 0:
