@@ -156,9 +156,22 @@ def summed_in_rank(rank: int, world: int, terms: torch.Tensor, folder: Path, que
     own = sum_in_pairs([terms[number], None] for number in ranks.own)
     third = torch.ones(2, 3) if rank == 1 else None
     found = ranks.sum_tensors([*own, third], [terms[0].shape, torch.Size([4]), torch.Size([2, 3])])
+    assert all(lies_alone(part) for part in found if part is not None)
     queue.put((rank, [None if part is None else part.numpy() for part in found], ranks.sum([rank, 0.5])))
     ranks.wait()
     ranks.leave()
+
+
+def lies_alone(tensor: torch.Tensor) -> bool:
+    """Contiguous, and at the beginning of its memory: elsewhere, products and norms are rounded otherwise."""
+    return tensor.is_contiguous() and tensor.data_ptr() == tensor.untyped_storage().data_ptr()
+
+
+def test_sums_of_one_process_lie_as_those_of_several():
+    turned = torch.randn(3, 2).t()  # such as gradients of matrices that autocast has turned
+    assert not lies_alone(turned)
+    (found,) = Ranks().sum_tensors([turned], [turned.shape])
+    assert lies_alone(found) and torch.equal(found, turned)
 
 
 @pytest.mark.parametrize("world", [3, 4])

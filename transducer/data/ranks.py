@@ -81,9 +81,13 @@ class Ranks:
         return self._total(torch.tensor(values, dtype=torch.float64, device=self.device)).tolist()
 
     def sum_tensors(self, tensors: Sequence[Tensor | None], shapes: Sequence[torch.Size]) -> list[Tensor | None]:
-        """Tensors (float32, of these shapes) summed over the processes; what no process has stays None."""
+        """Tensors (float32, of these shapes) summed over the processes; what no process has stays None.
+
+        Each sum is contiguous and has memory of its own, however many processes there are: what is computed from it
+        later is rounded by how it lies there.
+        """
         if self.world == 1:
-            return list(tensors)
+            return [None if tensor is None else tensor.contiguous() for tensor in tensors]
         parts = [
             torch.zeros(shape.numel(), device=self.device) if tensor is None else tensor.flatten()
             for tensor, shape in zip(tensors, shapes, strict=True)
@@ -92,7 +96,7 @@ class Ranks:
         total = self._total(torch.cat([*parts, present]))
         *parts, present = total.split([*(part.numel() for part in parts), len(tensors)])
         return [
-            part.view(shape) if found else None
+            part.view(shape).clone() if found else None
             for part, shape, found in zip(parts, shapes, present.tolist(), strict=True)
         ]
 
