@@ -26,6 +26,7 @@ from transducer.errors import UsageError
 
 _PATIENCE = 5.0  # seconds that workers have to end by themselves
 _TICK = 0.25  # seconds between two looks when nothing comes
+_STARTS = 3  # processes in a row that may be killed before they are ready; the memory may have run out for a moment
 
 
 class Said(NamedTuple):
@@ -132,6 +133,7 @@ class Pool:
         self._suspects: deque[Any] = deque()
         self._returned: deque[Any] = deque()
         self._number = 0
+        self._lost = 0  # processes in a row that ended before they were ready
 
     def __enter__(self) -> Pool:
         return self
@@ -223,6 +225,7 @@ class Pool:
     def _receive(self, worker: _Worker, kind: str, *body: Any) -> News:
         if kind == "ask":
             worker.ready = worker.asks = True
+            self._lost = 0
         elif kind == "reading":
             worker.reading.add(body[0])
         elif kind == "read":
@@ -249,7 +252,9 @@ class Pool:
         """Take back what a dead worker had, and put another in its place."""
         end = worker.end()
         if not worker.ready:
-            raise UsageError(f"a worker ended before it could begin: {end}")
+            self._lost += 1
+            if worker.process.returncode >= 0 or self._lost == _STARTS:
+                raise UsageError(f"a worker ended before it could begin: {end}")
         cause = worker.hangs or f"ends what works on it: {end}"
         suspects = worker.reading or set(worker.tasks)
         certain = worker.alone or (worker.hangs and len(suspects) == 1)

@@ -80,6 +80,16 @@ def test_damage_and_a_decoder_that_crashes(tmp_path, capsys):
     assert no_halves(out)
 
 
+@pytest.mark.parametrize(("lost", "status"), [(2, 0), (3, 2)])
+def test_workers_that_are_killed_before_they_can_begin(tmp_path, capsys, monkeypatch, lost, status):
+    monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
+    monkeypatch.setenv("LOST", str(lost))
+    scripts, out = write_scripts(tmp_path / "scripts", 3), tmp_path / "out"
+    assert main([*MODEL, str(scripts), "-r", "--jobs", "1", "--json", "-o", str(out)]) == status
+    told = "3 files done; 0 failed" if status == 0 else "a worker ended before it could begin: it was killed by SIGKILL"
+    assert told in capsys.readouterr().err
+
+
 def test_a_decoder_that_hangs(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("transducer.archive.watch.PATIENCE", 8.0)
     scripts, out = write_scripts(tmp_path / "scripts", 6), tmp_path / "out"
