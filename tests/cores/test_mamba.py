@@ -52,8 +52,16 @@ def short_chunks(monkeypatch) -> None:
     monkeypatch.setattr(selective_scan, "NUMBERS", 1)
 
 
+@pytest.fixture(params=["step by step", "at once"])
+def way(request, monkeypatch) -> None:
+    """On a CPU, and elsewhere."""
+    if request.param == "at once":
+        scan = selective_scan._scan_at_once
+        monkeypatch.setattr(selective_scan, "_scan", lambda a, x, state: scan(a, x, state) if a else state)
+
+
 @pytest.mark.parametrize("steps", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7])
-def test_the_scan_is_the_recurrence(steps):
+def test_the_scan_is_the_recurrence(steps, way):
     ssm, inputs = ssm_and_inputs(steps)
     expected = naive(ssm, *(x.detach() for x in inputs))
     torch.testing.assert_close(ssm(*inputs), expected, rtol=1e-10, atol=1e-10)
@@ -64,8 +72,8 @@ def test_the_scan_is_the_recurrence(steps):
     torch.testing.assert_close(torch.cat(pieces, 1), expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("steps", [3, CHUNK + 5])
-def test_gradients(steps):
+@pytest.mark.parametrize("steps", [3, CHUNK + 1, CHUNK + 5])
+def test_gradients(steps, way):
     """By finite differences where that is quick, and against those of the recurrence."""
     ssm, inputs = ssm_and_inputs(steps, 2, 2, 1)
     if steps < CHUNK:

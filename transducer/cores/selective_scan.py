@@ -6,10 +6,10 @@ Legend of axis suffixes: B batch, T time, L steps of a chunk, E channels, N stat
 first and states are (B, N, E), so that a step is one piece of memory and a sum over N a row times a matrix.
 
 Chunks follow each other. In one, exponentials, inputs and outputs are computed for all steps at once. What is left for
-each step is one call of torch, h[t] = a[t] h[t - 1] + x[t] in place. Fewer calls need more work, and are no faster: a
-scan by doublings does log2(L) times as much, groups of steps that are scanned side by side three times. All chunks use
-the same memory, small enough for a cache. What is remembered for the gradient are the inputs and the state before each
-chunk; the rest is computed again.
+each step is one call of torch, h[t] = a[t] h[t - 1] + x[t] in place. On a CPU fewer calls need more work, and are no
+faster: a scan by doublings does log2(L) times as much, groups of steps that are scanned side by side three times. On a
+GPU a small call takes as long as a large one: there it is doublings. All chunks use the same memory, small enough for a
+cache. What is remembered for the gradient are the inputs and the state before each chunk; the rest is computed again.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from torch.autograd.function import once_differentiable
 
 LOG2_E = math.log2(math.e)
 NUMBERS = 1 << 18  # numbers of the states of a chunk: 1 MB
+MANY_NUMBERS = 1 << 24  # where there is no such cache, but a call costs much
 SHORTEST = 16  # steps of a chunk at least, as the state before each is remembered
 
 
@@ -122,7 +123,7 @@ def _time_first(dt: Tensor, u: Tensor, rates: Tensor, b: Tensor, c: Tensor) -> t
 
 def _room(state: Tensor, steps: int, count: int) -> Tensor:
     """So many times (L, B, N, E) of memory, for chunks of states as this one (B, N, E)."""
-    length = max(NUMBERS // max(state.numel(), 1), SHORTEST)
+    length = max((NUMBERS if state.is_cpu else MANY_NUMBERS) // max(state.numel(), 1), SHORTEST)
     return state.new_empty(count, min(length, steps), *state.shape)
 
 
@@ -139,9 +140,24 @@ def _terms(dt: Tensor, u: Tensor, powers: Tensor, b: Tensor, decay: Tensor, stat
 
 def _scan(decay: Sequence[Tensor], states: Sequence[Tensor], state: Tensor) -> Tensor:
     """In place, step by step: states[t] += decay[t] * states[t - 1], from a state (B, N, E) on; the last one."""
+    if decay and not state.is_cpu:
+        return _scan_at_once(decay, states, state)
     for factor, now in zip(decay, states, strict=True):
         state = now.addcmul_(factor, state)
     return state
+
+
+def _scan_at_once(decay: Sequence[Tensor], states: Sequence[Tensor], state: Tensor) -> Tensor:
+    """The same, all steps side by side in log2(L) passes (Hillis & Steele 1986, "Data parallel algorithms")."""
+    a, x = torch.stack(list(decay)), torch.stack(list(states))
+    x[0].addcmul_(a[0], state)
+    reach = 1
+    while reach < len(x):
+        x[reach:] = torch.addcmul(x[reach:], a[reach:], x[:-reach])
+        a[reach:] = a[reach:] * a[:-reach]
+        reach *= 2
+    torch._foreach_copy_(list(states), list(x))
+    return x[-1]
 
 
 def _product(row: Tensor, matrix: Tensor) -> Tensor:
