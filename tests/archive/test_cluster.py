@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,14 @@ def test_nothing_is_lost_with_a_machine_and_nothing_comes_twice(archive, machine
     assert sum(fields["status"] == "done" for fields in found) == FILES + 1
 
 
+def test_workers_get_several_items_at_a_time(archive, machines):
+    """Short sounds go through the network together only where they come together."""
+    with joined(machines.address) as ray:
+        items = ray.data.read_datasource(clusters._source(str(archive / "list.jsonl"), Fingerprints(), 8))
+        rows = items.map_batches(lambda table: {"count": [len(row) for row in table["items"]]}, batch_size=None)
+        assert [row["count"] for row in rows.iter_rows()] == [8, 8, 8, 4]
+
+
 def test_the_command_line_writes_the_results_and_goes_on(archive, machines, tmp_path, capsys):
     listed = archive / "few.txt"
     listed.write_text("3.wav\nnone.wav\n4.wav\n")
@@ -158,6 +168,17 @@ def test_as_many_workers_as_there_is_room_for(pool, resources, size):
 def test_a_cluster_without_room_is_told():
     with pytest.raises(UsageError, match=r"the cluster has 8 CPUs, 0 GPUs: a worker takes 1 CPUs and 1 GPUs"):
         Pool(gpus=1).size({"CPU": 8.0})
+
+
+def test_nothing_is_said_of_rays_own_parameters(monkeypatch, recwarn):
+    def imported() -> None:  # as Ray does it when it is imported for the first time
+        warnings.filterwarnings("module", category=DeprecationWarning)
+
+    monkeypatch.setattr(clusters, "find_ray", imported)
+    monkeypatch.setattr(clusters, "_connected", lambda ray, address: nullcontext())
+    with joined():
+        warnings.warn("`ray_remote_args` is deprecated and will be removed", DeprecationWarning, stacklevel=1)
+    assert not recwarn.list
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, capsys):

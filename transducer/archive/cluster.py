@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from transducer.archive.listed import as_item, decode, encode, key, missing
@@ -84,10 +85,11 @@ def joined(address: str | None = None) -> Iterator[Any]:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
-        # What Ray tells its developers of its own settings; and for retries it has no other parameter than the old one.
+        # What Ray tells its developers of its own settings.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"ray\.")
-        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated", DeprecationWarning)
         ray = find_ray()
+        # For retries it has no other parameter than the old one; while it is imported, it puts a filter before others.
+        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated", DeprecationWarning)
         with _connected(ray, address):
             yield ray
 
@@ -158,7 +160,7 @@ def _stream(
     context = DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     context.max_errored_blocks = -1  # what is lost with a worker is told apart by `outcomes`
-    context.target_min_block_size = context.target_max_block_size = 1  # a block has what a worker gets at a time
+    context.target_min_block_size = context.target_max_block_size = 1  # a block is a row: Ray cuts larger ones
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     items = read_datasource(_source(manifest, known, together), num_cpus=0, override_num_blocks=1)
     results = items.map_batches(
@@ -179,7 +181,8 @@ def _stream(
     )
     try:
         for table in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from map(json.loads, table["outcome"].to_pylist())
+            for row in table["outcomes"].to_pylist():
+                yield from map(json.loads, row)
     except _ray_errors() as error:
         raise TransducerError(f"the cluster cannot work: {_cause(error)}") from None
 
@@ -191,23 +194,18 @@ def _ray_errors() -> tuple[type[Exception], ...]:
 
 
 def _source(manifest: str, known: Fingerprints, together: int) -> Any:
-    """The list as a source of Ray Data, read by one task, some items a block."""
+    """The list as a source of Ray Data, read by one task: rows of some items, each for one call of a worker."""
     import pyarrow
     from ray.data import Datasource
     from ray.data.block import BlockMetadata
     from ray.data.datasource import ReadTask
 
-    def read() -> Iterator[Any]:
-        rows: list[dict[str, Any]] = []
-        for item in missing(manifest, known):
-            rows.append({"item": encode(item)})
-            if len(rows) == together:
-                yield pyarrow.Table.from_pylist(rows, schema=schema)
-                rows = []
-        if rows:
-            yield pyarrow.Table.from_pylist(rows, schema=schema)
+    schema = pyarrow.schema([("items", pyarrow.list_(pyarrow.string()))])
 
-    schema = pyarrow.schema([("item", pyarrow.string())])
+    def read() -> Iterator[Any]:
+        items = map(encode, missing(manifest, known))
+        while some := list(islice(items, together)):
+            yield pyarrow.table([[some]], schema=schema)
 
     class Listed(Datasource):
         def get_name(self) -> str:
@@ -234,13 +232,13 @@ class _Worker:
     def __call__(self, table: Any) -> Any:
         import pyarrow
 
-        items = [decode(text) for text in table["item"].to_pylist()]
+        items = [decode(text) for row in table["items"].to_pylist() for text in row]
         found = []
         for outcome in self._work.outcomes(items):
             self._watch.follow(None)
             found.append(json.dumps(outcome.fields))
         faulthandler.cancel_dump_traceback_later()
-        return pyarrow.table({"outcome": pyarrow.array(found, pyarrow.string())})
+        return pyarrow.table({"outcomes": pyarrow.array([found], pyarrow.list_(pyarrow.string()))})
 
 
 def _cause(error: BaseException) -> str:
