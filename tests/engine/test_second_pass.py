@@ -63,7 +63,9 @@ def test_the_second_model_hears_the_sound_of_a_segment(second: Path) -> None:
     stream = tiny_model("ctc").stream(second_pass=second)
     heard = []
     inner = stream.engine.search.second
-    object.__setattr__(inner, "whole", lambda state, begin, features, said: (heard.append((begin, features)) or state, []))
+    object.__setattr__(
+        inner, "whole", lambda state, begin, features, said: (heard.append((begin, features)) or state, [])
+    )
     try:
         stream.push(sound)
         stream.finish()
@@ -134,3 +136,13 @@ def test_models_that_do_not_go_together_say_so(first: str, second: str | None, m
     model = tiny_full_context() if first == "full" else tiny_model(first)
     with pytest.raises(UsageError, match=message):
         model.engine(second_pass=second or write_full_context(tmp_path, rate=RATE))
+
+
+def test_the_first_search_is_narrower_where_another_model_writes_finals(tmp_path: Path, second: Path) -> None:
+    config, seed = MODELS["ctc"]
+    config = replace(config, decoding=replace(config.decoding, search="beam", beam=7, draft_beam=3))
+    save_checkpoint(tmp_path / "model", build_network(config, seed), config, {"letters": LETTERS})
+    model = load(tmp_path / "model")
+    assert model.engine(second_pass=second).search.first.search.config.size == 3
+    assert model.engine().search.search.config.size == 7
+    assert model.engine(second_pass=second, beam=5).search.first.search.config.size == 5
