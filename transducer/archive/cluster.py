@@ -172,8 +172,9 @@ def _stream(
             min_size=1,
             max_size=size,
             initial_size=size,
-            # What waits at a worker is lost with it: alone, an item can be lost through nobody's fault but its own.
-            max_tasks_in_flight_per_actor=1 if together == 1 else None,
+            # What waits at a worker is lost with it, and nobody else can have it, however idle: the next items come
+            # when it is done with these, which takes seconds.
+            max_tasks_in_flight_per_actor=1,
         ),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
