@@ -6,10 +6,10 @@ Legend of axis suffixes: B batch, T time, L steps of a chunk, E channels, N stat
 first and states are (B, N, E), so that a step is one piece of memory and a sum over N a row times a matrix.
 
 Chunks follow each other. In one, exponentials, inputs and outputs are computed for all steps at once. What is left for
-each step is one call of torch, h[t] = a[t] h[t - 1] + x[t] in place. On a CPU fewer calls need more work, and are no
-faster: a scan by doublings does log2(L) times as much, groups of steps that are scanned side by side three times. On a
-GPU a small call takes as long as a large one: there it is doublings. All chunks use the same memory, small enough for a
-cache. What is remembered for the gradient are the inputs and the state before each chunk; the rest is computed again.
+each step is one call of torch, h[t] = a[t] h[t - 1] + x[t] in place. Fewer calls need more work: doublings log2(L)
+times as much, a parallel scan in place (Brent & Kung 1982) three times; docs/cores.md has what that gives on a CPU. On
+a GPU a small call takes as long as a large one: there it is doublings. All chunks use the same memory, small enough for
+a cache. What is remembered for the gradient are the inputs and the state before each chunk; the rest is computed again.
 """
 
 from __future__ import annotations
