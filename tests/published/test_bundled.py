@@ -43,7 +43,7 @@ def test_info_says_when_words_come(capsys):
     assert main(["info", "whisper-tiny.en", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["latency_ms"] == 650  # the 0.64 s between two readings, and the step that the front-end waits for
-    assert "0.64 s up to 8 s" in facts["segments"] and "0.8 s into a pause, after 28 s" in facts["segments"]
+    assert "0.64 s up to 8 s" in facts["segments"] and "1.6 s into a pause, after 28 s" in facts["segments"]
 
 
 @pytest.mark.parametrize("command", ["evaluate", "annotate", "listen"])

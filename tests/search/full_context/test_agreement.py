@@ -2,23 +2,30 @@ from __future__ import annotations
 
 import pytest
 
-from transducer.search.full_context.agreement import agreed
-from transducer.search.full_context.quality import compression_ratio, once_round
+from transducer.results import Word
+from transducer.search.full_context.agreement import CERTAIN, DOUBTFUL, ENOUGH, Draft, votes
+from transducer.search.full_context.quality import compression_ratio, once_round, said_once
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "over", "count"),
+    ("decodings", "found"),
     [
-        ([], ["a"], True, 0),
-        (["a", "b"], ["a", "b", "c"], False, 2),
-        (["a", "b", "c"], ["a", "b"], False, 1),  # the last word may go on
-        (["a", "b", "c"], ["a", "b"], True, 2),
-        (["a", "x"], ["a", "b", "c"], True, 1),
-        (["x"], ["a"], True, 0),
+        ([["a"]], [3]),
+        ([["a", "b"], ["a", "b", "c"]], [6, 6, 3]),
+        ([["a", "x"], ["a", "b", "c"]], [6, 3, 3]),
+        ([["x", "b"], ["a", "b"]], [3, 3]),  # what stands before it is another word
+        ([["a?"], ["a?"], ["a?"]], [6]),
+        ([["a?"], ["a"]], [5]),  # one that is certain and one that is not are not enough
+        ([["a"], ["b"], ["a"]], [3]),
     ],
 )
-def test_words_that_two_decodings_agree_on(before, now, over, count):
-    assert max(0, agreed(before, now, over)) == count
+def test_votes_of_decodings_in_a_row(decodings, found):
+    draft = Draft()
+    for said in decodings:
+        words = [Word(text.rstrip("?"), 0, 1, 0.5 if "?" in text else 0.9) for text in said]
+        draft = Draft(rest=tuple(word.text for word in words), votes=votes(draft, words))
+    assert list(draft.votes) == found
+    assert 2 * DOUBTFUL < CERTAIN + DOUBTFUL < ENOUGH == 2 * CERTAIN == 3 * DOUBTFUL
 
 
 @pytest.mark.parametrize(
@@ -40,6 +47,20 @@ def test_circles_at_the_end_are_gone_round_once(tokens, count):
 
 def test_all_of_it_twice_is_a_circle_where_that_is_asked():
     assert once_round((9, *range(6), *range(6)), 2, 10) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("one two three four five . One Two three four five !", 6),
+        ("so one two three , four five one two three four five", 7),
+        ("one two three one two three", 6),  # may be said
+        ("one two three four five six seven", 7),
+    ],
+)
+def test_capitals_and_punctuation_make_no_difference_to_what_comes_twice(text, left):
+    words = text.split()
+    assert said_once(range(len(words)), words.__getitem__) == left
 
 
 def test_repetition_can_be_compressed():

@@ -175,3 +175,18 @@ def test_a_language_without_spaces_has_words_of_characters() -> None:
     assert [word.text for word in final.words] == ["今", "天，", "好", "天气"]
     assert final.text == "今天， 好天气"
     assert final.language == "zh"
+
+
+def test_no_word_is_stable_in_a_segment_of_less_than_2_seconds() -> None:
+    script = Script([text(0, 1)] * 12)
+    hear(script, growth=60)  # after 0.6, 1.2, 1.8 and 2.4 seconds of the segment, and so on
+    prefixes = [call[1] for call in script.calls if call[0] == "write"]
+    assert prefixes[:5] == [(), (), (), (), (0,)]
+
+
+def test_a_single_word_after_stable_ones_may_be_improbable() -> None:
+    script = Script([text(0, 1, 2, 3)] * 4 + [text(0, 1, 2, 3, 4)] * 8)
+    script.answers[4:] = [answer._replace(log_probs=(0.0,) * 4 + (-2.0,), mean=-2.0) for answer in script.answers[4:]]
+    final = hear(script, growth=60)[-1]
+    assert final.final and final.text == "one two three four five"
+    assert not any(call[0] == "read" and call[2] for call in script.calls)  # nothing in the whole window

@@ -6,6 +6,7 @@ Thresholds of text are those of OpenAI's `whisper/transcribe.py`.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 # Without enough silence behind a segment, decoders say all of it twice: circles from two rounds on, see `once_round`.
@@ -37,7 +38,26 @@ def compression_ratio(text: str) -> float:
     return len(data) / len(zlib.compress(data))
 
 
-def once_round(tokens: tuple[int, ...], times: int = 3, least: int = 6) -> int:
+def said_once(tokens: Sequence[int], spelling: Callable[[int], str]) -> int:
+    """How many tokens are left of a text where what comes twice at its end comes once, see `DOUBLED`.
+
+    Capitals and punctuation make no difference.
+
+    Args:
+        spelling: of a token.
+    """
+    places, said = [], []
+    for place, token in enumerate(tokens):
+        text = spelling(token).casefold()
+        key = "".join(filter(str.isalnum, text)) or (token if "\ufffd" in text else None)  # a part of a character
+        if key is not None:
+            places.append(place)
+            said.append(key)
+    left = once_round(said, *DOUBLED)
+    return places[left] if left < len(said) else len(tokens)
+
+
+def once_round(tokens: Sequence[Hashable], times: int = 3, least: int = 6) -> int:
     """How many tokens are left of a text when each circle at its end is gone round once; all of them if there is none.
 
     Args:

@@ -1,6 +1,6 @@
 """The words of a stream, by a model that sees all of a segment at once.
 
-A segment that grows is decoded again and again; the words that two decodings in a row agree on are stable, and every
+A segment that grows is decoded again and again; the words that decodings in a row agree on are stable, and every
 later decoding begins with them. Where a segment ends it is decoded once more, and is final.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transducer.results import Segment, Word
-from transducer.search.full_context.agreement import Draft, agreed
+from transducer.search.full_context.agreement import ENOUGH, Draft, votes
 from transducer.search.full_context.detector import Bools
 from transducer.search.full_context.greedy import Suggest, nothing
-from transducer.search.full_context.quality import DOUBLED, Thresholds, compression_ratio, once_round
+from transducer.search.full_context.quality import Thresholds, compression_ratio, once_round, said_once
 from transducer.search.full_context.segmenter import Segmenter, SegmenterState, Stretch
 from transducer.search.full_context.suggestions import Suggestions
 from transducer.search.full_context.transcriber import Text, Writes
@@ -28,8 +28,7 @@ from transducer.search.tokens.words import WordTimer
 from transducer.search.transcript import TranscriptBuilder
 from transducer.text.unspaced import LANGUAGES
 
-PAUSE = 0.3  # seconds after which the last word is over
-NOTHING = Text((), (), 0.0, 0.0)
+EARLIEST = 2.0  # seconds of a segment before any word of it is stable: less is little to go by
 SETTLED = 2.0  # how much more log-probability a language needs than any other, to be that of the stream
 
 
@@ -163,26 +162,37 @@ class FullContextSearch:
     def _partial(self, state: FullContextState, stretch: Stretch) -> tuple[FullContextState, list[Segment]]:
         """One more decoding of a segment that grows."""
         draft = state.draft
-        over = (stretch.end - stretch.spoken) * self.timer.seconds_per_frame >= PAUSE
-        if stretch.spoken == draft.heard and not (over and draft.rest):
+        if stretch.spoken == draft.heard:
             return state, []  # nothing has been said since
         heard = self.transcriber.read(stretch.features)
         language = draft.language or state.language
         if language is None and self.transcriber.languages:
             language = self._language(state, self.transcriber.opening(heard)[1])
         (text,) = self.transcriber.write(heard, draft.tokens, language, draft=True, guess=draft.guess)
+        text = _with_stable(text, draft)
         if self.transcriber.invents:
-            kept = max(once_round(text.tokens, *DOUBLED), len(draft.tokens))
+            kept = max(self._said_once(text), len(draft.tokens))
             text = text._replace(tokens=text.tokens[:kept], log_probs=text.log_probs[:kept])
             if not self._is_good(text):
-                text = NOTHING._replace(tokens=draft.tokens)
+                text = _only_stable(draft)
         words, spans = self._words(heard, stretch, draft, text, language)
-        texts = [word.text for word in words[len(draft.words) :]]
-        count = max(0, agreed(draft.rest, texts, over))
+        counted = votes(draft, words[len(draft.words) :])
+        # The last word may go on, and what follows says whether a sentence ends with it.
+        early = len(stretch.features) * self.timer.seconds_per_frame < EARLIEST
+        able = 0 if early else max(0, len(counted) - 1)
+        count = next((n for n, votes_of_it in enumerate(counted[:able]) if votes_of_it < ENOUGH), able)
         stable = words[: len(draft.words) + count]
-        tokens = text.tokens[: spans[len(stable) - 1][1]] if count else draft.tokens
-        guess = text.tokens[len(tokens) :]
-        draft = Draft(tokens, stable, tuple(texts[count:]), guess, stretch.spoken, language if stable else None)
+        size = spans[len(stable) - 1][1] if count else len(draft.tokens)
+        draft = Draft(
+            text.tokens[:size],
+            stable,
+            text.log_probs[:size],
+            tuple(word.text for word in words[len(stable) :]),
+            counted[count:],
+            text.tokens[size:],
+            stretch.spoken,
+            language if stable else None,
+        )
         shown = Segment(words, False, words[0].start, words[-1].end, stable=len(stable)) if words else None
         changed = shown != state.shown
         results = [shown] if changed and shown is not None else self._retracted(state) if changed else []
@@ -227,16 +237,17 @@ class FullContextSearch:
             texts = self.transcriber.write(
                 heard, draft.tokens, language, temperature, stretch.begin, guess=draft.guess, suggest=suggest
             )
+            texts = [_with_stable(text, draft) for text in texts]
             if not self.transcriber.invents:
                 return Judged(texts, heard, True)
             if self._is_silent(texts[0], no_speech):
-                return Judged([NOTHING._replace(tokens=draft.tokens)], heard, False)
-            doubled = not tried and once_round(texts[0].tokens, *DOUBLED) < len(texts[0].tokens)
+                return Judged([_only_stable(draft)], heard, False)
+            doubled = not tried and self._said_once(texts[0]) < len(texts[0].tokens)
             if self._is_good(texts[0]) and not doubled:
                 return Judged(texts, heard, True)
             tried.append((texts[0], heard))
             if len(tried) == 2 and no_speech > self.thresholds.doubtful:
-                return Judged([NOTHING._replace(tokens=draft.tokens)], heard, False)
+                return Judged([_only_stable(draft)], heard, False)
         # The likeliest, once round its circle if it goes in one.
         text, heard = max(tried, key=lambda each: each[0].mean)
         kept = max(once_round(text.tokens), len(draft.tokens))
@@ -253,6 +264,10 @@ class FullContextSearch:
             and compression_ratio(self.timer.tokenizer.decode(text.tokens)) <= limits.compression
             and once_round(text.tokens) == len(text.tokens)
         )
+
+    def _said_once(self, text: Text) -> int:
+        tokenizer = self.timer.tokenizer
+        return said_once(text.tokens, lambda token: tokenizer.decode((token,)))
 
     def _language(self, state: FullContextState, found: dict[str, float]) -> str | None:
         """The likeliest language of a segment, by all that has been heard."""
@@ -308,6 +323,18 @@ class FullContextSearch:
             return []
         now = state.shown.end
         return [Segment((), False, now, now)]
+
+
+def _only_stable(draft: Draft) -> Text:
+    return Text(draft.tokens, draft.log_probs, 0.0, 0.0)
+
+
+def _with_stable(text: Text, draft: Draft) -> Text:
+    """A text that begins with a draft's tokens, as probable as all of it is: what is new of it may be one word."""
+    if not draft.tokens:
+        return text
+    log_probs = (*draft.log_probs, *text.log_probs[len(draft.tokens) :])
+    return text._replace(log_probs=log_probs, mean=sum(log_probs) / len(log_probs))
 
 
 def in_speech(starts: Sequence[int], firsts: Sequence[int], speech: Bools) -> list[tuple[int, int]]:
