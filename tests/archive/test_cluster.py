@@ -123,11 +123,11 @@ def test_nothing_is_lost_with_a_machine_and_nothing_comes_twice(archive, machine
 
 
 def test_workers_get_several_items_at_a_time(archive, machines):
-    """Short sounds go through the network together only where they come together."""
+    """Short sounds go through the network together only where they come together; the first results come soon."""
     with joined(machines.address) as ray:
-        items = ray.data.read_datasource(clusters._source(str(archive / "list.jsonl"), Fingerprints(), 8))
+        items = ray.data.read_datasource(clusters._source(str(archive / "list.jsonl"), Fingerprints(), 8, 2))
         rows = items.map_batches(lambda table: {"count": [len(row) for row in table["items"]]}, batch_size=None)
-        assert [row["count"] for row in rows.iter_rows()] == [8, 8, 8, 4]
+        assert [row["count"] for row in rows.iter_rows()] == [1, 1, 2, 2, 4, 4, 8, 6]
 
 
 def test_the_command_line_writes_the_results_and_goes_on(archive, machines, tmp_path, capsys):

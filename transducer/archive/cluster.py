@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from transducer.archive.listed import as_item, decode, encode, key, missing
@@ -162,7 +162,7 @@ def _stream(
     context.max_errored_blocks = -1  # what is lost with a worker is told apart by `outcomes`
     context.target_min_block_size = context.target_max_block_size = 1  # a block is a row: Ray cuts larger ones
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    items = read_datasource(_source(manifest, known, together), num_cpus=0, override_num_blocks=1)
+    items = read_datasource(_source(manifest, known, together, size), num_cpus=0, override_num_blocks=1)
     results = items.map_batches(
         _Worker,
         fn_constructor_args=(settings,),
@@ -194,8 +194,11 @@ def _ray_errors() -> tuple[type[Exception], ...]:
     return (RayError,)
 
 
-def _source(manifest: str, known: Fingerprints, together: int) -> Any:
-    """The list as a source of Ray Data, read by one task: rows of some items, each for one call of a worker."""
+def _source(manifest: str, known: Fingerprints, together: int, workers: int) -> Any:
+    """The list as a source of Ray Data, read by one task: rows of some items, each for one call of a worker.
+
+    The first rows have one, so that results come soon, and each worker gets twice as many the next time.
+    """
     import pyarrow
     from ray.data import Datasource
     from ray.data.block import BlockMetadata
@@ -205,7 +208,10 @@ def _source(manifest: str, known: Fingerprints, together: int) -> Any:
 
     def read() -> Iterator[Any]:
         items = map(encode, missing(manifest, known))
-        while some := list(islice(items, together)):
+        for row in count():
+            some = list(islice(items, min(together, 2 ** min(row // workers, 30))))
+            if not some:
+                return
             yield pyarrow.table([[some]], schema=schema)
 
     class Listed(Datasource):

@@ -101,6 +101,7 @@ def serve(channel: Channel, work: Work) -> None:
     begun: dict[Hashable, tuple[Any, float]] = {}
     clips = work.clips if work.clips is not None else ()
     asked = alone = False
+    room = 1  # clips at a time: the first result is not to wait for fifteen others
     current = 0  # the task that is worked on by itself
     watch = Watch(lambda position, duration: channel.send(("moved", current, position, duration)))
 
@@ -145,7 +146,7 @@ def serve(channel: Channel, work: Work) -> None:
 
     while True:
         busy = len(clips) > 0
-        full = work.clips is not None and work.clips.full
+        full = work.clips is not None and (work.clips.full or len(clips) >= room)
         if not asked and not full and not (alone and busy):
             channel.send(("ask",))
             asked = True
@@ -161,6 +162,7 @@ def serve(channel: Channel, work: Work) -> None:
         elif message[0] == "wait" and work.clips is not None and busy:
             for clip in work.clips.step():
                 end(clip.key, partial(conclude, clip))
+                room += 1
 
 
 def die_with(parent: int) -> None:
