@@ -24,6 +24,7 @@ from transducer.frontends.whisper_mel import WhisperMel
 from transducer.model.checkpoint import save_checkpoint
 from transducer.model.sequence import Serial
 from transducer.results import Segment
+from transducer.search.endpoint import SENTENCE_PAUSE, EndpointRules
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def listen(packets: list[np.ndarray], second: Path | None) -> list[Segment]:
-    stream = tiny_model("ctc").stream(second_pass=second)
+    stream = tiny_model("ctc").stream(second_pass=second, endpoint=EndpointRules())
     return [*itertools.chain.from_iterable(map(stream.push, packets)), *stream.finish()]
 
 
@@ -146,3 +147,12 @@ def test_the_first_search_is_narrower_where_another_model_writes_finals(tmp_path
     assert model.engine(second_pass=second).search.first.search.config.size == 3
     assert model.engine().search.search.config.size == 7
     assert model.engine(second_pass=second, beam=5).search.first.search.config.size == 5
+
+
+def test_segments_are_whole_sentences_unless_something_else_is_asked_for(second: Path) -> None:
+    model, step = tiny_model("ctc"), 0.04
+    pauses = {
+        asked: model.engine(second_pass=second, endpoint=asked).search.first.endpointer.after_words * step
+        for asked in (None, EndpointRules(silence_after_words=0.4))
+    }
+    assert list(pauses.values()) == pytest.approx([SENTENCE_PAUSE, 0.4])

@@ -28,6 +28,7 @@ from transducer.published.detection import is_published
 from transducer.published.hub import fetch, is_name
 from transducer.results import Labelling, Transcript
 from transducer.search.context import SearchContext
+from transducer.search.endpoint import SENTENCE_PAUSE, EndpointRules
 from transducer.search.options import NO_SECOND_PASS, OF_FULL_CONTEXT, Options
 from transducer.search.tokens.language import LanguageScorer
 from transducer.search.tokens.word_model import WordModel, read_config
@@ -297,6 +298,7 @@ class Model:
         if second is not None:
             # What is for full-context models is for the second one.
             asked = options.without(OF_FULL_CONTEXT)
+            asked = replace(asked, endpoint=options.endpoint or EndpointRules(silence_after_words=SENTENCE_PAUSE))
             decoding = replace(decoding, beam=decoding.draft_beam or decoding.beam)
         context = SearchContext(
             options=asked,

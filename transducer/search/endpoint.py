@@ -11,6 +11,9 @@ from typing import Literal
 
 from transducer.errors import UsageError, is_number
 
+# Seconds of a pause that ends a segment where a model writes whole sentences: readers pause within them, too.
+SENTENCE_PAUSE = 1.6
+
 
 @dataclass(frozen=True)
 class EndpointRules:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from transducer.errors import UsageError
 from transducer.search.context import SearchContext
-from transducer.search.endpoint import Endpointer, EndpointRules
+from transducer.search.endpoint import SENTENCE_PAUSE, Endpointer, EndpointRules
 from transducer.search.events.words import WordEventSearch
 from transducer.search.full_context.detector import SpeechDetector
 from transducer.search.full_context.hotwords import context_tokens, hotword_scorer
@@ -27,7 +27,6 @@ from transducer.search.tokens.words import WordTimer
 GROWTH = 0.5  # seconds between two decodings of a growing segment, at least
 SHORT = 8.0  # seconds of a segment; one that is longer is decoded less often
 LONGEST = 28.0  # seconds of a segment
-ENDING = 1.6  # seconds of a pause that ends a segment: shorter ones are within sentences, which are one text
 SMOOTHING, AVERAGING = 0.05, 0.2  # seconds whose mean is a level, and one that the detector's floor is the least of
 RISE = 0.2  # of that floor, in decades of power a second
 AROUND = 0.4  # seconds before and after speech that belong to a segment
@@ -46,7 +45,7 @@ def full_context_search(context: SearchContext, head: Encodes) -> ResultSearch[A
     context.refuse({"coverage_penalty"}, "coverage is for decoders with one attention")
     if options.align is not None:
         raise UsageError(f"the model {context.model} writes texts, and cannot align one: use one with a lexicon")
-    rules = context.endpoint(EndpointRules(silence_after_words=ENDING, max_length=LONGEST))
+    rules = context.endpoint(EndpointRules(silence_after_words=SENTENCE_PAUSE, max_length=LONGEST))
     window = head.config.max_steps * step - MARGIN
     rules = replace(rules, max_length=min(rules.max_length, window))
     growth = 0
