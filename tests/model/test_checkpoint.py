@@ -334,7 +334,7 @@ def test_the_bundled_checkpoints_are_read_whatever_their_format(name):
     assert not {"defaults", "events", "languages"} & config.card.keys() and config.card["trained_on"]
     if name == "speech-en":
         assert config.decoding == DecodingConfig(
-            "beam", chunk_ms=640, time_shift=-0.06, renew_after=0.64, second_pass="whisper-tiny.en"
+            "beam", chunk_ms=640, time_shift=-0.06, renew_after=0.64, second_pass="whisper-tiny.en", draft_beam=100
         )
         assert config.language == "en" and config.events is None
     else:
