@@ -13,7 +13,6 @@ Needs `pip install '.[bench]'`.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from pathlib import Path
 
@@ -26,21 +25,19 @@ from rich.table import Table
 from whisper_normalizer.english import EnglishTextNormalizer
 
 import transducer
-from transducer.data.augment.codecs import CODECS, encode
-from transducer.data.augment.waveform import add_noise, change_speed, reverberate
+from transducer.data.augment.codecs import CODECS, sent_through
+from transducer.data.augment.waveform import add_noise, reverberate
 from transducer.data.table import read_table
 from transducer.media import read_audio
 
 RATE = 16000
-TELEPHONE = CODECS[0]
 
 
 def variants(speech: np.ndarray, noise: np.ndarray, snr: list[float], seed: int) -> dict[str, np.ndarray]:
     """What is heard of an utterance under each condition; scaled down where it would clip."""
-    sent = encode(change_speed(speech, 1.0, RATE, TELEPHONE.rate), TELEPHONE)
     found = {
         "clean": speech,
-        "telephone": read_audio(io.BytesIO(sent), RATE),
+        "telephone": sent_through(speech, RATE, CODECS[0]),
         "room": reverberate(speech, RATE, np.random.default_rng(seed)),
         **{f"noise, {level:g} dB": add_noise(speech, noise, level) for level in snr},
     }

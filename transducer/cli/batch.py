@@ -66,21 +66,22 @@ def batch(
         from transducer.archive.cluster import Pool
         from transducer.archive.model_work import Settings
         from transducer.archive.parts import FORMATS
-        from transducer.cli.options import check_threshold, decoding_options
+        from transducer.cli.options import WordJob, check_threshold, word_options
 
         if format not in FORMATS:
             raise UsageError(f"unknown format {format!r}: there are {', '.join(FORMATS)}")
         check_threshold(threshold)
-        options: dict[str, Any] = decoding_options(
-            search,
+        job = WordJob(
+            search=search,
             beam=beam,
             chunk_ms=chunk_ms,
             hotwords=hotwords,
             language=language,
-            task=None if task is None else str(task),
+            task=task,
             prompt=prompt,
             second_pass=second_pass,
         )
+        options: dict[str, Any] = word_options(job)
         if threshold is not None:
             options["threshold"] = threshold
         device = "cuda" if gpus else "cpu"

@@ -12,35 +12,19 @@ from typing import Any
 
 import transducer
 from transducer.cli.console import report, write_stdout
-from transducer.cli.options import WORD_OPTIONS, set_threads, word_options
+from transducer.cli.options import WORD_OPTIONS, WordJob, set_threads, word_options
 from transducer.cli.outputs import require_folder
 from transducer.errors import UsageError
 from transducer.evaluation.evaluator import Evaluator
 
 
 @dataclass(frozen=True)
-class EvaluateJob:
+class EvaluateJob(WordJob):
     """What the command line asked for; None where nothing was said."""
 
     model: str
     table: str
-    search: str | None = None
-    beam: int | None = None
-    chunk_ms: int | None = None
-    hotwords: str | None = None
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    length_penalty: float | None = None
-    coverage_penalty: float | None = None
-    language_model: str | None = None
-    language_weight: float | None = None
-    language: str | None = None
-    task: str | None = None
-    prompt: str | None = None
     partials: bool = False
-    second_pass: str | None = None
     threads: int | None = None
     hypotheses: str | None = None
     confusion: str | None = None

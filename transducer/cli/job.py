@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transducer.cli.options import check_threads, check_threshold, read_text, word_options
+from transducer.cli.options import WordJob, check_threads, check_threshold, read_text, word_options
 from transducer.cli.overlay import check_overlay
 from transducer.cli.scene_files import check_scene_files
 from transducer.errors import UsageError
@@ -41,7 +41,7 @@ COMMANDS = {
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(WordJob):
     """What the command line asked for; None where nothing was said."""
 
     command: str
@@ -62,23 +62,7 @@ class Job:
     track: int | None = None
     device: str | None = None
     threads: int | None = None
-    search: str | None = None
-    beam: int | None = None
-    chunk_ms: int | None = None
-    hotwords: str | None = None
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    length_penalty: float | None = None
-    coverage_penalty: float | None = None
-    language_model: str | None = None
-    language_weight: float | None = None
-    language: str | None = None
-    task: str | None = None
-    prompt: str | None = None
     partials: bool = False
-    second_pass: str | None = None
     text: str | None = None
     nbest: int | None = None
     raw: str | None = None

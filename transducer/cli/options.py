@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from transducer.errors import UsageError
@@ -36,6 +37,28 @@ WORD_OPTIONS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class WordJob:
+    """What the command line says of `WORD_OPTIONS`; None where nothing was said."""
+
+    search: str | None = None
+    beam: int | None = None
+    chunk_ms: int | None = None
+    hotwords: str | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    length_penalty: float | None = None
+    coverage_penalty: float | None = None
+    language_model: str | None = None
+    language_weight: float | None = None
+    language: str | None = None
+    task: str | None = None
+    prompt: str | None = None
+    second_pass: str | None = None
+
+
 def decoding_options(search: str | None, **given: Any) -> dict[str, Any]:
     """The options that were given, for `stream` and `transcribe` of the model; the others are left to it.
 
@@ -59,7 +82,7 @@ def decoding_options(search: str | None, **given: Any) -> dict[str, Any]:
     return options if search is None else {"search": str(search), **options}
 
 
-def word_options(job: Any) -> dict[str, Any]:
+def word_options(job: WordJob) -> dict[str, Any]:
     """Of a job's options, those of `WORD_OPTIONS` that were given.
 
     Raises:

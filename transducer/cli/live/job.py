@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transducer.cli.console import is_terminal
-from transducer.cli.options import WORD_OPTIONS, check_threads, check_threshold, word_options
+from transducer.cli.options import WORD_OPTIONS, WordJob, check_threads, check_threshold, word_options
 from transducer.cli.outputs import require_file_name
 from transducer.errors import UsageError
 from transducer.formats import check_format, find_format, suffix_format
@@ -28,7 +28,7 @@ LONGEST = 3600.0  # seconds of a sentence or a silence
 
 
 @dataclass(frozen=True)
-class LiveJob:
+class LiveJob(WordJob):
     """What the command line asked for; None where nothing was said."""
 
     command: str
@@ -46,23 +46,7 @@ class LiveJob:
     exec: str | None = None
     end_silence: float | None = None
     max_segment: float | None = None
-    search: str | None = None
-    beam: int | None = None
-    chunk_ms: int | None = None
-    hotwords: str | None = None
     nbest: int | None = None
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    length_penalty: float | None = None
-    coverage_penalty: float | None = None
-    language_model: str | None = None
-    language_weight: float | None = None
-    language: str | None = None
-    task: str | None = None
-    prompt: str | None = None
-    second_pass: str | None = None
     punctuate: bool = False
     digits: bool = False
     threads: int | None = None

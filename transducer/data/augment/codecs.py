@@ -41,9 +41,14 @@ def through_codec(samples: np.ndarray, rate: int, rng: np.random.Generator) -> n
     bit_rate = int(rng.choice(codec.bit_rates)) if codec.bit_rates else None
     if not len(samples):
         return samples
-    data = encode(change_speed(samples, 1.0, rate, codec.rate), codec, bit_rate)
-    heard = read_audio(io.BytesIO(data), rate)[: len(samples)]
+    heard = sent_through(samples, rate, codec, bit_rate)[: len(samples)]
     return np.pad(heard, (0, len(samples) - len(heard))).astype(np.float32)
+
+
+def sent_through(samples: np.ndarray, rate: int, codec: Codec, bit_rate: int | None = None) -> np.ndarray:
+    """Samples after this codec, at the same rate; it may have added or lost some at the end."""
+    data = encode(change_speed(samples, 1.0, rate, codec.rate), codec, bit_rate)
+    return read_audio(io.BytesIO(data), rate)
 
 
 def encode(samples: np.ndarray, codec: Codec, bit_rate: int | None = None) -> bytes:

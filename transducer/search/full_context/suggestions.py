@@ -38,14 +38,15 @@ class Suggestions:
             heard = self.words[place] if place < len(self.words) else ""
             if heard != written[-1] and heard.startswith(written[-1]):
                 rest, written[-1] = heard[len(written[-1]) :], heard
-        following = self.words[self._place(written) :][:WORDS]
+        place = self._place(written)
+        following = self.words[place : place + WORDS]
         if not (following or rest):
             return []
         begins = not rest and not text.rstrip().rstrip("\"'”’")[-1:].strip(SENTENCE_ENDS)
         said = [word.capitalize() if word.split("'")[0] == "i" else word for word in following]
         if said and begins:
             said[0] = said[0].capitalize()
-        end = "" if len(self.words) > self._place(written) + WORDS else "."
+        end = "" if len(self.words) > place + WORDS else "."
         try:
             return self.tokenizer.encode(rest + "".join(f" {word}" for word in said) + end)[:MOST]
         except UsageError:  # what cannot be spelled will not be written
